@@ -1,0 +1,1 @@
+//! What the user writes: the custom resources, their conditions and reasons.

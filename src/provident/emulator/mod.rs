@@ -1,0 +1,1 @@
+//! The vendor as a stateful server, for tests and trials.

@@ -1,0 +1,2 @@
+//! What the vendor says.
+pub mod emulator;
