@@ -1,0 +1,112 @@
+//! The binding: proof that a clientId was recorded for this very object by this operator. Pure.
+//!
+//! A clientId is a capability, since GET by clientId answers the secret. One that a tenant wrote into status, or onto a
+//! Secret, must never be used in a call; the keyed hash tells the difference.
+
+use aws_lc_rs::{constant_time, hmac};
+
+use crate::api::{ConnectionKind, ConnectionRef};
+use crate::provident::types::ClientId;
+
+/// Bytes of a binding key.
+pub const KEY_BYTES: usize = 32;
+
+/// The installation's key. It lives in an immutable Secret beside the operator and belongs in the backup.
+#[derive(Clone)]
+pub struct BindingKey(hmac::Key);
+
+/// What a binding covers besides the clientId. Not the uid, so that a client that is restored from a backup, or declared
+/// again after `Retain`, is taken up again.
+#[derive(Clone, Copy)]
+pub struct Bound<'a> {
+    /// Connection the client lives behind.
+    pub connection: &'a ConnectionRef,
+    /// Namespace of the object.
+    pub namespace: &'a str,
+    /// Name of the object.
+    pub name: &'a str,
+}
+
+impl BindingKey {
+    /// Takes a key of [`KEY_BYTES`] bytes; `None` for any other length.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() == KEY_BYTES).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+    }
+
+    /// The binding of `client_id` to `to`: 64 hexadecimal digits.
+    #[must_use]
+    pub fn mac(&self, to: Bound<'_>, client_id: &ClientId) -> String {
+        let namespace = match to.connection.kind {
+            ConnectionKind::ClusterProvidentConnection => "",
+            ConnectionKind::ProvidentConnection => to.namespace,
+        };
+        self.tagged(&[
+            "provident/binding/v1",
+            to.connection.kind.as_str(),
+            namespace,
+            &to.connection.name,
+            to.namespace,
+            to.name,
+            client_id.as_str(),
+        ])
+    }
+
+    /// Whether `mac` binds `client_id` to `to`; compared in constant time.
+    #[must_use]
+    pub fn verifies(&self, to: Bound<'_>, client_id: &ClientId, mac: &str) -> bool {
+        constant_time::verify_slices_are_equal(self.mac(to, client_id).as_bytes(), mac.as_bytes()).is_ok()
+    }
+
+    /// A fingerprint of a connection's URL and credential that reveals neither.
+    #[must_use]
+    pub fn fingerprint(&self, base_url: &str, token: &str) -> String {
+        self.tagged(&["provident/credential/v1", base_url, token])
+    }
+
+    // NUL separates: none of the parts can contain it, the token included, which is an HTTP header value.
+    fn tagged(&self, parts: &[&str]) -> String {
+        let tag = hmac::sign(&self.0, parts.join("\0").as_bytes());
+        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(kind: ConnectionKind, name: &str) -> ConnectionRef {
+        ConnectionRef { kind, name: name.to_owned() }
+    }
+
+    #[test]
+    fn s08_a_binding_holds_for_one_client_of_one_object_behind_one_connection() {
+        let key = BindingKey::new(&[7; KEY_BYTES]).unwrap();
+        let id = ClientId::parse("c1").unwrap();
+        let cluster = connection(ConnectionKind::ClusterProvidentConnection, "default");
+        let to = Bound { connection: &cluster, namespace: "shop", name: "storefront" };
+        let mac = key.mac(to, &id);
+        assert!(key.verifies(to, &id, &mac));
+
+        let other_kind = connection(ConnectionKind::ProvidentConnection, "default");
+        let other_name = connection(ConnectionKind::ClusterProvidentConnection, "second");
+        for forged in [
+            Bound { connection: &other_kind, ..to },
+            Bound { connection: &other_name, ..to },
+            Bound { namespace: "bank", ..to },
+            Bound { name: "admin", ..to },
+            Bound { namespace: "shopstore", name: "front", ..to },
+        ] {
+            assert!(!key.verifies(forged, &id, &mac));
+        }
+        assert!(!key.verifies(to, &ClientId::parse("c2").unwrap(), &mac));
+        assert!(!key.verifies(to, &id, ""));
+        let other_key = BindingKey::new(&[8; KEY_BYTES]).unwrap();
+        assert!(!other_key.verifies(to, &id, &mac));
+    }
+
+    #[test]
+    fn a_key_of_the_wrong_length_is_refused() {
+        assert!(BindingKey::new(b"short").is_none());
+    }
+}

@@ -1,0 +1,20 @@
+//! What to do next, as pure functions over facts. `reconcile` gathers the facts and carries out the step; the model
+//! checker in `tests/model` runs these very functions against every interleaving.
+
+mod answer;
+pub mod diff;
+mod next;
+mod report;
+mod schedule;
+mod seen;
+mod step;
+
+pub use answer::{Fate, Standing, fate};
+pub use next::{client, is_held, next};
+pub use report::{Report, Retry, Stop, Texts, report};
+pub use schedule::{due_slot, until_next_slot};
+pub use seen::{
+    Attempt, AttemptId, Binding, Connection, Content, Found, Known, Owner, Record, Records, SecretSeen, Seen, TakeUp,
+    Vendor, records, take_up,
+};
+pub use step::Step;

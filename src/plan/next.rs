@@ -1,0 +1,152 @@
+//! The decision. Read it from the top: an object is being deleted, or has a client, or is to get one.
+
+use super::seen::{
+    Attempt, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen, TakeUp, Vendor, take_up,
+};
+use super::step::Step;
+use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
+use crate::provident::types::ClientId;
+
+/// The next step towards what the spec declares, or `None` when there is nothing to do now.
+#[must_use]
+pub fn next(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
+    if seen.deleting {
+        return delete(spec, seen);
+    }
+    // `kubectl replace` erases finalizers and leaves status alone.
+    if !seen.finalizer && (seen.record != Record::Empty || seen.attempt.is_some()) {
+        return Some(Step::AddFinalizer);
+    }
+    match client(seen) {
+        Some(id) => keep(spec, seen, id),
+        None if seen.record == Record::Empty => create(spec, seen),
+        None => None,
+    }
+}
+
+/// The client of an object: the one in status, else the one just answered, else the one its Secret carries. A clientId
+/// without a valid binding is nobody's.
+#[must_use]
+pub fn client(seen: &Seen) -> Option<ClientId> {
+    match &seen.record {
+        Record::Bound(id) => return Some(id.clone()),
+        Record::Unproven | Record::KeyMissing => return None,
+        Record::Empty => {}
+    }
+    match seen.attempt.as_ref().map(|attempt| &attempt.known) {
+        Some(Known::Created(id)) => Some(id.clone()),
+        // Whoever runs it will write the Secret itself; ours that made nothing has written none.
+        Some(Known::MayRun | Known::Unsent { .. } | Known::NotCreated(_)) => None,
+        None | Some(Known::Over | Known::Unknown(_)) => match take_up(&seen.secret) {
+            TakeUp::Client(id) => Some(id),
+            _ => None,
+        },
+    }
+}
+
+/// Whether the object has an attempt whose outcome nobody will learn any more.
+#[must_use]
+pub fn is_held(seen: &Seen) -> bool {
+    let over = |attempt: &Attempt| matches!(attempt.known, Known::Over | Known::Unknown(_));
+    seen.attempt.as_ref().is_some_and(over) && client(seen).is_none()
+}
+
+fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
+    let may_begin = seen.connection == Connection::Usable
+        && !seen.breaker_open
+        && !seen.stopping
+        && !seen.rejected
+        && !is_true(spec.suspend);
+    let retry_of = match &seen.attempt {
+        None => None,
+        Some(attempt) => match attempt.known {
+            Known::Unsent { in_time: true } if may_begin => return Some(Step::Create),
+            Known::Over | Known::Unknown(_) if seen.retry.as_ref() == Some(&attempt.id) => Some(attempt.id.clone()),
+            _ => return None,
+        },
+    };
+    let fresh = take_up(&seen.secret) == TakeUp::Absent && spec.adoption.is_none();
+    if !fresh || !may_begin {
+        return None;
+    }
+    Some(if !seen.preflight {
+        Step::Preflight
+    } else if !seen.finalizer {
+        Step::AddFinalizer
+    } else {
+        Step::Claim { retry_of }
+    })
+}
+
+fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
+    let found = match &seen.vendor {
+        Vendor::Found(found) => Some(found),
+        _ => None,
+    };
+    // The Secret first: with it the application works, and the client is not lost.
+    if found.is_some_and(|found| found.credentials) && content(&seen.secret) != Content::Current {
+        return writable(&seen.secret, &id).then_some(Step::WriteSecret(id));
+    }
+    if seen.connection != Connection::Usable || is_true(spec.suspend) {
+        return None;
+    }
+    let Some(found) = found else {
+        let asked = seen.vendor != Vendor::NotAsked;
+        let settled = seen.ready && !seen.due && content(&seen.secret) == Content::Current;
+        return (!asked && !settled && !unrecorded_answer(seen)).then_some(Step::Verify(id));
+    };
+    if !found.credentials && unrecorded_answer(seen) {
+        return None;
+    }
+    let news = found.differs.iter().any(|field| !seen.not_applied.contains(field));
+    let may_correct = spec.drift_policy == DriftPolicy::Correct && !seen.rejected && !found.updated;
+    (news && may_correct).then(|| Step::Update(id, found.differs.clone()))
+}
+
+fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
+    // An attempt that may still run will come back with an answer, which the finalizer keeps a place for.
+    let may_run = |attempt: &Attempt| attempt.known == Known::MayRun;
+    if !seen.finalizer || seen.attempt.as_ref().is_some_and(may_run) || unrecorded_answer(seen) {
+        return None;
+    }
+    if spec.deletion_policy == DeletionPolicy::Retain {
+        let ours = matches!(seen.secret, SecretSeen::Present { owner: Owner::This, .. });
+        return Some(if ours { Step::DisownSecret } else { Step::Release });
+    }
+    match (client(seen), &seen.record) {
+        (None, Record::Unproven | Record::KeyMissing) => None,
+        (None, _) => Some(Step::Release),
+        (Some(_), _) if matches!(seen.vendor, Vendor::Deactivated | Vendor::Missing) => Some(Step::Release),
+        (Some(id), _) => match seen.connection {
+            Connection::Usable | Connection::Denied(_) => Some(Step::Deactivate(id)),
+            Connection::Unusable(..) => None,
+        },
+    }
+}
+
+// Until status has it, the clientId of a fresh answer stands in memory and the log only: status comes before all else.
+fn unrecorded_answer(seen: &Seen) -> bool {
+    let created = |attempt: &Attempt| matches!(attempt.known, Known::Created(_));
+    seen.record == Record::Empty && seen.attempt.as_ref().is_some_and(created)
+}
+
+fn content(secret: &SecretSeen) -> Content {
+    match secret {
+        SecretSeen::Absent => Content::Stale,
+        SecretSeen::Present { content, .. } => *content,
+    }
+}
+
+/// A Secret is written only if its controller owner is this object, or it has none and is bound to this very client.
+fn writable(secret: &SecretSeen, id: &ClientId) -> bool {
+    match secret {
+        SecretSeen::Absent => true,
+        SecretSeen::Present { owner: Owner::This, .. } => true,
+        SecretSeen::Present { owner: Owner::None, binding: Binding::Valid(bound), .. } => bound == id,
+        SecretSeen::Present { .. } => false,
+    }
+}
+
+fn is_true(flag: Option<bool>) -> bool {
+    flag == Some(true)
+}

@@ -1,0 +1,239 @@
+//! The facts a plan may rest on, and the take-up rules over them.
+
+use std::fmt;
+
+use super::diff::Field;
+use crate::api::Reason;
+use crate::provident::outcome::{Doubt, Refusal};
+use crate::provident::types::ClientId;
+
+/// Identifies one attempt to create, as `status.createAttempt.id`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttemptId(pub String);
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything [`super::next`] may know of one object. Ages are facts here too (`Known`), taken on the process's own
+/// monotonic clock, so that no step depends on two hosts agreeing about the time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// Our finalizer is on the object.
+    pub finalizer: bool,
+    /// Status says `Ready=True` for this generation.
+    pub ready: bool,
+    /// Status says that the vendor rejected this generation: the same request is not sent again.
+    pub rejected: bool,
+    /// The scheduled verification is due.
+    pub due: bool,
+    /// `status.clientId`, held against its binding.
+    pub record: Record,
+    /// `status.createAttempt`, and what this process knows of it.
+    pub attempt: Option<Attempt>,
+    /// Value of the `retry-create` annotation.
+    pub retry: Option<AttemptId>,
+    /// The Secret of the object's name.
+    pub secret: SecretSeen,
+    /// Whether the vendor may be asked for this object.
+    pub connection: Connection,
+    /// An unknown outcome has closed this connection for creates until a probe is answered.
+    pub breaker_open: bool,
+    /// The process is about to leave: what runs is finished, nothing is begun.
+    pub stopping: bool,
+    /// [`super::Step::Preflight`] passed in this pass.
+    pub preflight: bool,
+    /// What the vendor said in this pass.
+    pub vendor: Vendor,
+    /// Fields of which a PUT at this generation is known to have had no effect.
+    pub not_applied: Vec<Field>,
+}
+
+/// `status.clientId`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Record {
+    /// None.
+    Empty,
+    /// With a valid binding.
+    Bound(ClientId),
+    /// Without a valid binding: never used in a call.
+    Unproven,
+    /// The binding key is missing, so nothing can be told.
+    KeyMissing,
+}
+
+/// `status.createAttempt`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The held attempt that this one tries again.
+    pub retry_of: Option<AttemptId>,
+    /// What this process knows of it.
+    pub known: Known,
+}
+
+/// What this process knows of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// Another process's, or an earlier run's, and it may still be under way.
+    MayRun,
+    /// Another process's, seen unchanged for so long that it cannot be under way any more.
+    Over,
+    /// Ours, and provably not sent. `in_time` while its first byte can still leave soon after the claim.
+    Unsent {
+        /// Whether it may still be sent.
+        in_time: bool,
+    },
+    /// Ours, known not to have made anything.
+    NotCreated(Refusal),
+    /// Ours, answered with this client.
+    Created(ClientId),
+    /// Ours, sent, and its outcome is not known.
+    Unknown(Doubt),
+}
+
+/// Who is the Secret's controller owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// This very object, by uid.
+    This,
+    /// Nobody.
+    None,
+    /// An `OAuthClient` of this name with another uid: a former one, whose Secret is about to be collected.
+    Former,
+    /// Anything else.
+    Other,
+}
+
+/// The binding annotation of a Secret, held against the clientId it names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Binding {
+    /// No such annotation.
+    Missing,
+    /// Not made by this operator for this object.
+    Invalid,
+    /// Made for this object and this client.
+    Valid(ClientId),
+}
+
+/// The Secret of the object's name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretSeen {
+    /// There is none.
+    Absent,
+    /// There is one.
+    Present {
+        /// Its controller owner.
+        owner: Owner,
+        /// Its binding.
+        binding: Binding,
+        /// Whether it holds what it should.
+        content: Content,
+    },
+}
+
+/// Whether a Secret holds what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Content {
+    /// Not known: changed since it was last looked at, and no credentials in hand to compare with.
+    Unknown,
+    /// As it should be: compared, or of the very version that was compared last.
+    Current,
+    /// Something of ours is missing or differs.
+    Stale,
+}
+
+/// Whether the vendor may be asked for this object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Connection {
+    /// It may.
+    Usable,
+    /// The connection does not let this namespace or scope in. Deactivation is still allowed.
+    Denied(String),
+    /// Not found, not ready or suspended, with the message for the user.
+    Unusable(Reason, String),
+}
+
+/// What the vendor said in this pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Vendor {
+    /// Nothing was asked.
+    NotAsked,
+    /// The client, and what of the spec it differs in.
+    Found(Found),
+    /// 404, over a connection that is proven.
+    Missing,
+    /// Confirmed as inactive, by us.
+    Deactivated,
+}
+
+/// The vendor's client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Found {
+    /// Stated fields that differ.
+    pub differs: Vec<Field>,
+    /// A PUT was answered in this pass; `differs` is what is left after it.
+    pub updated: bool,
+    /// The answer carried the secret.
+    pub credentials: bool,
+    /// `isActive`.
+    pub active: bool,
+}
+
+/// What may be done with a Secret of the object's name that nothing in status explains.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TakeUp {
+    /// There is none.
+    Absent,
+    /// It carries this client of ours: finish from it.
+    Client(ClientId),
+    /// It looks like ours and its binding is not valid.
+    Mismatch,
+    /// A former object's: wait for its collection.
+    Former,
+    /// Somebody else's.
+    Stranger,
+}
+
+/// The take-up rule. A Secret counts as ours by its controller owner or, restored or retained without one, by its binding.
+#[must_use]
+pub fn take_up(secret: &SecretSeen) -> TakeUp {
+    match secret {
+        SecretSeen::Absent => TakeUp::Absent,
+        SecretSeen::Present { owner: Owner::Former, .. } => TakeUp::Former,
+        SecretSeen::Present { owner: Owner::Other, .. } => TakeUp::Stranger,
+        SecretSeen::Present { binding: Binding::Valid(id), .. } => TakeUp::Client(id.clone()),
+        SecretSeen::Present { binding: Binding::Missing, owner: Owner::None, .. } => TakeUp::Stranger,
+        SecretSeen::Present { .. } => TakeUp::Mismatch,
+    }
+}
+
+/// What status should record of client and attempt: the part of a report that correctness rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Records {
+    /// The client; `None` leaves `status.clientId` as it is.
+    pub client: Option<ClientId>,
+    /// The attempt that stays open.
+    pub attempt: Option<AttemptId>,
+}
+
+/// An attempt stays in status while its outcome is open. One that made nothing is dropped, and a retry that is dropped
+/// puts the attempt it retried back, still held.
+#[must_use]
+pub fn records(seen: &Seen) -> Records {
+    let client = super::client(seen).cloned();
+    let attempt = match &seen.attempt {
+        _ if client.is_some() => None,
+        None => None,
+        Some(attempt) => match attempt.known {
+            Known::NotCreated(_) | Known::Unsent { .. } => attempt.retry_of.clone(),
+            _ => Some(attempt.id.clone()),
+        },
+    };
+    Records { client, attempt }
+}

@@ -1,0 +1,34 @@
+//! The whole vocabulary of the operator.
+
+use super::diff::Field;
+use super::seen::AttemptId;
+use crate::provident::types::ClientId;
+
+/// One thing to do. Each is one request that has an effect, but [`Step::Preflight`], which has none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Prove that a create could be stored: a permit of the connection's limiter, and a server-side dry run of the very
+    /// Secret write.
+    Preflight,
+    /// Put our finalizer on the object.
+    AddFinalizer,
+    /// Write `status.createAttempt` with a new id: only who has written it may send the create.
+    Claim {
+        /// The held attempt that a person chose to try again.
+        retry_of: Option<AttemptId>,
+    },
+    /// Send the create, once.
+    Create,
+    /// GET the client.
+    Verify(ClientId),
+    /// PUT these fields, and no others.
+    Update(ClientId, Vec<Field>),
+    /// Write the Secret from the credentials in hand.
+    WriteSecret(ClientId),
+    /// PUT `isActive: false`.
+    Deactivate(ClientId),
+    /// Take our owner reference off the Secret, so that it outlives the object.
+    DisownSecret,
+    /// Take our finalizer off the object.
+    Release,
+}
