@@ -1,0 +1,123 @@
+//! `ClusterProvidentConnection`: where the vendor's API is, with which token, and who may use it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// The vendor's own address.
+pub const DEFAULT_BASE_URL: &str = "https://api.provident.ae/v2";
+
+/// A connection to the Provident API that namespaces share.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "oauth.provident.ae",
+    version = "v1alpha1",
+    kind = "ClusterProvidentConnection",
+    status = "ConnectionStatus",
+    derive = "PartialEq",
+    shortname = "cpcn",
+    category = "provident",
+    doc = "An account at the Provident API, and which namespaces may keep OAuth clients in it. Its token lives in the operator's own namespace.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.baseUrl"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterProvidentConnectionSpec {
+    /// The address of the vendor's API, without a slash at its end. The host must be on the operator's allow list
+    /// (--allowed-host), with http:// written there if it is not https.
+    #[serde(default = "default_base_url")]
+    pub base_url: String,
+    /// How the operator proves who it is.
+    pub auth: ConnectionAuth,
+    /// Which namespaces may use this connection, and for which scopes. Without a rule, no call is made for anybody. A
+    /// scope is allowed if any rule for the namespace has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessRule>,
+    /// The most requests per second that the operator sends to the vendor over this connection.
+    #[serde(default = "default_requests_per_second")]
+    pub requests_per_second: i32,
+    /// true: no call to the vendor for anything behind this connection. Deletions wait; what the vendor has already
+    /// answered is still stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// The credentials of a connection.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionAuth {
+    /// A bearer token in a Secret of the operator's own namespace. White space around it is ignored. A change is
+    /// picked up at once.
+    pub token_secret_ref: SecretKeyRef,
+}
+
+/// One key of a Secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// The Secret's name.
+    pub name: String,
+    /// The key in it.
+    #[serde(default = "default_token_key")]
+    pub key: String,
+}
+
+/// Lets some namespaces use the connection.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessRule {
+    /// The namespaces, by name. Either this or namespaceSelector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+    /// The namespaces, by their labels; {} selects every namespace. Whoever may label a namespace decides here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// The scopes that a client of these namespaces may have. "*" stands for every scope.
+    pub scopes: Vec<String>,
+    /// true: these namespaces may take over existing clients of the account (spec.adoption).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adoption: bool,
+}
+
+/// What the operator last saw of a connection. Written by the operator only.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// The metadata.generation that this status describes; -1 until the operator has seen the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// A fingerprint of the spec and the credential over which the vendor last answered for a client of this operator.
+    /// Only while it is current is the vendor believed that a client does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<String>,
+    /// Ready: the vendor accepts the credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+fn default_base_url() -> String {
+    DEFAULT_BASE_URL.to_owned()
+}
+
+fn default_requests_per_second() -> i32 {
+    10
+}
+
+fn default_token_key() -> String {
+    "token".to_owned()
+}

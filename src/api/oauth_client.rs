@@ -1,0 +1,322 @@
+//! `OAuthClient`: one OAuth 2.0 client at the vendor and the Secret that carries its credentials.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ConditionType, OAuthClientStatus, condition};
+
+/// What a Secret holds when `spec.secret.stringData` says nothing else: key and template.
+pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
+    ("clientId", "$(clientId)"),
+    ("clientSecret", "$(clientSecret)"),
+    ("tokenUrl", "$(tokenUrl)"),
+];
+
+/// The client as it is wanted, and how this cluster keeps it.
+///
+/// The first block names the fields as the vendor's API does. What is `None` there is not sent on update and not
+/// compared; on create the vendor's own default holds.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "oauth.provident.ae",
+    version = "v1alpha1",
+    kind = "OAuthClient",
+    namespaced,
+    status = "OAuthClientStatus",
+    derive = "PartialEq",
+    shortname = "oac",
+    category = "provident",
+    doc = "An OAuth 2.0 client at the Provident API. The operator creates it, keeps it as declared, and keeps its credentials in a Secret of this namespace.",
+    selectable = ".spec.connectionRef.name",
+    selectable = ".spec.connectionRef.kind",
+    selectable = ".status.clientId",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secretName"),
+    printcolumn(name = "Client-ID", type_ = "string", json_path = ".status.clientId"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Connection",
+        type_ = "string",
+        json_path = ".spec.connectionRef.name",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Rotated",
+        type_ = "date",
+        json_path = ".status.lastRotationTime",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct OAuthClientSpec {
+    /// The client's name at the vendor. Default on create: <namespace>-<name>.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where the vendor may send a user back to after login. Default on create: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uris: Option<Vec<String>>,
+    /// The scopes that the client may ask for. The connection's access rules must allow each.
+    pub allowed_scopes: Vec<String>,
+    /// How long an access token lives, in seconds; 0: for ever. The vendor's default is 3600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_lifetime_seconds: Option<i32>,
+    /// How many requests the vendor allows per window; 0: any number. The vendor's default is 200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_count: Option<i32>,
+    /// The length of that window in seconds. The vendor's default is 43200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_window_seconds: Option<i32>,
+    /// true: the vendor takes requests only from allowedIps, which must then have an entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_restriction: Option<bool>,
+    /// The addresses and CIDRs from which the client may be used while ipRestriction is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_ips: Option<Vec<String>>,
+    /// false: the client is disabled at the vendor, right after its creation too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_active: Option<bool>,
+
+    /// The connection to the vendor. Cannot be changed once the client exists: it lives in the account that made it.
+    #[serde(default)]
+    pub connection_ref: ConnectionRef,
+    /// The Secret that carries the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretTemplate>,
+    /// When the client's secret is replaced. This version does not act on it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationSpec>,
+    /// Workloads of this namespace to restart when the Secret's content changes. This version does not act on it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_restart_targets: Option<Vec<RestartTarget>>,
+    /// An existing client to take over instead of creating one. This version refuses to create such a client rather
+    /// than ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+    /// How often the client at the vendor is compared with this spec, 1m or more.
+    #[serde(default = "default_refresh_interval")]
+    pub refresh_interval: String,
+    /// What to do when the client at the vendor differs from this spec.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+    /// What becomes of the client at the vendor when this object is deleted. May be changed while it is being deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// true: no call to the vendor and no write of the Secret; conditions stay as they are. Deletion still works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// Names the connection to the vendor.
+#[derive(
+    KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionRef {
+    /// `ClusterProvidentConnection`, or `ProvidentConnection` for one in this namespace, which this version does not
+    /// have yet.
+    pub kind: ConnectionKind,
+    /// The connection's name.
+    pub name: String,
+}
+
+impl Default for ConnectionRef {
+    fn default() -> Self {
+        Self {
+            kind: ConnectionKind::default(),
+            name: "default".to_owned(),
+        }
+    }
+}
+
+/// The kinds of connection.
+#[derive(
+    JsonSchema,
+    Serialize,
+    Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+)]
+pub enum ConnectionKind {
+    /// One of the object's own namespace.
+    ProvidentConnection,
+    /// One of the cluster, shared by the namespaces that its access rules name.
+    #[default]
+    ClusterProvidentConnection,
+}
+
+/// The Secret as it is written.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretTemplate {
+    /// The Secret's name. Default: the name of this object. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Labels to set on the Secret. Those that others set are left alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations to set on the Secret. Those that others set are left alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// All that the Secret holds, by key. $(clientId), $(clientSecret) and $(tokenUrl) are replaced; $$( is a literal
+    /// $(. Default: the keys clientId, clientSecret and tokenUrl.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub string_data: Option<BTreeMap<String, String>>,
+}
+
+/// When the secret is replaced.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationSpec {
+    /// The longest that a secret is used, 1h or more: 30 days are 720h.
+    pub interval: String,
+    /// Rotate only within this window. Without it, a rotation happens when it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<RotationWindow>,
+}
+
+/// A time of day or week in which rotations may happen.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationWindow {
+    /// When the window opens, as a cron expression of five fields: "0 2 * * 0" is Sunday at 2.
+    pub schedule: String,
+    /// How long it stays open.
+    pub duration: String,
+    /// The time zone of the schedule, by its IANA name. Default: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// A workload of this namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartTarget {
+    /// The kind of the workload.
+    pub kind: RestartTargetKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// The kinds of workload that can be restarted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartTargetKind {
+    /// apps/v1 Deployment.
+    Deployment,
+    /// apps/v1 `StatefulSet`.
+    StatefulSet,
+    /// apps/v1 `DaemonSet`.
+    DaemonSet,
+}
+
+/// An existing client, and the proof that it is ours to take.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Adoption {
+    /// The clientId of the client to take over.
+    pub client_id: String,
+    /// Where its current secret is. Who knows it may take the client.
+    pub secret_key_ref: ClientSecretRef,
+}
+
+/// A key of a Secret in the object's own namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientSecretRef {
+    /// The Secret's name.
+    pub name: String,
+    /// The key in it that holds the client's secret.
+    pub key: String,
+}
+
+/// What to do about differences at the vendor.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// Change the vendor's client to what the spec states.
+    #[default]
+    Correct,
+    /// Name the differences in the condition Synced and change nothing.
+    Report,
+}
+
+/// What becomes of the vendor's client in the end.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// Disable it at the vendor, which has no delete.
+    #[default]
+    Deactivate,
+    /// Leave it and its Secret as they are.
+    Retain,
+}
+
+impl OAuthClient {
+    /// The name of the Secret: `spec.secret.name`, or the object's own.
+    #[must_use]
+    pub fn secret_name(&self) -> &str {
+        let stated = self
+            .spec
+            .secret
+            .as_ref()
+            .and_then(|secret| secret.name.as_deref());
+        stated.or(self.metadata.name.as_deref()).unwrap_or_default()
+    }
+
+    /// The name that the client gets at the vendor on create: `spec.name`, or `<namespace>-<name>`, so that a person
+    /// finds it there.
+    #[must_use]
+    pub fn vendor_name(&self) -> String {
+        let default = || {
+            format!(
+                "{}-{}",
+                self.namespace().unwrap_or_default(),
+                self.name_any()
+            )
+        };
+        self.spec.name.clone().unwrap_or_else(default)
+    }
+
+    /// The condition of one type, if status has it.
+    #[must_use]
+    pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
+        condition::find(&self.status.as_ref()?.conditions, type_)
+    }
+}
+
+fn default_refresh_interval() -> String {
+    "1h".to_owned()
+}

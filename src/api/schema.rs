@@ -1,0 +1,1 @@
+//! Parts of the schema that the derives do not express.
