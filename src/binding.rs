@@ -3,6 +3,8 @@
 //! A clientId is a capability, since GET by clientId answers the secret. One that a tenant wrote into status, or onto a
 //! Secret, must never be used in a call; the keyed hash tells the difference.
 
+use std::fmt::Write;
+
 use aws_lc_rs::{constant_time, hmac};
 
 use crate::api::{ConnectionKind, ConnectionRef};
@@ -55,7 +57,8 @@ impl BindingKey {
     /// Whether `mac` binds `client_id` to `to`; compared in constant time.
     #[must_use]
     pub fn verifies(&self, to: Bound<'_>, client_id: &ClientId, mac: &str) -> bool {
-        constant_time::verify_slices_are_equal(self.mac(to, client_id).as_bytes(), mac.as_bytes()).is_ok()
+        constant_time::verify_slices_are_equal(self.mac(to, client_id).as_bytes(), mac.as_bytes())
+            .is_ok()
     }
 
     /// A fingerprint of a connection's URL and credential that reveals neither.
@@ -67,7 +70,11 @@ impl BindingKey {
     // NUL separates: none of the parts can contain it, the token included, which is an HTTP header value.
     fn tagged(&self, parts: &[&str]) -> String {
         let tag = hmac::sign(&self.0, parts.join("\0").as_bytes());
-        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        tag.as_ref().iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 }
 
@@ -76,7 +83,10 @@ mod tests {
     use super::*;
 
     fn connection(kind: ConnectionKind, name: &str) -> ConnectionRef {
-        ConnectionRef { kind, name: name.to_owned() }
+        ConnectionRef {
+            kind,
+            name: name.to_owned(),
+        }
     }
 
     #[test]
@@ -84,18 +94,38 @@ mod tests {
         let key = BindingKey::new(&[7; KEY_BYTES]).unwrap();
         let id = ClientId::parse("c1").unwrap();
         let cluster = connection(ConnectionKind::ClusterProvidentConnection, "default");
-        let to = Bound { connection: &cluster, namespace: "shop", name: "storefront" };
+        let to = Bound {
+            connection: &cluster,
+            namespace: "shop",
+            name: "storefront",
+        };
         let mac = key.mac(to, &id);
         assert!(key.verifies(to, &id, &mac));
 
         let other_kind = connection(ConnectionKind::ProvidentConnection, "default");
         let other_name = connection(ConnectionKind::ClusterProvidentConnection, "second");
         for forged in [
-            Bound { connection: &other_kind, ..to },
-            Bound { connection: &other_name, ..to },
-            Bound { namespace: "bank", ..to },
-            Bound { name: "admin", ..to },
-            Bound { namespace: "shopstore", name: "front", ..to },
+            Bound {
+                connection: &other_kind,
+                ..to
+            },
+            Bound {
+                connection: &other_name,
+                ..to
+            },
+            Bound {
+                namespace: "bank",
+                ..to
+            },
+            Bound {
+                name: "admin",
+                ..to
+            },
+            Bound {
+                namespace: "shopstore",
+                name: "front",
+                ..to
+            },
         ] {
             assert!(!key.verifies(forged, &id, &mac));
         }

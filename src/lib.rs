@@ -1,7 +1,8 @@
 //! Keeps OAuth 2.0 clients of the Provident API, and the Secrets that carry their credentials, as declared.
 //!
 //! The layers, each using only those below it:
-//! - [`cli`]: the commands and their flags
 
 pub mod api;
+pub mod binding;
+pub mod plan;
 pub mod provident;

@@ -284,6 +284,17 @@ pub enum DeletionPolicy {
     Retain,
 }
 
+impl ConnectionKind {
+    /// The kind's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProvidentConnection => "ProvidentConnection",
+            Self::ClusterProvidentConnection => "ClusterProvidentConnection",
+        }
+    }
+}
+
 impl OAuthClient {
     /// The name of the Secret: `spec.secret.name`, or the object's own.
     #[must_use]

@@ -39,10 +39,21 @@ pub fn fate(attempt: &AttemptId, client: &ClientId, standing: &Standing, kept: b
     let late = if kept { Fate::Kept } else { Fate::Late };
     match standing {
         Standing::Gone => late,
-        Standing::There { client: Some(recorded), .. } if recorded == client => Fate::Stored,
-        Standing::There { client: Some(_), .. } => late,
-        Standing::There { secret: Some(bound), .. } if bound != client => late,
-        Standing::There { attempt: Some(open), .. } if open != attempt => late,
+        Standing::There {
+            client: Some(recorded),
+            ..
+        } if recorded == client => Fate::Stored,
+        Standing::There {
+            client: Some(_), ..
+        } => late,
+        Standing::There {
+            secret: Some(bound),
+            ..
+        } if bound != client => late,
+        Standing::There {
+            attempt: Some(open),
+            ..
+        } if open != attempt => late,
         Standing::There { .. } => Fate::Store,
     }
 }

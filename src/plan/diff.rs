@@ -74,15 +74,27 @@ pub fn differing(spec: &OAuthClientSpec, vendor: &VendorClient) -> Vec<Field> {
         .into_iter()
         .filter(|field| match field {
             Field::Name => differs(spec.name.as_ref(), vendor.name.as_ref()),
-            Field::RedirectUris => set_differs(spec.redirect_uris.as_deref(), vendor.redirect_uris.as_deref()),
-            Field::AllowedScopes => set_differs(Some(&spec.allowed_scopes), vendor.allowed_scopes.as_deref()),
-            Field::TokenLifetimeSeconds => number_differs(spec.token_lifetime_seconds, vendor.token_lifetime_seconds),
-            Field::RateLimitCount => number_differs(spec.rate_limit_count, vendor.rate_limit_count),
-            Field::RateLimitWindowSeconds => {
-                number_differs(spec.rate_limit_window_seconds, vendor.rate_limit_window_seconds)
+            Field::RedirectUris => set_differs(
+                spec.redirect_uris.as_deref(),
+                vendor.redirect_uris.as_deref(),
+            ),
+            Field::AllowedScopes => {
+                set_differs(Some(&spec.allowed_scopes), vendor.allowed_scopes.as_deref())
             }
-            Field::IpRestriction => differs(spec.ip_restriction.as_ref(), vendor.ip_restriction.as_ref()),
-            Field::AllowedIps => set_differs(spec.allowed_ips.as_deref(), vendor.allowed_ips.as_deref()),
+            Field::TokenLifetimeSeconds => {
+                number_differs(spec.token_lifetime_seconds, vendor.token_lifetime_seconds)
+            }
+            Field::RateLimitCount => number_differs(spec.rate_limit_count, vendor.rate_limit_count),
+            Field::RateLimitWindowSeconds => number_differs(
+                spec.rate_limit_window_seconds,
+                vendor.rate_limit_window_seconds,
+            ),
+            Field::IpRestriction => {
+                differs(spec.ip_restriction.as_ref(), vendor.ip_restriction.as_ref())
+            }
+            Field::AllowedIps => {
+                set_differs(spec.allowed_ips.as_deref(), vendor.allowed_ips.as_deref())
+            }
             Field::IsActive => differs(spec.is_active.as_ref(), vendor.is_active.as_ref()),
         })
         .collect()
@@ -125,12 +137,19 @@ pub fn update_request(spec: &OAuthClientSpec, fields: &[Field]) -> UpdateRequest
     let has = |field| fields.contains(&field);
     UpdateRequest {
         name: spec.name.clone().filter(|_| has(Field::Name)),
-        redirect_uris: spec.redirect_uris.clone().filter(|_| has(Field::RedirectUris)),
+        redirect_uris: spec
+            .redirect_uris
+            .clone()
+            .filter(|_| has(Field::RedirectUris)),
         allowed_scopes: has(Field::AllowedScopes).then(|| spec.allowed_scopes.clone()),
         is_active: spec.is_active.filter(|_| has(Field::IsActive)),
-        token_lifetime_seconds: spec.token_lifetime_seconds.filter(|_| has(Field::TokenLifetimeSeconds)),
+        token_lifetime_seconds: spec
+            .token_lifetime_seconds
+            .filter(|_| has(Field::TokenLifetimeSeconds)),
         rate_limit_count: spec.rate_limit_count.filter(|_| has(Field::RateLimitCount)),
-        rate_limit_window_seconds: spec.rate_limit_window_seconds.filter(|_| has(Field::RateLimitWindowSeconds)),
+        rate_limit_window_seconds: spec
+            .rate_limit_window_seconds
+            .filter(|_| has(Field::RateLimitWindowSeconds)),
         ip_restriction: spec.ip_restriction.filter(|_| has(Field::IpRestriction)),
         allowed_ips: spec.allowed_ips.clone().filter(|_| has(Field::AllowedIps)),
     }
@@ -139,7 +158,11 @@ pub fn update_request(spec: &OAuthClientSpec, fields: &[Field]) -> UpdateRequest
 /// The fields as a list for people: `redirectUris, allowedIps`.
 #[must_use]
 pub fn names(fields: &[Field]) -> String {
-    fields.iter().map(|f| f.as_str()).collect::<Vec<_>>().join(", ")
+    fields
+        .iter()
+        .map(|f| f.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The fields of a list written by [`names`]; unknown words are passed over.

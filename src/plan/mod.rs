@@ -11,10 +11,10 @@ mod step;
 
 pub use answer::{Fate, Standing, fate};
 pub use next::{client, is_held, next};
-pub use report::{Report, Retry, Stop, Texts, report};
+pub use report::{NOT_APPLIED, Report, Retry, Stop, Texts, Told, needs_a_person, report};
 pub use schedule::{due_slot, until_next_slot};
 pub use seen::{
-    Attempt, AttemptId, Binding, Connection, Content, Found, Known, Owner, Record, Records, SecretSeen, Seen, TakeUp,
-    Vendor, records, take_up,
+    Attempt, AttemptId, Binding, Connection, Content, Found, Known, Owner, Record, Records,
+    SecretSeen, Seen, TakeUp, Vendor, records, take_up,
 };
 pub use step::Step;

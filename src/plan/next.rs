@@ -1,7 +1,8 @@
 //! The decision. Read it from the top: an object is being deleted, or has a client, or is to get one.
 
 use super::seen::{
-    Attempt, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen, TakeUp, Vendor, take_up,
+    Attempt, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen, TakeUp, Vendor,
+    take_up,
 };
 use super::step::Step;
 use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
@@ -61,7 +62,9 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
         None => None,
         Some(attempt) => match attempt.known {
             Known::Unsent { in_time: true } if may_begin => return Some(Step::Create),
-            Known::Over | Known::Unknown(_) if seen.retry.as_ref() == Some(&attempt.id) => Some(attempt.id.clone()),
+            Known::Over | Known::Unknown(_) if seen.retry.as_ref() == Some(&attempt.id) => {
+                Some(attempt.id.clone())
+            }
             _ => return None,
         },
     };
@@ -98,7 +101,10 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
     if !found.credentials && unrecorded_answer(seen) {
         return None;
     }
-    let news = found.differs.iter().any(|field| !seen.not_applied.contains(field));
+    let news = found
+        .differs
+        .iter()
+        .any(|field| !seen.not_applied.contains(field));
     let may_correct = spec.drift_policy == DriftPolicy::Correct && !seen.rejected && !found.updated;
     (news && may_correct).then(|| Step::Update(id, found.differs.clone()))
 }
@@ -110,13 +116,25 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
         return None;
     }
     if spec.deletion_policy == DeletionPolicy::Retain {
-        let ours = matches!(seen.secret, SecretSeen::Present { owner: Owner::This, .. });
-        return Some(if ours { Step::DisownSecret } else { Step::Release });
+        let ours = matches!(
+            seen.secret,
+            SecretSeen::Present {
+                owner: Owner::This,
+                ..
+            }
+        );
+        return Some(if ours {
+            Step::DisownSecret
+        } else {
+            Step::Release
+        });
     }
     match (client(seen), &seen.record) {
         (None, Record::Unproven | Record::KeyMissing) => None,
         (None, _) => Some(Step::Release),
-        (Some(_), _) if matches!(seen.vendor, Vendor::Deactivated | Vendor::Missing) => Some(Step::Release),
+        (Some(_), _) if matches!(seen.vendor, Vendor::Deactivated | Vendor::Missing) => {
+            Some(Step::Release)
+        }
         (Some(id), _) => match seen.connection {
             Connection::Usable | Connection::Denied(_) => Some(Step::Deactivate(id)),
             Connection::Unusable(..) => None,
@@ -141,8 +159,14 @@ fn content(secret: &SecretSeen) -> Content {
 fn writable(secret: &SecretSeen, id: &ClientId) -> bool {
     match secret {
         SecretSeen::Absent => true,
-        SecretSeen::Present { owner: Owner::This, .. } => true,
-        SecretSeen::Present { owner: Owner::None, binding: Binding::Valid(bound), .. } => bound == id,
+        SecretSeen::Present {
+            owner: Owner::This, ..
+        } => true,
+        SecretSeen::Present {
+            owner: Owner::None,
+            binding: Binding::Valid(bound),
+            ..
+        } => bound == id,
         SecretSeen::Present { .. } => false,
     }
 }

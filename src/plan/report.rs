@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::diff::names;
 use super::next::{client, is_held};
-use super::seen::{Connection, Content, Found, Known, Record, SecretSeen, Seen, TakeUp, Vendor, take_up};
+use super::seen::{
+    Connection, Content, Found, Known, Record, SecretSeen, Seen, TakeUp, Vendor, take_up,
+};
 use crate::api::{ConditionStatus, DeletionPolicy, DriftPolicy, OAuthClientSpec, Reason};
 use crate::provident::outcome::Doubt;
 
@@ -88,7 +90,12 @@ pub fn needs_a_person(reason: Reason) -> bool {
 
 /// Tells what a pass found. Pure: equal facts give equal words, so that a settled object is never written.
 #[must_use]
-pub fn report(spec: &OAuthClientSpec, seen: &Seen, stop: Option<&Stop>, texts: Texts<'_>) -> Report {
+pub fn report(
+    spec: &OAuthClientSpec,
+    seen: &Seen,
+    stop: Option<&Stop>,
+    texts: Texts<'_>,
+) -> Report {
     let mut report = if seen.deleting {
         deleting(seen, stop, texts)
     } else if let Some(stop) = stop {
@@ -103,15 +110,28 @@ pub fn report(spec: &OAuthClientSpec, seen: &Seen, stop: Option<&Stop>, texts: T
 }
 
 fn only(reason: Reason, message: impl Into<String>, retry: Retry) -> Report {
-    Report { ready: Some((ConditionStatus::False, reason, message.into())), synced: None, secret_ready: None, retry }
+    Report {
+        ready: Some((ConditionStatus::False, reason, message.into())),
+        synced: None,
+        secret_ready: None,
+        retry,
+    }
 }
 
 fn unchanged(retry: Retry) -> Report {
-    Report { ready: None, synced: None, secret_ready: None, retry }
+    Report {
+        ready: None,
+        synced: None,
+        secret_ready: None,
+        retry,
+    }
 }
 
 fn stopped(seen: &Seen, stop: &Stop) -> Report {
-    let passing = matches!(stop.reason, Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady);
+    let passing = matches!(
+        stop.reason,
+        Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady
+    );
     // Nothing is pending for a client that is as declared: an outage is the connection's to tell.
     if passing && seen.ready && secret_content(seen) == Content::Current {
         return unchanged(stop.retry);
@@ -119,7 +139,9 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
     let told = (ConditionStatus::False, stop.reason, stop.message.clone());
     let mut report = only(stop.reason, stop.message.clone(), stop.retry);
     match stop.reason {
-        Reason::SecretConflict | Reason::SecretWriteDenied | Reason::SecretImmutable => report.secret_ready = Some(told),
+        Reason::SecretConflict | Reason::SecretWriteDenied | Reason::SecretImmutable => {
+            report.secret_ready = Some(told)
+        }
         Reason::SpecRejected | Reason::NotApplied => report.synced = Some(told),
         _ => {}
     }
@@ -143,7 +165,9 @@ fn deleting(seen: &Seen, stop: Option<&Stop>, texts: Texts<'_>) -> Report {
         (Some(stop), _, _) => (stop.reason, stop.message.as_str(), stop.retry),
         (None, _, Record::Unproven) => (Reason::BindingMismatch, MISMATCH, Retry::Verification),
         (None, _, Record::KeyMissing) => (Reason::BindingKeyMissing, KEY_MISSING, Retry::Backoff),
-        (None, Connection::Unusable(reason, message), _) => (*reason, message.as_str(), Retry::Backoff),
+        (None, Connection::Unusable(reason, message), _) => {
+            (*reason, message.as_str(), Retry::Backoff)
+        }
         _ => return unchanged(Retry::Verification),
     };
     let message = format!(
@@ -154,14 +178,20 @@ fn deleting(seen: &Seen, stop: Option<&Stop>, texts: Texts<'_>) -> Report {
     only(reason, message, retry)
 }
 
-const MISMATCH: &str = "The clientId was not recorded by this operator for this object: its binding does not hold";
+const MISMATCH: &str =
+    "The clientId was not recorded by this operator for this object: its binding does not hold";
 const KEY_MISSING: &str = "The operator's binding key is missing, so no recorded clientId can be trusted. Restore its Secret from the backup";
 
 fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     match seen.record {
         Record::Unproven => {
-            let step = "Remove status.clientId, or restore the object and its Secret from one backup";
-            return only(Reason::BindingMismatch, format!("status.clientId: {MISMATCH}. {step}"), Retry::Verification);
+            let step =
+                "Remove status.clientId, or restore the object and its Secret from one backup";
+            return only(
+                Reason::BindingMismatch,
+                format!("status.clientId: {MISMATCH}. {step}"),
+                Retry::Verification,
+            );
         }
         Record::KeyMissing => return only(Reason::BindingKeyMissing, KEY_MISSING, Retry::Backoff),
         Record::Bound(_) | Record::Empty => {}
@@ -172,7 +202,11 @@ fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     if is_held(seen) && !retry_asked(seen) {
         return held(seen, texts);
     }
-    if seen.attempt.as_ref().is_some_and(|attempt| attempt.known == Known::MayRun) {
+    if seen
+        .attempt
+        .as_ref()
+        .is_some_and(|attempt| attempt.known == Known::MayRun)
+    {
         return unchanged(Retry::AttemptOver);
     }
     match take_up(&seen.secret) {
@@ -186,7 +220,10 @@ fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
         }
         TakeUp::Stranger => return conflict(texts),
         TakeUp::Former => {
-            let message = format!("Waiting for the Secret {} of a former object of this name to be collected", texts.secret);
+            let message = format!(
+                "Waiting for the Secret {} of a former object of this name to be collected",
+                texts.secret
+            );
             return only(Reason::Pending, message, Retry::Backoff);
         }
         TakeUp::Absent | TakeUp::Client(_) => {}
@@ -196,7 +233,11 @@ fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
         return only(Reason::AdoptionRejected, message, Retry::Verification);
     }
     if spec.suspend == Some(true) {
-        return only(Reason::Suspended, "spec.suspend is true: set it to false to create the client", Retry::Verification);
+        return only(
+            Reason::Suspended,
+            "spec.suspend is true: set it to false to create the client",
+            Retry::Verification,
+        );
     }
     if let Some(report) = unusable(seen) {
         return report;
@@ -206,14 +247,24 @@ fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
         return only(Reason::VendorUnavailable, message, Retry::Backoff);
     }
     // A claim that is dropped, a process that leaves, a spec that waits for an edit.
-    unchanged(if seen.rejected { Retry::Verification } else { Retry::Backoff })
+    unchanged(if seen.rejected {
+        Retry::Verification
+    } else {
+        Retry::Backoff
+    })
 }
 
 fn unusable(seen: &Seen) -> Option<Report> {
     match &seen.connection {
         Connection::Usable => None,
-        Connection::Denied(message) => Some(only(Reason::AccessDenied, message.clone(), Retry::Verification)),
-        Connection::Unusable(reason, message) => Some(only(*reason, message.clone(), Retry::Backoff)),
+        Connection::Denied(message) => Some(only(
+            Reason::AccessDenied,
+            message.clone(),
+            Retry::Verification,
+        )),
+        Connection::Unusable(reason, message) => {
+            Some(only(*reason, message.clone(), Retry::Backoff))
+        }
     }
 }
 
@@ -223,8 +274,15 @@ fn conflict(texts: Texts<'_>) -> Report {
          Delete it, or choose another spec.secret.name",
         texts.secret
     );
-    let told = (ConditionStatus::False, Reason::SecretConflict, message.clone());
-    Report { secret_ready: Some(told), ..only(Reason::SecretConflict, message, Retry::Verification) }
+    let told = (
+        ConditionStatus::False,
+        Reason::SecretConflict,
+        message.clone(),
+    );
+    Report {
+        secret_ready: Some(told),
+        ..only(Reason::SecretConflict, message, Retry::Verification)
+    }
 }
 
 fn retry_asked(seen: &Seen) -> bool {
@@ -241,7 +299,10 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
             Reason::AnswerNotNew,
             "was answered with a client that is not new, so whether one was made is not known",
         ),
-        _ => (Reason::CreateOutcomeUnknown, "has no known outcome, and trying again could make a second client"),
+        _ => (
+            Reason::CreateOutcomeUnknown,
+            "has no known outcome, and trying again could make a second client",
+        ),
     };
     let message = format!(
         "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, deactivate it there or \
@@ -262,25 +323,48 @@ fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
         Vendor::Missing => {
             let message = "The vendor has no client of this clientId any more. It is looked for again at every refreshInterval; \
                            to have a new one, delete this OAuthClient and declare it again";
-            let told = (ConditionStatus::False, Reason::ClientMissing, message.to_owned());
-            return Report { synced: Some(told), ..only(Reason::ClientMissing, message, Retry::Verification) };
+            let told = (
+                ConditionStatus::False,
+                Reason::ClientMissing,
+                message.to_owned(),
+            );
+            return Report {
+                synced: Some(told),
+                ..only(Reason::ClientMissing, message, Retry::Verification)
+            };
         }
         Vendor::NotAsked | Vendor::Deactivated => {
             return match unusable(seen) {
                 _ if spec.suspend == Some(true) => unchanged(Retry::Verification),
                 Some(report) if !(seen.ready && report.retry == Retry::Backoff) => report,
                 Some(report) => unchanged(report.retry),
-                None => unchanged(if unrecorded { Retry::Now } else { Retry::Verification }),
+                None => unchanged(if unrecorded {
+                    Retry::Now
+                } else {
+                    Retry::Verification
+                }),
             };
         }
     };
     if secret_content(seen) != Content::Current {
-        return if found.credentials { conflict(texts) } else { unchanged(Retry::Now) };
+        return if found.credentials {
+            conflict(texts)
+        } else {
+            unchanged(Retry::Now)
+        };
     }
     let good = |message: String| Some((ConditionStatus::True, Reason::Available, message));
-    let secret_ready = good(format!("The Secret {} holds the client's credentials", texts.secret));
+    let secret_ready = good(format!(
+        "The Secret {} holds the client's credentials",
+        texts.secret
+    ));
     let (ready, synced) = synced(spec, seen, found);
-    Report { ready: Some(ready), synced: Some(synced), secret_ready, retry: Retry::Verification }
+    Report {
+        ready: Some(ready),
+        synced: Some(synced),
+        secret_ready,
+        retry: Retry::Verification,
+    }
 }
 
 fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
@@ -297,9 +381,10 @@ fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
                 let message = format!("Differs at the vendor, and driftPolicy is Report: {fields}");
                 (ready, (ConditionStatus::False, Reason::Drifted, message))
             }
-            DriftPolicy::Correct if seen.rejected && !found.updated => {
-                bad(Reason::SpecRejected, format!("The vendor rejected the change of: {fields}. Edit the spec"))
-            }
+            DriftPolicy::Correct if seen.rejected && !found.updated => bad(
+                Reason::SpecRejected,
+                format!("The vendor rejected the change of: {fields}. Edit the spec"),
+            ),
             DriftPolicy::Correct => bad(Reason::NotApplied, format!("{NOT_APPLIED}{fields}")),
         };
     }

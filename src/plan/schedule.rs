@@ -35,8 +35,14 @@ mod tests {
             let now = 1_800_000_000;
             let wait = until_next_slot(uid, now, hour).as_secs();
             assert!((1..=3600).contains(&wait));
-            assert_eq!(due_slot(uid, now, hour), due_slot(uid, now + wait - 1, hour));
-            assert_eq!(due_slot(uid, now, hour) + 1, due_slot(uid, now + wait, hour));
+            assert_eq!(
+                due_slot(uid, now, hour),
+                due_slot(uid, now + wait - 1, hour)
+            );
+            assert_eq!(
+                due_slot(uid, now, hour) + 1,
+                due_slot(uid, now + wait, hour)
+            );
         }
         assert_ne!(until_next_slot("a", 0, hour), until_next_slot("b", 0, hour));
     }

@@ -205,10 +205,23 @@ pub enum TakeUp {
 pub fn take_up(secret: &SecretSeen) -> TakeUp {
     match secret {
         SecretSeen::Absent => TakeUp::Absent,
-        SecretSeen::Present { owner: Owner::Former, .. } => TakeUp::Former,
-        SecretSeen::Present { owner: Owner::Other, .. } => TakeUp::Stranger,
-        SecretSeen::Present { binding: Binding::Valid(id), .. } => TakeUp::Client(id.clone()),
-        SecretSeen::Present { binding: Binding::Missing, owner: Owner::None, .. } => TakeUp::Stranger,
+        SecretSeen::Present {
+            owner: Owner::Former,
+            ..
+        } => TakeUp::Former,
+        SecretSeen::Present {
+            owner: Owner::Other,
+            ..
+        } => TakeUp::Stranger,
+        SecretSeen::Present {
+            binding: Binding::Valid(id),
+            ..
+        } => TakeUp::Client(id.clone()),
+        SecretSeen::Present {
+            binding: Binding::Missing,
+            owner: Owner::None,
+            ..
+        } => TakeUp::Stranger,
         SecretSeen::Present { .. } => TakeUp::Mismatch,
     }
 }
@@ -226,7 +239,7 @@ pub struct Records {
 /// puts the attempt it retried back, still held.
 #[must_use]
 pub fn records(seen: &Seen) -> Records {
-    let client = super::client(seen).cloned();
+    let client = super::client(seen);
     let attempt = match &seen.attempt {
         _ if client.is_some() => None,
         None => None,

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn s11_s12_s13_s14_s15_every_status_is_classified_by_what_is_known() {
         for status in 100..=599_u16 {
-            let known_not_created = matches!(status, 301 | 307 | 308) || ((400..=499).contains(&status) && status != 408);
+            let known_not_created = matches!(status, 301 | 307 | 308)
+                || ((400..=499).contains(&status) && status != 408);
             match answer(status, None) {
                 Outcome::NotCreated(_) => assert!(known_not_created, "{status}"),
                 Outcome::Unknown(Doubt::Silent) => assert!(!known_not_created, "{status}"),
@@ -136,7 +137,10 @@ mod tests {
             classify(&Reply::NeverConnected, |_| false),
             Outcome::NotCreated(Refusal::Unreachable)
         );
-        assert_eq!(classify(&Reply::NoAnswer, |_| false), Outcome::Unknown(Doubt::Silent));
+        assert_eq!(
+            classify(&Reply::NoAnswer, |_| false),
+            Outcome::Unknown(Doubt::Silent)
+        );
     }
 
     #[test]
@@ -153,11 +157,20 @@ mod tests {
     fn a_client_that_is_known_or_old_is_not_the_answer() {
         let new = made(Some("2026-01-01T00:00:00Z"), Some("2026-01-01T00:00:01Z"));
         let old = made(Some("2025-12-31T00:00:00Z"), Some("2026-01-01T00:00:01Z"));
-        assert_eq!(answer(201, Some(new.clone())), Outcome::Created(new.client_id.clone()));
+        assert_eq!(
+            answer(201, Some(new.clone())),
+            Outcome::Created(new.client_id.clone())
+        );
         assert_eq!(answer(200, Some(old)), Outcome::Unknown(Doubt::NotNew));
         let undated = made(None, None);
-        assert_eq!(answer(200, Some(undated.clone())), Outcome::Created(undated.client_id));
-        let reply = Reply::Answer { status: 201, client: Some(new) };
+        assert_eq!(
+            answer(200, Some(undated.clone())),
+            Outcome::Created(undated.client_id)
+        );
+        let reply = Reply::Answer {
+            status: 201,
+            client: Some(new),
+        };
         assert_eq!(classify(&reply, |_| true), Outcome::Unknown(Doubt::NotNew));
     }
 }

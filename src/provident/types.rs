@@ -137,7 +137,12 @@ pub struct VendorClient {
     #[serde(default, deserialize_with = "lenient")]
     pub rate_limit_window_seconds: Option<f64>,
     /// Snake case in answers, camel case in requests (API document).
-    #[serde(default, rename = "ip_restriction", alias = "ipRestriction", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        rename = "ip_restriction",
+        alias = "ipRestriction",
+        deserialize_with = "lenient"
+    )]
     pub ip_restriction: Option<bool>,
     /// Addresses or CIDRs.
     #[serde(default, deserialize_with = "lenient")]
@@ -174,7 +179,9 @@ pub fn decode_client(body: &[u8]) -> Option<VendorClient> {
         }
         found
     };
-    VendorClient::deserialize(inner).ok().filter(|c| c.client_id.is_some())
+    VendorClient::deserialize(inner)
+        .ok()
+        .filter(|c| c.client_id.is_some())
 }
 
 /// The code of an error body, if it has one of the form `[a-z_]{1,64}` in `error`, `code`, `error.code` or `error.error`.
@@ -184,7 +191,8 @@ pub fn error_code(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let plain = |v: &serde_json::Value| {
         let text = v.as_str()?;
-        let ok = (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+        let ok = (1..=64).contains(&text.len())
+            && text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
         ok.then(|| text.to_owned())
     };
     ["/error", "/code", "/error/code", "/error/error"]
@@ -201,7 +209,20 @@ mod tests {
         for good in ["a", "9x", "_a.b~c-d", "-", &"a".repeat(128)] {
             assert!(ClientId::parse(good).is_some(), "{good}");
         }
-        for bad in ["", ".", "..", ".a", "~a", "a/b", "a%2fb", "a b", "a?b", "a#b", "ä", &"a".repeat(129)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".a",
+            "~a",
+            "a/b",
+            "a%2fb",
+            "a b",
+            "a?b",
+            "a#b",
+            "ä",
+            &"a".repeat(129),
+        ] {
             assert!(ClientId::parse(bad).is_none(), "{bad}");
         }
     }
@@ -222,22 +243,41 @@ mod tests {
 
     #[test]
     fn a_field_of_a_wrong_type_does_not_cost_the_client_id() {
-        let read = decode_client(br#"{"clientId":"c1","clientSecret":17,"allowedIps":null,"createdAt":"soon"}"#).unwrap();
+        let read = decode_client(
+            br#"{"clientId":"c1","clientSecret":17,"allowedIps":null,"createdAt":"soon"}"#,
+        )
+        .unwrap();
         assert_eq!(read.client_id.as_deref(), Some("c1"));
-        assert!(read.client_secret.is_none() && read.allowed_ips.is_none() && read.created_at.is_none());
+        assert!(
+            read.client_secret.is_none() && read.allowed_ips.is_none() && read.created_at.is_none()
+        );
     }
 
     #[test]
     fn what_is_no_client_is_not_read_as_one() {
-        for body in ["", "null", "[]", "<html>", r#"{"data":{}}"#, r#"{"a":{"clientId":"x"},"b":{"clientId":"y"}}"#, r#"{"clientId":7}"#] {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "<html>",
+            r#"{"data":{}}"#,
+            r#"{"a":{"clientId":"x"},"b":{"clientId":"y"}}"#,
+            r#"{"clientId":7}"#,
+        ] {
             assert!(decode_client(body.as_bytes()).is_none(), "{body}");
         }
     }
 
     #[test]
     fn only_a_plain_code_is_taken_from_an_error() {
-        assert_eq!(error_code(br#"{"error":"invalid_scope"}"#).as_deref(), Some("invalid_scope"));
-        assert_eq!(error_code(br#"{"error":{"code":"bad_name"}}"#).as_deref(), Some("bad_name"));
+        assert_eq!(
+            error_code(br#"{"error":"invalid_scope"}"#).as_deref(),
+            Some("invalid_scope")
+        );
+        assert_eq!(
+            error_code(br#"{"error":{"code":"bad_name"}}"#).as_deref(),
+            Some("bad_name")
+        );
         assert_eq!(error_code(br#"{"error":"Bearer abc123"}"#), None);
         assert_eq!(error_code(b"oops"), None);
     }
