@@ -104,6 +104,9 @@ pub struct ConnectionStatus {
     /// Only while it is current is the vendor believed that a client does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<String>,
+    /// Fingerprint of the base URL and credential that the vendor accepted last. Opaque; a restart does not ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
     /// Ready: the vendor accepts the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -47,3 +47,7 @@ pub const RETRY_CREATE: &str = "oauth.provident.ae/retry-create";
 pub const BINDING_ANNOTATION: &str = "oauth.provident.ae/binding";
 /// Label on every generated Secret, with the value [`MANAGER`].
 pub const MANAGED_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Annotation on a generated Secret: the clientId it carries, which [`BINDING_ANNOTATION`] binds.
+pub const CLIENT_ID_ANNOTATION: &str = "oauth.provident.ae/client-id";
+/// Annotation on a generated Secret: names of the keys, labels and annotations that `spec.secret` put there.
+pub const MANAGED_ANNOTATION: &str = "oauth.provident.ae/managed";

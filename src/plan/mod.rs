@@ -2,13 +2,14 @@
 //! checker in `tests/model` runs these very functions against every interleaving.
 
 mod answer;
-pub mod diff;
+mod diff;
 mod next;
 mod report;
 mod schedule;
 mod seen;
 mod step;
 
+pub use diff::{Field, create_request, differing, names, parse_names, update_request};
 pub use answer::{Fate, Standing, fate};
 pub use next::{client, is_held, next};
 pub use report::{NOT_APPLIED, Report, Retry, Stop, Texts, Told, needs_a_person, report};

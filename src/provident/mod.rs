@@ -1,5 +1,9 @@
 //! What the vendor says: its types, how an answer is read, and the client that asks.
 
+pub mod client;
+pub mod connection;
 pub mod emulator;
+pub mod error;
+pub mod limiter;
 pub mod outcome;
 pub mod types;

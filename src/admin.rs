@@ -1,0 +1,103 @@
+//! The operator's own small server: `/livez`, `/readyz`, `/metrics`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+/// How far the operator has come, as `/readyz` tells it.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<AtomicU8>);
+
+/// The stages of [`Readiness`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// The first lists are not read yet.
+    Starting = 0,
+    /// Objects are being reconciled.
+    Ready = 1,
+    /// No watch works, so what the operator knows grows old.
+    Deaf = 2,
+    /// The process was told to leave.
+    Stopping = 3,
+}
+
+impl Readiness {
+    /// Notes a stage.
+    pub fn set(&self, stage: Stage) {
+        self.0.store(stage as u8, Ordering::SeqCst);
+    }
+
+    /// The stage, and whether it counts as ready.
+    fn text(&self) -> (StatusCode, &'static str) {
+        match self.0.load(Ordering::SeqCst) {
+            1 => (StatusCode::OK, "ready\n"),
+            2 => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no answer from the API server's watches\n"),
+            3 => (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping\n"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready: waiting for the first lists from the API server\n"),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is taken, or not ours.
+    #[error("--admin-address {address}: {source}")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Begins to serve on `address` until `stop`; returns the address it got.
+///
+/// # Errors
+/// The address cannot be bound.
+pub async fn serve(
+    address: SocketAddr,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> Result<SocketAddr, AdminError> {
+    let bind = |source| AdminError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let local = listener.local_addr().map_err(bind)?;
+    let app = Router::new()
+        // Says that the process runs and its event loop turns, and nothing of the API server or the vendor: a restart
+        // mends neither, and would lose answers.
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(|State(shared): State<Shared>| async move { shared.readiness.text() }))
+        .route("/metrics", get(|State(shared): State<Shared>| async move { metrics_text(&shared.metrics) }))
+        .with_state(Shared { metrics, readiness });
+    tokio::spawn(async move {
+        let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the admin server ended");
+        }
+    });
+    Ok(local)
+}
+
+fn metrics_text(metrics: &Metrics) -> impl IntoResponse + use<> {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics.text())
+}

@@ -1,0 +1,295 @@
+//! Keeps one `ClusterProvidentConnection`: reads its token, probes the vendor when there is reason to, tells its status,
+//! and hands clients something to call with.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Patch;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::Error;
+use super::act::params;
+use super::connections::State;
+use super::context::Context;
+use super::create::seconds_now;
+use super::key::KeyState;
+use crate::api::{
+    self, ClusterProvidentConnection, ConditionStatus, ConditionType, ConnectionKind, ConnectionRef, ConnectionStatus,
+    Reason,
+};
+use crate::binding::{BindingKey, Bound};
+use crate::cluster;
+use crate::plan::Told;
+use crate::provident::connection::{Connection, Probe};
+use crate::provident::types::ClientId;
+
+/// Probes of a connection in trouble grow from a second to this.
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
+/// A healthy connection is looked at again after this, if nothing about it changes.
+const RESYNC: Duration = Duration::from_hours(1);
+
+/// Looks at one connection.
+///
+/// # Errors
+/// The API server did not do its part.
+pub async fn reconcile(object: Arc<ClusterProvidentConnection>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let span = info_span!("connection", name = object.name_any());
+    look(&object, &ctx).instrument(span).await
+}
+
+/// The reference by which clients name a cluster connection.
+#[must_use]
+pub fn reference(name: &str) -> ConnectionRef {
+    ConnectionRef { kind: ConnectionKind::ClusterProvidentConnection, name: name.to_owned() }
+}
+
+/// The host that a URL names, as the allow list writes it: `host`, `host:port`, and `http://` before it for plain HTTP.
+/// `None` for a URL that cannot be used: not http or https, with credentials, a query or a fragment in it.
+#[must_use]
+pub fn listed_host(base_url: &str) -> Option<String> {
+    let url = url::Url::parse(base_url).ok()?;
+    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let host = url.host_str().filter(|_| bare)?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    match url.scheme() {
+        "https" => Some(format!("{host}{port}")),
+        "http" => Some(format!("http://{host}{port}")),
+        _ => None,
+    }
+}
+
+async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result<Action, Error> {
+    ctx.ready().await;
+    let name = object.name_any();
+    let reference = reference(&name);
+    // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.
+    if !ctx.settings.watch_namespaces.is_empty() && !is_used(ctx, &reference) {
+        return Ok(Action::requeue(RESYNC));
+    }
+    let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
+        return Ok(Action::requeue(Duration::from_secs(5)));
+    };
+    let status = object.status.clone().unwrap_or_default();
+    let found = resolve(object, ctx, &key, &status).await?;
+    let (told, state) = match found {
+        Err(told) => {
+            let message = format!("Connection {name}: {}", told.2);
+            (told, (State::Unusable(Reason::ConnectionNotReady, message), status.accepted.clone()))
+        }
+        Ok(connection) => health(ctx, &reference, &key, connection, &status).await,
+    };
+    let (state, accepted) = state;
+    let news = is_news(ctx, &reference, &object.spec.access, &state, told.0);
+    let healthy = told.0 == ConditionStatus::True;
+    let proven = match &state {
+        State::Usable(connection) if connection.is_proven() => Some(connection.fingerprint.clone()),
+        _ => status.proven.clone(),
+    };
+    ctx.connections.set(&reference, Some((object.spec.access.clone(), state)), news);
+    ctx.metrics.connection(&name, healthy);
+    write(object, ctx, &status, told, accepted, proven).await?;
+    if healthy || object.spec.suspend == Some(true) {
+        ctx.backoff.clear(&name);
+        return Ok(Action::requeue(RESYNC));
+    }
+    Ok(Action::requeue(ctx.backoff.failed(&name, 0, Duration::ZERO).min(LONGEST_WAIT)))
+}
+
+fn bad(reason: Reason, message: impl Into<String>) -> Told {
+    (ConditionStatus::False, reason, message.into())
+}
+
+// What the connection is to be used with; the former one if nothing about it changed, with its limits and its breaker.
+async fn resolve(
+    object: &ClusterProvidentConnection,
+    ctx: &Context,
+    key: &BindingKey,
+    status: &ConnectionStatus,
+) -> Result<Result<Arc<Connection>, Told>, Error> {
+    let spec = &object.spec;
+    if spec.suspend == Some(true) {
+        return Ok(Err(bad(Reason::Suspended, "spec.suspend is true: no vendor call is made; set it to false to go on")));
+    }
+    let base_url = spec.base_url.trim_end_matches('/');
+    let Some(host) = listed_host(base_url) else {
+        return Ok(Err(bad(Reason::HostNotAllowed, "spec.baseUrl: must be a plain https URL, without credentials or query")));
+    };
+    if !ctx.settings.allowed_hosts.iter().any(|allowed| allowed.trim_end_matches('/') == host) {
+        let message = format!("spec.baseUrl: the operator may not call {host}. Start it with --allowed-host {host}");
+        return Ok(Err(bad(Reason::HostNotAllowed, message)));
+    }
+    let token = match token(object, ctx).await? {
+        Ok(token) => token,
+        Err(message) => return Ok(Err(bad(Reason::CredentialsNotFound, message))),
+    };
+    let fingerprint = key.fingerprint(base_url, token.expose_secret());
+    let reference = reference(&object.name_any());
+    let per_second = u32::try_from(spec.requests_per_second).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    if let Some(State::Usable(known)) = ctx.connections.get(&reference).map(|entry| entry.state)
+        && known.fingerprint == fingerprint
+        && known.limiter.per_second() == per_second
+    {
+        return Ok(Ok(known));
+    }
+    let proven = status.proven.as_deref() == Some(fingerprint.as_str());
+    let made = Connection::new(base_url, &token, per_second, fingerprint, proven);
+    Ok(made.map(Arc::new).map_err(|error| bad(Reason::CredentialsRejected, format!("spec.auth.tokenSecretRef: {error}"))))
+}
+
+async fn token(object: &ClusterProvidentConnection, ctx: &Context) -> Result<Result<SecretString, String>, Error> {
+    let wanted = &object.spec.auth.token_secret_ref;
+    let (namespace, name) = (&ctx.settings.namespace, &wanted.name);
+    let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
+    let Some(secret) = secrets.get_opt(name).await? else {
+        return Ok(Err(format!(
+            "spec.auth.tokenSecretRef: there is no Secret {name} in namespace {namespace}. \
+             Create it: kubectl create secret generic {name} -n {namespace} --from-literal={}=<token>",
+            wanted.key
+        )));
+    };
+    let bytes = secret.data.as_ref().and_then(|data| data.get(&wanted.key));
+    let text = bytes.and_then(|bytes| std::str::from_utf8(&bytes.0).ok()).map(str::trim).unwrap_or_default();
+    if text.is_empty() {
+        return Ok(Err(format!(
+            "spec.auth.tokenSecretRef: Secret {name} in namespace {namespace} has no token under key {}. Put it there",
+            wanted.key
+        )));
+    }
+    Ok(Ok(SecretString::from(text)))
+}
+
+// A probe only where there is reason for one, so that a restart asks nothing.
+async fn health(
+    ctx: &Context,
+    reference: &ConnectionRef,
+    key: &BindingKey,
+    connection: Arc<Connection>,
+    status: &ConnectionStatus,
+) -> (Told, (State, Option<String>)) {
+    let good = (ConditionStatus::True, Reason::Available, "The vendor takes the connection's token".to_owned());
+    let fingerprint = connection.fingerprint.clone();
+    let accepted = status.accepted.as_deref() == Some(fingerprint.as_str());
+    let was_ready = api::find(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    if accepted && was_ready && !connection.needs_probe() {
+        return (good, (State::Usable(connection), Some(fingerprint)));
+    }
+    let probe = connection.probe(bound_client(ctx, reference, key)).await;
+    let name = &reference.name;
+    match probe {
+        Ok(Probe::Answered) => {
+            if !was_ready {
+                info!("the vendor takes the token");
+            }
+            (good, (State::Usable(connection), Some(fingerprint)))
+        }
+        Ok(Probe::Rejected) => {
+            warn!("the vendor refuses the token");
+            let message = "spec.auth.tokenSecretRef: the vendor refuses the token. Put a valid one into its Secret; it is used at once";
+            let told = bad(Reason::CredentialsRejected, message);
+            let message = format!("The vendor refuses the token of connection {name}. Put a valid one into its Secret");
+            (told, (State::Unusable(Reason::ConnectionNotReady, message), None))
+        }
+        Ok(Probe::Away) | Err(_) => {
+            let told = bad(Reason::VendorUnavailable, "spec.baseUrl: the vendor does not answer, or answers with errors; tried again with backoff");
+            (told, (State::Usable(connection), status.accepted.clone()))
+        }
+    }
+}
+
+// Clients look again when the connection becomes usable or ready, another one, or lets others in.
+fn is_news(
+    ctx: &Context,
+    reference: &ConnectionRef,
+    access: &[api::AccessRule],
+    state: &State,
+    ready: ConditionStatus,
+) -> bool {
+    let Some(before) = ctx.connections.get(reference) else { return true };
+    let same = match (&before.state, state) {
+        (State::Usable(old), State::Usable(new)) => Arc::ptr_eq(old, new) && !(new.recovered() && ready == ConditionStatus::True),
+        (State::Unusable(old, old_message), State::Unusable(new, message)) => old == new && old_message == message,
+        _ => false,
+    };
+    !same || before.access != access
+}
+
+fn is_used(ctx: &Context, reference: &ConnectionRef) -> bool {
+    ctx.stores.iter().any(|stores| stores.clients.find(|client| client.spec.connection_ref == *reference).is_some())
+}
+
+fn bound_client(ctx: &Context, reference: &ConnectionRef, key: &BindingKey) -> Option<ClientId> {
+    ctx.stores.iter().find_map(|stores| {
+        stores.clients.find(|client| {
+            client.spec.connection_ref == *reference && bound(client, key).is_some()
+        })
+        .and_then(|client| bound(&client, key))
+    })
+}
+
+fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
+    let status = client.status.as_ref()?;
+    let id = ClientId::parse(status.client_id.as_deref()?)?;
+    let to = Bound {
+        connection: &client.spec.connection_ref,
+        namespace: client.metadata.namespace.as_deref()?,
+        name: client.metadata.name.as_deref()?,
+    };
+    key.verifies(to, &id, status.binding_mac.as_deref()?).then_some(id)
+}
+
+async fn write(
+    object: &ClusterProvidentConnection,
+    ctx: &Context,
+    before: &ConnectionStatus,
+    (value, reason, message): Told,
+    accepted: Option<String>,
+    proven: Option<String>,
+) -> Result<(), Error> {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let mut after = ConnectionStatus { observed_generation: Some(generation), accepted, proven, ..before.clone() };
+    api::set(&mut after.conditions, ConditionType::Ready, value, reason, message, generation, seconds_now());
+    if after == *before {
+        return Ok(());
+    }
+    let patch = json!({
+        "metadata": { "resourceVersion": object.resource_version() },
+        "status": {
+            "observedGeneration": after.observed_generation,
+            "accepted": after.accepted,
+            "proven": after.proven,
+            "conditions": after.conditions,
+        },
+    });
+    let all: Api<ClusterProvidentConnection> = Api::all(ctx.client.clone());
+    match all.patch_status(&object.name_any(), &params(), &Patch::Merge(&patch)).await {
+        // Written by somebody else meanwhile: the watch brings it, and it is looked at again.
+        Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => Ok(()),
+        other => Ok(other.map(|_| ())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed_host;
+
+    #[test]
+    fn the_allow_list_names_hosts_and_plain_http_must_be_named_as_such() {
+        for (url, host) in [
+            ("https://api.provident.ae/v2", Some("api.provident.ae")),
+            ("https://API.provident.ae:8443", Some("api.provident.ae:8443")),
+            ("http://127.0.0.1:9/v2", Some("http://127.0.0.1:9")),
+            ("https://api.provident.ae@evil.example/v2", None),
+            ("https://api.provident.ae/v2?x=1", None),
+            ("ftp://api.provident.ae", None),
+            ("api.provident.ae", None),
+        ] {
+            assert_eq!(listed_host(url).as_deref(), host, "{url}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What all passes of one process share.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::backoff::Backoff;
+use super::connections::Connections;
+use super::key::KeyState;
+use super::memory::Memory;
+use super::records::Recorded;
+use crate::api::OAuthClient;
+use crate::metrics::Metrics;
+
+/// What an operator is told at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The operator's own namespace: tokens of cluster connections and the binding key live there.
+    pub namespace: String,
+    /// Namespaces whose clients are kept; empty means all.
+    pub watch_namespaces: Vec<String>,
+    /// Hosts that connections may name: `host`, `host:port`, or with `http://` before it to allow plain HTTP.
+    pub allowed_hosts: Vec<String>,
+    /// Name of the Secret with the binding key.
+    pub binding_key_secret: String,
+    /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
+    /// 5 s after its claim and answered 60 s later.
+    pub attempt_wait: Duration,
+    /// Objects reconciled at once, per watched namespace.
+    pub concurrency: u16,
+    /// How long a stop waits for answers that are not stored yet.
+    pub grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            namespace: "provident-system".to_owned(),
+            watch_namespaces: Vec::new(),
+            allowed_hosts: vec!["api.provident.ae".to_owned()],
+            binding_key_secret: "provident-operator-binding-key".to_owned(),
+            attempt_wait: Duration::from_mins(2),
+            concurrency: 64,
+            grace: Duration::from_secs(75),
+        }
+    }
+}
+
+/// The watched objects of one namespace, or of all.
+#[derive(Clone)]
+pub struct Stores {
+    /// `OAuthClient` objects.
+    pub clients: Store<OAuthClient>,
+    /// Generated Secrets, without their contents.
+    pub secrets: Store<PartialObjectMeta<Secret>>,
+}
+
+/// Shared by all passes.
+pub struct Context {
+    /// Talks to the API server; see [`crate::cluster`].
+    pub client: kube::Client,
+    /// Publishes events.
+    pub recorder: Recorder,
+    /// What the operator was told.
+    pub settings: Settings,
+    /// Connections by name.
+    pub connections: Connections,
+    /// What this process knows of attempts.
+    pub memory: Memory,
+    /// Which object records which client.
+    pub recorded: Arc<Recorded>,
+    /// Waits of objects that failed.
+    pub backoff: Backoff,
+    /// Figures.
+    pub metrics: Metrics,
+    /// The binding key, or its absence.
+    pub key: tokio::sync::watch::Receiver<KeyState>,
+    /// When each client was last verified: uid to period number.
+    pub verified: Mutex<std::collections::HashMap<String, u64>>,
+    /// Seconds since the epoch at which this process began.
+    pub began: u64,
+    /// Secret names for which a create is under way.
+    pub names: Arc<Names>,
+    /// Set when the process is told to stop: what runs is finished, nothing is begun.
+    pub stopping: CancellationToken,
+    /// Work that must end before the process may leave.
+    pub tasks: TaskTracker,
+    /// The watched objects.
+    pub stores: Vec<Stores>,
+}
+
+/// Serialises creates that share a Secret name.
+#[derive(Default)]
+pub struct Names(Mutex<HashSet<(String, String)>>);
+
+/// Holds a Secret name until dropped.
+pub struct NameGuard {
+    names: Arc<Names>,
+    name: (String, String),
+}
+
+impl Names {
+    /// Takes a name; `None` while another create has it.
+    pub fn take(self: &Arc<Self>, namespace: &str, secret: &str) -> Option<NameGuard> {
+        let name = (namespace.to_owned(), secret.to_owned());
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(name.clone()).then(|| NameGuard { names: Arc::clone(self), name })
+    }
+}
+
+impl Drop for NameGuard {
+    fn drop(&mut self) {
+        let mut taken = self.names.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.remove(&self.name);
+    }
+}

@@ -1,0 +1,186 @@
+//! The create protocol: prove that it can be stored, claim it, send it once, and know what happened.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{Patch, PostParams};
+use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::act::{params, stale_or, stop};
+use super::memory::Target;
+use super::observe::Pass;
+use super::{Halt, SOON};
+use crate::api::{MANAGER, Reason};
+use crate::cluster;
+use crate::plan::{Attempt, AttemptId, Known, Retry, create_request};
+use crate::provident::client::CreateReply;
+use crate::provident::connection::{Connection, random_hex};
+use crate::provident::error::CallError;
+use crate::provident::outcome::{Outcome, Refusal, Reply, classify};
+use crate::secret;
+
+impl Pass {
+    /// No effect: a turn of the limiter, and a dry run of the very Secret write with values of the largest size, which
+    /// meets rights, quota, admission and a stranger's Secret of that name.
+    pub async fn preflight(&mut self) -> Result<(), Halt> {
+        let connection = self.connection()?;
+        let (namespace, name) = (self.namespace(), self.object.secret_name().to_owned());
+        let Some(guard) = self.ctx.names.take(&namespace, &name) else {
+            return Err(Halt::Again(SOON));
+        };
+        self.name_guard = Some(guard);
+        self.permit = Some(self.turn(&connection).await?);
+        let post = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
+        let largest = secret::largest(&self.object, &connection.client.token_url());
+        match self.ctx.secrets(&namespace).create(&post, &largest).await {
+            Ok(_) => {
+                self.seen.preflight = true;
+                Ok(())
+            }
+            Err(error) if cluster::is_already_exists(&error) => {
+                let message = format!(
+                    "spec.secret.name: the Secret {name} exists and is not this object's; it is left as it is. \
+                     Delete it, or choose another spec.secret.name"
+                );
+                Err(stop(Reason::SecretConflict, message, Retry::Backoff))
+            }
+            Err(error) if cluster::refusal(&error).is_some() => {
+                let message = format!(
+                    "The API server would refuse the Secret {name}, so no client is created: {}",
+                    cluster::message(&error)
+                );
+                Err(stop(Reason::SecretWriteDenied, message, Retry::Backoff))
+            }
+            Err(error) => Err(Halt::Cluster(error)),
+        }
+    }
+
+    /// Writes the claim into status. Whoever holds a stale view is refused here; this, and no lease, is what makes a
+    /// create happen once.
+    pub async fn claim(&mut self, retry_of: Option<AttemptId>) -> Result<(), Halt> {
+        let Ok(id) = random_hex() else {
+            return Err(stop(Reason::Pending, "The system's random source failed", Retry::Backoff));
+        };
+        let id = AttemptId(id);
+        // Before the write: if its answer is lost, this process still knows that it sent nothing.
+        let target = Target {
+            uid: self.object.uid().unwrap_or_default(),
+            secret: self.object.secret_name().to_owned(),
+            connection: self.object.spec.connection_ref.clone(),
+        };
+        self.ctx.memory.claim(&id, ObjectRef::from_obj(&self.object), target);
+        let patch = json!({
+            "metadata": { "resourceVersion": self.object.resource_version() },
+            "status": { "createAttempt": {
+                "id": id.0,
+                "startTime": seconds_now(),
+                "retryOf": retry_of.as_ref().map(|id| &id.0),
+            }},
+        });
+        let api = self.ctx.objects(&self.namespace());
+        let written = api.patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch)).await;
+        self.object = written.map_err(|error| {
+            if cluster::is_conflict(&error) || cluster::is_not_found(&error) {
+                self.ctx.memory.forget(&id);
+            }
+            stale_or(error)
+        })?;
+        self.seen.attempt = Some(Attempt { id, retry_of, known: Known::Unsent { in_time: true } });
+        Ok(())
+    }
+
+    /// Sends the create, once, and classifies what came back.
+    pub async fn create(&mut self) -> Result<(), Halt> {
+        let connection = self.connection()?;
+        let (Some(id), Some(permit)) = (self.seen.attempt.as_ref().map(|a| a.id.clone()), self.permit.take()) else {
+            // A claim of an earlier pass, without a preflight of this one: dropped, and begun anew.
+            self.set_known(Known::Unsent { in_time: false });
+            return Ok(());
+        };
+        let uid = self.object.uid().unwrap_or_default();
+        let known = self.ctx.memory.known(&id, &uid, self.ctx.settings.attempt_wait);
+        if known != (Known::Unsent { in_time: true }) || connection.is_breaker_open() {
+            self.set_known(Known::Unsent { in_time: false });
+            return Ok(());
+        }
+        let request = create_request(&self.object);
+        info!(attempt = %id, client_name = request.name, "creating the client");
+        self.ctx.memory.sending(&id);
+        let reply = connection.client.create(permit, &request).await;
+        let outcome = classify(&reply.reply, |client| self.ctx.recorded.elsewhere(client, &uid));
+        self.ctx.metrics.vendor("create", status_label(&reply.reply));
+        self.ctx.metrics.created(&outcome);
+        match outcome {
+            Outcome::Created(client_id) => {
+                // The log first: whatever happens to this process, the clientId is written down somewhere.
+                info!(attempt = %id, %client_id, "the vendor made the client");
+                let client = reply.client.unwrap_or_default();
+                self.ctx.memory.created(&id, client_id.clone(), client.clone());
+                self.set_known(Known::Created(client_id));
+                self.found(client, false);
+                Ok(())
+            }
+            Outcome::Unknown(doubt) => {
+                warn!(attempt = %id, ?doubt, reply = status_label(&reply.reply), "whether the vendor made a client is not known: held");
+                self.ctx.memory.unknown(&id, doubt);
+                self.set_known(Known::Unknown(doubt));
+                connection.open_breaker();
+                self.ctx.connections.poke(&self.object.spec.connection_ref);
+                Ok(())
+            }
+            Outcome::NotCreated(refusal) => {
+                self.ctx.memory.not_created(&id, refusal);
+                self.set_known(Known::NotCreated(refusal));
+                Err(self.refusal(refusal, &reply, &connection))
+            }
+        }
+    }
+
+    fn set_known(&mut self, known: Known) {
+        if let Some(attempt) = &mut self.seen.attempt {
+            attempt.known = known;
+        }
+    }
+
+    fn refusal(&self, refusal: Refusal, reply: &CreateReply, connection: &Connection) -> Halt {
+        let status = match reply.reply {
+            Reply::Answer { status, .. } => status,
+            Reply::NeverConnected | Reply::NoAnswer => 0,
+        };
+        let error = match refusal {
+            Refusal::Unreachable => CallError::Unreachable("no connection could be made"),
+            Refusal::Invalid => CallError::Rejected { status, code: reply.code.clone() },
+            Refusal::Unauthorized if status == 401 => CallError::Unauthorized,
+            Refusal::Unauthorized => CallError::Forbidden,
+            Refusal::Throttled => CallError::Throttled(reply.retry_after),
+            Refusal::Other => {
+                let name = &self.object.spec.connection_ref.name;
+                let message = format!("The vendor answered a create with {status}. Look at spec.baseUrl of connection {name}");
+                return stop(Reason::ConnectionNotReady, message, Retry::Backoff);
+            }
+        };
+        // Told as any other failed call; the metric of this one is counted already.
+        self.told(connection, error)
+    }
+}
+
+/// Now, in whole seconds, as Kubernetes writes times.
+pub(crate) fn seconds_now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+fn status_label(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::NeverConnected => "no_connection",
+        Reply::NoAnswer => "none",
+        Reply::Answer { status: 200..=299, .. } => "2xx",
+        Reply::Answer { status: 300..=399, .. } => "3xx",
+        Reply::Answer { status: 401, .. } => "401",
+        Reply::Answer { status: 403, .. } => "403",
+        Reply::Answer { status: 429, .. } => "429",
+        Reply::Answer { status: 400..=499, .. } => "4xx",
+        Reply::Answer { .. } => "5xx",
+    }
+}

@@ -1,0 +1,187 @@
+//! Answers that come too late for their object, and the end of a process that still holds some.
+//!
+//! An answer is *late* when its object is gone, or has another client or another attempt by now. Nothing is overwritten
+//! then: its client is deactivated, unless somebody living records it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use tracing::{error, info, warn};
+
+use super::Halt;
+use super::connections::State;
+use super::context::Context;
+use super::key::KeyState;
+use super::memory::Answer;
+use crate::api::OAuthClient;
+use crate::binding::Bound;
+use crate::cluster;
+use crate::plan::{AttemptId, Binding, Fate, Owner, Standing, fate};
+use crate::provident::error::CallError;
+use crate::provident::types::{ClientId, UpdateRequest};
+use crate::secret;
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// Sees to the answers held for this name that have no place any more.
+///
+/// # Errors
+/// The API server could not be asked; to be tried again.
+pub async fn settle(ctx: &Arc<Context>, object: &ObjectRef<OAuthClient>) -> Result<(), kube::Error> {
+    for answer in ctx.memory.answers_for(object) {
+        match judge(ctx, &answer).await? {
+            Fate::Store => {}
+            Fate::Stored => ctx.memory.forget(&answer.attempt),
+            Fate::Kept => {
+                info!(client_id = %answer.client_id, "an answer came late, and its client is recorded elsewhere");
+                ctx.memory.forget(&answer.attempt);
+            }
+            Fate::Late => {
+                warn!(client_id = %answer.client_id, attempt = %answer.attempt, "an answer came late: its client is deactivated");
+                ctx.metrics.late();
+                // From here on the task holds it; a process that leaves waits for its tasks.
+                ctx.memory.forget(&answer.attempt);
+                let ctx = Arc::clone(ctx);
+                ctx.tasks.clone().spawn(async move { deactivate(&ctx, &answer).await });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Like [`settle`], for an object that the watch no longer has.
+///
+/// # Errors
+/// The API server could not be asked; to be tried again.
+pub async fn gone(ctx: &Arc<Context>, object: &ObjectRef<OAuthClient>) -> Result<(), kube::Error> {
+    settle(ctx, object).await
+}
+
+async fn judge(ctx: &Context, answer: &Answer) -> Result<Fate, kube::Error> {
+    let namespace = answer.object.namespace.clone().unwrap_or_default();
+    let object = match ctx.objects(&namespace).get(&answer.object.name).await {
+        Ok(object) if object.uid().as_deref() == Some(&answer.target.uid) => Some(object),
+        Ok(_) => None,
+        Err(error) if cluster::is_not_found(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let (bound, kept) = secret_of(ctx, answer, object.as_ref()).await?;
+    let standing = match &object {
+        None => Standing::Gone,
+        Some(object) => {
+            let status = object.status.clone().unwrap_or_default();
+            Standing::There {
+                client: status.client_id.as_deref().and_then(ClientId::parse),
+                attempt: status.create_attempt.map(|attempt| AttemptId(attempt.id)),
+                secret: bound,
+            }
+        }
+    };
+    let kept = kept || ctx.recorded.by_a_living_object(&answer.client_id);
+    Ok(fate(&answer.attempt, &answer.client_id, &standing, kept))
+}
+
+// The client the Secret is validly bound to, if its owner is the object; and whether the Secret keeps this very client:
+// bound to it, and without a controller owner or with one that lives.
+async fn secret_of(
+    ctx: &Context,
+    answer: &Answer,
+    object: Option<&OAuthClient>,
+) -> Result<(Option<ClientId>, bool), kube::Error> {
+    let KeyState::Loaded(key) = ctx.key.borrow().clone() else { return Ok((None, false)) };
+    let namespace = answer.object.namespace.clone().unwrap_or_default();
+    let name = object.map_or(answer.target.secret.as_str(), OAuthClient::secret_name);
+    let Some(found) = ctx.secrets(&namespace).get_opt(name).await? else { return Ok((None, false)) };
+    let to = Bound { connection: &answer.target.connection, namespace: &namespace, name: &answer.object.name };
+    let Binding::Valid(client) = secret::binding(&found.metadata, &key, to) else { return Ok((None, false)) };
+    let owner = found.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let lives = match owner {
+        None => true,
+        Some(owner) => match ctx.objects(&namespace).get_opt(&owner.name).await? {
+            Some(live) => live.uid().as_deref() == Some(&owner.uid) && live.metadata.deletion_timestamp.is_none(),
+            None => false,
+        },
+    };
+    let kept = client == answer.client_id && lives;
+    let ours = object.is_some_and(|object| secret::owner(&found.metadata, object) == Owner::This);
+    Ok((ours.then_some(client), kept))
+}
+
+async fn deactivate(ctx: &Context, answer: &Answer) {
+    let mut delay = FIRST_RETRY;
+    loop {
+        if ctx.recorded.by_a_living_object(&answer.client_id) {
+            return;
+        }
+        match try_deactivate(ctx, answer).await {
+            Ok(()) => {
+                info!(client_id = %answer.client_id, "deactivated the client of a late answer");
+                return;
+            }
+            Err(why) => warn!(client_id = %answer.client_id, why, "the client of a late answer is still active"),
+        }
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(LONGEST_RETRY);
+    }
+}
+
+async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
+    let Some(State::Usable(connection)) = ctx.connections.get(&answer.target.connection).map(|entry| entry.state) else {
+        return Err("its connection is not usable".to_owned());
+    };
+    let permit = connection.limiter.permit().await.map_err(|_| "the connection's limit".to_owned())?;
+    let request = UpdateRequest { is_active: Some(false), ..UpdateRequest::default() };
+    match connection.client.update(permit, &answer.client_id, &request).await {
+        Ok(client) if client.is_active == Some(false) => Ok(()),
+        Ok(_) => Err("the vendor did not apply isActive: false".to_owned()),
+        // It made the client a moment ago: the connection is the right one.
+        Err(CallError::NotFound) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Stores what is not stored yet, before the process leaves. Returns when all is stored or `deadline` is reached; what is
+/// left then stands in the log.
+pub async fn drain(ctx: &Arc<Context>, deadline: Instant) {
+    let mut delay = Duration::from_millis(100);
+    loop {
+        let answers = ctx.memory.answers();
+        if answers.is_empty() {
+            break;
+        }
+        for answer in answers {
+            if let Err(error) = store(ctx, &answer).await {
+                warn!(client_id = %answer.client_id, %error, "an answer is not stored yet");
+            }
+        }
+        if Instant::now() + delay > deadline {
+            break;
+        }
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(Duration::from_secs(2));
+    }
+    ctx.tasks.close();
+    let left = deadline.saturating_duration_since(Instant::now());
+    if tokio::time::timeout(left, ctx.tasks.wait()).await.is_err() {
+        error!("leaving with clients of late answers still active; their clientIds are above");
+    }
+    for answer in ctx.memory.answers() {
+        error!(
+            client_id = %answer.client_id, attempt = %answer.attempt, object = %answer.object,
+            "leaving with an answer that could not be stored"
+        );
+    }
+}
+
+async fn store(ctx: &Arc<Context>, answer: &Answer) -> Result<(), kube::Error> {
+    settle(ctx, &answer.object).await?;
+    let namespace = answer.object.namespace.clone().unwrap_or_default();
+    let Some(object) = ctx.objects(&namespace).get_opt(&answer.object.name).await? else { return Ok(()) };
+    match super::pass(Arc::new(object), ctx).await {
+        Err(Halt::Cluster(error)) => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,174 @@
+//! What this process remembers of attempts: which it began, which it sent, what was answered and is not stored yet.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::{ConnectionRef, OAuthClient};
+use crate::plan::{AttemptId, Known};
+use crate::provident::outcome::{Doubt, Refusal};
+use crate::provident::types::{ClientId, VendorClient};
+
+/// The first byte of a create leaves within 5 s of its claim: it may begin this long after it, and connects within
+/// [`crate::provident::client::CONNECT_WITHIN`].
+const SEND_WITHIN: Duration = Duration::from_secs(2);
+/// A claim of which it is not known whether it was written is remembered this long as one that was never sent.
+const FORGET_UNSENT: Duration = Duration::from_mins(10);
+
+/// Shared by all passes of one process.
+#[derive(Default)]
+pub struct Memory {
+    own: Mutex<HashMap<AttemptId, Own>>,
+    foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
+}
+
+struct Own {
+    object: ObjectRef<OAuthClient>,
+    target: Target,
+    since: Instant,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
+    Unsent,
+    Sent,
+    NotCreated(Refusal),
+    Created(ClientId, VendorClient),
+    Unknown(Doubt),
+}
+
+/// What an attempt was for.
+#[derive(Clone)]
+pub struct Target {
+    /// The object's uid.
+    pub uid: String,
+    /// Its Secret's name.
+    pub secret: String,
+    /// Its connection.
+    pub connection: ConnectionRef,
+}
+
+/// An answer that this process has read and not stored yet.
+#[derive(Clone)]
+pub struct Answer {
+    /// The attempt it answers.
+    pub attempt: AttemptId,
+    /// The object the attempt was for.
+    pub object: ObjectRef<OAuthClient>,
+    /// What the attempt was for.
+    pub target: Target,
+    /// The client.
+    pub client_id: ClientId,
+    /// The whole answer.
+    pub client: VendorClient,
+}
+
+impl Memory {
+    /// Notes an attempt before its claim is written.
+    pub fn claim(&self, attempt: &AttemptId, object: ObjectRef<OAuthClient>, target: Target) {
+        let mut own = lock(&self.own);
+        own.retain(|_, own| !matches!(own.state, State::Unsent) || own.since.elapsed() < FORGET_UNSENT);
+        let claim = Own { object, target, since: Instant::now(), state: State::Unsent };
+        own.insert(attempt.clone(), claim);
+    }
+
+    /// Notes that the create is about to be sent. From here on only an answer tells what happened.
+    pub fn sending(&self, attempt: &AttemptId) {
+        self.set(attempt, State::Sent);
+    }
+
+    /// Notes that nothing was made.
+    pub fn not_created(&self, attempt: &AttemptId, refusal: Refusal) {
+        self.set(attempt, State::NotCreated(refusal));
+    }
+
+    /// Notes that the outcome is not known.
+    pub fn unknown(&self, attempt: &AttemptId, doubt: Doubt) {
+        self.set(attempt, State::Unknown(doubt));
+    }
+
+    /// Notes the answer.
+    pub fn created(&self, attempt: &AttemptId, client_id: ClientId, client: VendorClient) {
+        self.set(attempt, State::Created(client_id, client));
+    }
+
+    /// Drops one attempt: stored, dropped from status, or dealt with as late.
+    pub fn forget(&self, attempt: &AttemptId) {
+        lock(&self.own).remove(attempt);
+    }
+
+    /// Drops all that is known of an object, but answers that are not stored yet.
+    pub fn forget_object(&self, uid: &str) {
+        lock(&self.own).retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
+        lock(&self.foreign).remove(uid);
+    }
+
+    /// Whether this process has begun an attempt for the object: then its view must be a fresh one.
+    pub fn concerns(&self, object: &ObjectRef<OAuthClient>) -> bool {
+        lock(&self.own).values().any(|own| own.object == *object)
+    }
+
+    /// Answers not stored yet that were asked for under this name, an earlier object's among them.
+    pub fn answers_for(&self, object: &ObjectRef<OAuthClient>) -> Vec<Answer> {
+        self.answers().into_iter().filter(|answer| answer.object == *object).collect()
+    }
+
+    /// All answers not stored yet.
+    pub fn answers(&self) -> Vec<Answer> {
+        let own = lock(&self.own);
+        own.iter()
+            .filter_map(|(attempt, own)| match &own.state {
+                State::Created(client_id, client) => Some(Answer {
+                    attempt: attempt.clone(),
+                    object: own.object.clone(),
+                    target: own.target.clone(),
+                    client_id: client_id.clone(),
+                    client: client.clone(),
+                }),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What is known of the attempt in an object's status. An attempt of somebody else is over when this process has
+    /// seen it unchanged for `wait` on its own monotonic clock.
+    pub fn known(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> Known {
+        if let Some(own) = lock(&self.own).get(attempt) {
+            return match &own.state {
+                State::Unsent => Known::Unsent { in_time: own.since.elapsed() < SEND_WITHIN },
+                State::Sent => Known::Unknown(Doubt::Silent),
+                State::NotCreated(refusal) => Known::NotCreated(*refusal),
+                State::Created(client, _) => Known::Created(client.clone()),
+                State::Unknown(doubt) => Known::Unknown(*doubt),
+            };
+        }
+        if self.left(attempt, uid, wait).is_zero() { Known::Over } else { Known::MayRun }
+    }
+
+    /// How long somebody else's attempt still counts as one that may run.
+    pub fn left(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> Duration {
+        let mut foreign = lock(&self.foreign);
+        let seen = foreign
+            .entry(uid.to_owned())
+            .and_modify(|seen| {
+                if seen.0 != *attempt {
+                    *seen = (attempt.clone(), Instant::now());
+                }
+            })
+            .or_insert_with(|| (attempt.clone(), Instant::now()));
+        wait.saturating_sub(seen.1.elapsed())
+    }
+
+    fn set(&self, attempt: &AttemptId, state: State) {
+        if let Some(own) = lock(&self.own).get_mut(attempt) {
+            own.state = state;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,141 @@
+//! The shell: observe, plan, act, report.
+//!
+//! [`reconcile`] is one pass over one object. It gathers the facts (`observe`), asks [`plan::next`] for a step, carries
+//! it out (`act`, `create`) and asks again, until there is nothing to do or a step fails; then status is written once,
+//! if it differs (`report`).
+
+mod act;
+mod backoff;
+pub mod connection;
+pub mod connections;
+pub mod context;
+mod create;
+pub mod key;
+mod late;
+mod memory;
+mod observe;
+mod records;
+mod report;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use tracing::{Instrument, debug, info_span, warn};
+
+use self::context::Context;
+use self::observe::Pass;
+use crate::api::{OAuthClient, Reason};
+use crate::plan::{self, Retry, Stop};
+
+pub use backoff::Backoff;
+pub use late::{drain, gone};
+pub use memory::{Answer, Memory};
+pub use records::Recorded;
+
+/// Why a step could not be carried out.
+pub(crate) enum Halt {
+    /// It is to be told in status.
+    Stop(Stop),
+    /// The view was stale, or somebody else was first: look again, and say nothing.
+    Again(Duration),
+    /// The object is gone.
+    Gone,
+    /// The API server did not do it, and hence could not take a status either.
+    Cluster(kube::Error),
+}
+
+/// A pass that failed, for the log and the metric; what the user must know stands in status.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not answer, or refused something of our own.
+    #[error("the API server: {0}")]
+    Cluster(#[from] kube::Error),
+}
+
+/// A little later than now: long enough for a watch to deliver what made a view stale.
+const SOON: Duration = Duration::from_millis(200);
+
+/// One pass over one object.
+///
+/// # Errors
+/// The API server did not do its part. The controller's error policy comes back with backoff.
+pub async fn reconcile(object: Arc<OAuthClient>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let span = info_span!(
+        "reconcile",
+        namespace = object.namespace().unwrap_or_default(),
+        name = object.name_any(),
+        generation = object.metadata.generation
+    );
+    run(object, &ctx).instrument(span).await
+}
+
+async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Error> {
+    let uid = object.uid().unwrap_or_default();
+    let reference = ObjectRef::from_obj(object.as_ref());
+    ctx.ready().await;
+    late::settle(ctx, &reference).await?;
+    let inputs = observe::inputs(ctx, &object);
+    let unstored = ctx.memory.answers_for(&reference);
+    if unstored.is_empty() && let Some(left) = ctx.backoff.left(&uid, inputs) {
+        return Ok(Action::requeue(left));
+    }
+    let started = std::time::Instant::now();
+    let outcome = pass(Arc::clone(&object), ctx).await;
+    let result = match &outcome {
+        Ok((_, None)) => "success",
+        Ok((_, Some(reason))) => reason.as_str(),
+        Err(Halt::Again(_)) => "again",
+        Err(Halt::Gone) => "gone",
+        Err(Halt::Stop(_) | Halt::Cluster(_)) => "error",
+    };
+    ctx.metrics.reconciled(result, started.elapsed());
+    let retry = match outcome {
+        Ok((retry, _)) => retry,
+        Err(Halt::Again(delay)) => return Ok(Action::requeue(delay)),
+        Err(Halt::Stop(stop)) => stop.retry,
+        Err(Halt::Gone) => {
+            gone(ctx, &reference).await?;
+            return Ok(Action::await_change());
+        }
+        Err(Halt::Cluster(error)) => {
+            let delay = ctx.backoff.failed(&uid, inputs, Duration::ZERO);
+            warn!(%error, ?delay, "the API server did not do it");
+            return Ok(Action::requeue(delay));
+        }
+    };
+    Ok(Action::requeue(match retry {
+        Retry::Now => SOON,
+        Retry::Backoff => ctx.backoff.failed(&uid, inputs, Duration::ZERO),
+        Retry::After(wait) => ctx.backoff.failed(&uid, inputs, wait),
+        Retry::AttemptOver => observe::until_attempt_over(ctx, &object).max(SOON),
+        Retry::Verification => {
+            ctx.backoff.clear(&uid);
+            observe::until_verification(&object)
+        }
+    }))
+}
+
+// The loop. Status is written once, at its end.
+async fn pass(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<(Retry, Option<Reason>), Halt> {
+    let mut pass = Pass::observe(object, ctx).await?;
+    let mut stop = None;
+    while let Some(step) = plan::next(&pass.object.spec, &pass.seen) {
+        debug!(?step, "next");
+        let released = step == plan::Step::Release;
+        match pass.act(step).await {
+            // There is no object left to report on.
+            Ok(()) if released => return Ok((Retry::Verification, None)),
+            Ok(()) => {}
+            Err(Halt::Stop(told)) => {
+                stop = Some(told);
+                break;
+            }
+            Err(halt) => return Err(halt),
+        }
+    }
+    let retry = pass.report(stop.as_ref()).await?;
+    Ok((retry, stop.map(|stop| stop.reason)))
+}

@@ -1,0 +1,294 @@
+//! Gathers the facts of one object.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt};
+
+use super::connections::{Entry, State};
+use super::context::{Context, NameGuard};
+use super::key::KeyState;
+use super::{Halt, SOON};
+use crate::api::{
+    self, ConditionType, FINALIZER, OAuthClient, RECONCILE, RETRY_CREATE, Reason, parse_duration,
+};
+use crate::binding::{BindingKey, Bound};
+use crate::cluster;
+use crate::plan::{
+    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor, due_slot, until_next_slot,
+};
+use crate::provident;
+use crate::provident::limiter::Permit;
+use crate::provident::types::{ClientId, VendorClient};
+use crate::secret;
+
+/// One pass over one object: the view it works on, the facts about it, and what it holds.
+pub(crate) struct Pass {
+    pub ctx: Arc<Context>,
+    /// The view; every write of ours replaces it by what the API server answered.
+    pub object: OAuthClient,
+    pub seen: Seen,
+    /// The Secret as it was read in this pass; `None` if absent, or known by its version.
+    pub secret: Option<Secret>,
+    /// The vendor's client, with its secret, as it was answered in this pass.
+    pub vendor: Option<VendorClient>,
+    pub connection: Option<Arc<provident::connection::Connection>>,
+    pub key: Option<BindingKey>,
+    /// From the preflight to the create.
+    pub permit: Option<Permit>,
+    pub name_guard: Option<NameGuard>,
+}
+
+impl Context {
+    /// Waits until the first lists are read and the key was looked for: before that no object can be judged.
+    pub(crate) async fn ready(&self) {
+        for stores in &self.stores {
+            // An error means that the watch has ended, as it does when the process leaves.
+            let _ = stores.clients.wait_until_ready().await;
+            let _ = stores.secrets.wait_until_ready().await;
+        }
+        let _ = self.key.clone().wait_for(|key| !matches!(key, KeyState::Unknown)).await;
+    }
+
+    pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn secret_in_store(&self, namespace: &str, name: &str) -> Option<Arc<PartialObjectMeta<Secret>>> {
+        let reference = ObjectRef::new(name).within(namespace);
+        self.stores.iter().find_map(|stores| stores.secrets.get(&reference))
+    }
+}
+
+/// A hash of all that may end an object's wait: a new generation, a deletion, what people ask for by annotation, its
+/// Secret, its connection.
+pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let meta = &object.metadata;
+    (meta.uid.as_ref(), meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
+    for asked in [RETRY_CREATE, RECONCILE] {
+        object.annotations().get(asked).hash(&mut hash);
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let secret = ctx.secret_in_store(&namespace, object.secret_name());
+    secret.and_then(|secret| secret.resource_version()).hash(&mut hash);
+    ctx.connections.get(&object.spec.connection_ref).map(|entry| entry.revision).hash(&mut hash);
+    hash.finish()
+}
+
+/// Time until the next scheduled verification.
+pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
+    let uid = object.uid().unwrap_or_default();
+    until_next_slot(&uid, seconds(), interval(object))
+}
+
+/// How long the attempt in status still counts as one that may run.
+pub(crate) fn until_attempt_over(ctx: &Context, object: &OAuthClient) -> Duration {
+    let attempt = object.status.as_ref().and_then(|status| status.create_attempt.as_ref());
+    let uid = object.uid().unwrap_or_default();
+    attempt.map_or(SOON, |attempt| ctx.memory.left(&AttemptId(attempt.id.clone()), &uid, ctx.settings.attempt_wait))
+}
+
+fn interval(object: &OAuthClient) -> Duration {
+    // The schema holds the form; what it let through in an older version falls back to the default.
+    parse_duration(&object.spec.refresh_interval).unwrap_or(Duration::from_hours(1))
+}
+
+/// Seconds since the epoch.
+pub(crate) fn seconds() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+impl Pass {
+    pub async fn observe(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Self, Halt> {
+        let object = Self::view(&object, ctx).await?;
+        let key = match &*ctx.key.borrow() {
+            KeyState::Loaded(key) => Some(key.clone()),
+            KeyState::Missing | KeyState::Unknown => None,
+        };
+        let status = object.status.clone().unwrap_or_default();
+        let ready = api::find(&status.conditions, ConditionType::Ready);
+        let this_generation = status.observed_generation == object.metadata.generation;
+        let uid = object.uid().unwrap_or_default();
+        let attempt = status.create_attempt.as_ref().map(|attempt| {
+            let id = AttemptId(attempt.id.clone());
+            let known = ctx.memory.known(&id, &uid, ctx.settings.attempt_wait);
+            Attempt { id, retry_of: attempt.retry_of.clone().map(AttemptId), known }
+        });
+        let seen = Seen {
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            finalizer: object.finalizers().iter().any(|f| f == FINALIZER),
+            ready: this_generation && ready.is_some_and(|c| c.status == "True"),
+            rejected: this_generation && ready.is_some_and(|c| c.reason == Reason::SpecRejected.as_str()),
+            due: false,
+            record: Record::Empty,
+            attempt,
+            retry: object.annotations().get(RETRY_CREATE).cloned().map(AttemptId),
+            secret: SecretSeen::Absent,
+            connection: Connection::Usable,
+            breaker_open: false,
+            stopping: ctx.stopping.is_cancelled(),
+            preflight: false,
+            vendor: Vendor::NotAsked,
+            not_applied: super::report::not_applied(&object),
+        };
+        let ctx = Arc::clone(ctx);
+        let mut pass = Self {
+            ctx,
+            object,
+            seen,
+            secret: None,
+            vendor: None,
+            connection: None,
+            key,
+            permit: None,
+            name_guard: None,
+        };
+        pass.seen.record = pass.record(status.client_id.as_deref(), status.binding_mac.as_deref());
+        pass.seen.due = pass.is_due(&uid, status.last_handled_reconcile.as_deref());
+        // Another generation may want another content.
+        let version = status.secret_version.as_deref().filter(|_| this_generation);
+        pass.observe_secret(version).await?;
+        pass.observe_connection().await?;
+        pass.take_answer(&uid);
+        Ok(pass)
+    }
+
+    // An attempt of this process is judged by a fresh view only.
+    async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
+        if !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+            return Ok(object.clone());
+        }
+        let namespace = object.namespace().unwrap_or_default();
+        match ctx.objects(&namespace).get(&object.name_any()).await {
+            Ok(fresh) if fresh.uid() == object.uid() => Ok(fresh),
+            Ok(_) => Err(Halt::Again(SOON)),
+            Err(error) if cluster::is_not_found(&error) => Err(Halt::Gone),
+            Err(error) => Err(Halt::Cluster(error)),
+        }
+    }
+
+    pub fn bound(&self) -> Bound<'_> {
+        Bound {
+            connection: &self.object.spec.connection_ref,
+            namespace: self.object.metadata.namespace.as_deref().unwrap_or_default(),
+            name: self.object.metadata.name.as_deref().unwrap_or_default(),
+        }
+    }
+
+    fn record(&self, client: Option<&str>, mac: Option<&str>) -> Record {
+        let Some(client) = client else {
+            return if self.key.is_some() { Record::Empty } else { Record::KeyMissing };
+        };
+        let Some(key) = &self.key else {
+            return Record::KeyMissing;
+        };
+        match (ClientId::parse(client), mac) {
+            (Some(id), Some(mac)) if key.verifies(self.bound(), &id, mac) => Record::Bound(id),
+            _ => Record::Unproven,
+        }
+    }
+
+    fn is_due(&self, uid: &str, handled: Option<&str>) -> bool {
+        let asked = self.object.annotations().get(RECONCILE);
+        let interval = interval(&self.object);
+        let verified = self.ctx.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let last = verified.get(uid).copied().unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
+        due_slot(uid, seconds(), interval) > last || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
+    }
+
+    /// Notes that the client was verified now.
+    pub fn verified(&self) {
+        let uid = self.object.uid().unwrap_or_default();
+        let slot = due_slot(&uid, seconds(), interval(&self.object));
+        let mut verified = self.ctx.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        verified.insert(uid, slot);
+    }
+
+    // A Secret of the very version that status records needs no reading; any other is read by name, since the watch
+    // sees only what carries our label.
+    async fn observe_secret(&mut self, recorded: Option<&str>) -> Result<(), Halt> {
+        let (namespace, name) = (self.object.namespace().unwrap_or_default(), self.object.secret_name().to_owned());
+        if let Some(stored) = self.ctx.secret_in_store(&namespace, &name)
+            && recorded.is_some()
+            && stored.metadata.resource_version.as_deref() == recorded
+        {
+            self.seen.secret = self.secret_seen(&stored.metadata, Content::Current);
+            return Ok(());
+        }
+        self.secret = self.ctx.secrets(&namespace).get_opt(&name).await.map_err(Halt::Cluster)?;
+        self.seen.secret = match &self.secret {
+            None => SecretSeen::Absent,
+            Some(secret) => {
+                let known = recorded.is_some() && secret.metadata.resource_version.as_deref() == recorded;
+                let content = if known { Content::Current } else { Content::Unknown };
+                self.secret_seen(&secret.metadata, content)
+            }
+        };
+        Ok(())
+    }
+
+    pub fn secret_seen(
+        &self,
+        meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        content: Content,
+    ) -> SecretSeen {
+        let owner = secret::owner(meta, &self.object);
+        let binding = match &self.key {
+            Some(key) => secret::binding(meta, key, self.bound()),
+            None => Binding::Invalid,
+        };
+        SecretSeen::Present { owner, binding, content }
+    }
+
+    async fn observe_connection(&mut self) -> Result<(), Halt> {
+        let reference = &self.object.spec.connection_ref;
+        let Some(Entry { access, state, .. }) = self.ctx.connections.get(reference) else {
+            let message = format!(
+                "spec.connectionRef: there is no {} {}. Create it, or correct the reference",
+                reference.kind.as_str(),
+                reference.name
+            );
+            self.seen.connection = Connection::Unusable(Reason::ConnectionNotFound, message);
+            return Ok(());
+        };
+        let connection = match state {
+            State::Usable(connection) => connection,
+            State::Unusable(reason, message) => {
+                self.seen.connection = Connection::Unusable(reason, message);
+                return Ok(());
+            }
+        };
+        self.seen.breaker_open = connection.is_breaker_open();
+        self.connection = Some(connection);
+        let namespace = self.object.namespace().unwrap_or_default();
+        let labels = if api::needs_labels(&access) {
+            let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
+            namespaces.get(&namespace).await.map_err(Halt::Cluster)?.labels().clone()
+        } else {
+            std::collections::BTreeMap::new()
+        };
+        if let Err(denied) = api::allows(&access, &namespace, &labels, &self.object.spec.allowed_scopes) {
+            self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
+        }
+        Ok(())
+    }
+
+    // The answer of an attempt that is not stored yet brings the credentials along.
+    fn take_answer(&mut self, uid: &str) {
+        let Some(attempt) = &self.seen.attempt else { return };
+        let answers = self.ctx.memory.answers_for(&ObjectRef::from_obj(&self.object));
+        if let Some(answer) = answers.into_iter().find(|answer| answer.target.uid == uid && answer.attempt == attempt.id) {
+            self.found(answer.client, false);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! One client, one object: which objects of the cluster record a clientId.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use kube::ResourceExt;
+use kube::runtime::watcher::Event;
+
+use crate::api::OAuthClient;
+use crate::provident::types::ClientId;
+
+/// An index clientId → objects, fed by the watch. It is complete before the first vendor call, because no pass begins
+/// before the first list has been read.
+#[derive(Default)]
+pub struct Recorded(RwLock<HashMap<String, Vec<Holder>>>);
+
+struct Holder {
+    uid: String,
+    deleting: bool,
+}
+
+impl Recorded {
+    /// Takes in one event of the watch.
+    pub fn observe(&self, event: &Event<OAuthClient>) {
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => self.set(object),
+            Event::Delete(object) => self.remove(object),
+            Event::Init | Event::InitDone => {}
+        }
+    }
+
+    /// Whether an object other than `uid` records the client.
+    pub fn elsewhere(&self, client: &ClientId, uid: &str) -> bool {
+        self.any(client, |holder| holder.uid != uid)
+    }
+
+    /// Whether an object that is not being deleted records the client.
+    pub fn by_a_living_object(&self, client: &ClientId) -> bool {
+        self.any(client, |holder| !holder.deleting)
+    }
+
+    /// Takes in an object as it is now.
+    pub fn set(&self, object: &OAuthClient) {
+        let (Some(uid), Some(client)) = (object.uid(), recorded_client(object)) else {
+            return;
+        };
+        let deleting = object.metadata.deletion_timestamp.is_some();
+        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let holders = index.entry(client.to_owned()).or_default();
+        match holders.iter_mut().find(|holder| holder.uid == uid) {
+            Some(holder) => holder.deleting = deleting,
+            None => holders.push(Holder { uid, deleting }),
+        }
+    }
+
+    fn remove(&self, object: &OAuthClient) {
+        let (Some(uid), Some(client)) = (object.uid(), recorded_client(object)) else {
+            return;
+        };
+        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holders) = index.get_mut(client) {
+            holders.retain(|holder| holder.uid != uid);
+            if holders.is_empty() {
+                index.remove(client);
+            }
+        }
+    }
+
+    fn any(&self, client: &ClientId, test: impl Fn(&Holder) -> bool) -> bool {
+        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        index.get(client.as_str()).is_some_and(|holders| holders.iter().any(test))
+    }
+}
+
+fn recorded_client(object: &OAuthClient) -> Option<&str> {
+    object.status.as_ref()?.client_id.as_deref()
+}
