@@ -79,11 +79,11 @@ pub(super) fn reply(
         Some(Outcome::Refused(refusal)) => error(&refusal, echo),
         Some(Outcome::Client(status, client)) => {
             let body = client_body(&client, fault, switches.float_numbers);
-            success(status, envelope(body, switches.envelope), fault)
+            success(status, &envelope(body, switches.envelope), fault)
         }
         Some(Outcome::Rotated(client)) => success(
             StatusCode::OK,
-            envelope(
+            &envelope(
                 json!({ "clientSecret": client.client_secret }),
                 switches.envelope,
             ),
@@ -97,7 +97,7 @@ pub(super) fn reply(
                 "expires_in": grant.lifetime_seconds,
                 "scope": grant.scopes.join(" "),
             });
-            let mut response = success(StatusCode::OK, body, fault);
+            let mut response = success(StatusCode::OK, &body, fault);
             response
                 .headers_mut()
                 .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -157,7 +157,7 @@ fn envelope(body: Value, on: bool) -> Value {
     if on { json!({ "data": body }) } else { body }
 }
 
-fn success(status: StatusCode, body: Value, fault: Option<&Fault>) -> Response<Body> {
+fn success(status: StatusCode, body: &Value, fault: Option<&Fault>) -> Response<Body> {
     let text = body.to_string();
     match fault {
         Some(Fault::Status(other)) => with_body(

@@ -124,9 +124,9 @@ impl Emulator {
         };
 
         let journal = Journal::new();
-        clients
-            .iter()
-            .for_each(|client| journal.keep_secret(&client.client_secret));
+        for client in &clients {
+            journal.keep_secret(&client.client_secret);
+        }
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             faults: Faults::default(),
@@ -213,12 +213,14 @@ impl Emulator {
     }
 
     /// Changes a client as if in the vendor's own pages, past all validation; false if there is none.
+    #[must_use]
     pub fn edit(&self, client_id: &str, change: impl FnOnce(&mut StoredClient)) -> bool {
         self.shared
             .change(|state| state.edit(client_id, change, now()))
     }
 
     /// Makes a client vanish, which the vendor's API cannot do; false if there is none.
+    #[must_use]
     pub fn remove(&self, client_id: &str) -> bool {
         self.shared.change(|state| state.remove(client_id))
     }
