@@ -1,0 +1,93 @@
+//! The emulator as a program: its flags, and what it says when it starts.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use clap::{Args, Command, FromArgMatches};
+use provident_operator::provident::emulator::{DEFAULT_SCOPES, EmulateArgs, run};
+use tempfile::TempDir;
+
+fn parse(flags: &[&str]) -> Result<EmulateArgs, clap::Error> {
+    let command = EmulateArgs::augment_args(Command::new("emulate"));
+    let matches = command.try_get_matches_from([&["emulate"], flags].concat())?;
+    EmulateArgs::from_arg_matches(&matches)
+}
+
+#[test]
+fn without_flags_it_listens_on_this_machine_only() {
+    let args = parse(&[]).unwrap();
+    assert_eq!(args.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        (args.token, args.state_file, args.envelope),
+        (None, None, false)
+    );
+    assert_eq!(args.scopes, DEFAULT_SCOPES);
+}
+
+#[test]
+fn scopes_are_repeatable_and_replace_the_default() {
+    assert_eq!(
+        parse(&["--scope", "a:b,c:d", "--scope", "e:f"])
+            .unwrap()
+            .scopes,
+        ["a:b", "c:d", "e:f"]
+    );
+    assert!(
+        parse(&["--listen", "8080"])
+            .unwrap_err()
+            .to_string()
+            .contains("--listen")
+    );
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn it_warns_that_it_is_not_the_vendor_keeps_the_token_out_of_the_log_and_ends_when_told() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("vendor.json");
+    let flags = [
+        "--listen",
+        "127.0.0.1:0",
+        "--token",
+        "canary-1",
+        "--state-file",
+        file.to_str().unwrap(),
+    ];
+    run(parse(&flags).unwrap(), std::future::ready(()))
+        .await
+        .unwrap();
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warning = log
+        .lines()
+        .find(|line| line.contains("WARN"))
+        .expect("a warning");
+    assert!(
+        warning.contains("NOT THE VENDOR") && warning.contains("http://127.0.0.1:"),
+        "{warning}"
+    );
+    assert!(!log.contains("canary-1"));
+    assert!(file.exists());
+}
