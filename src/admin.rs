@@ -42,9 +42,15 @@ impl Readiness {
     fn text(&self) -> (StatusCode, &'static str) {
         match self.0.load(Ordering::SeqCst) {
             1 => (StatusCode::OK, "ready\n"),
-            2 => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no answer from the API server's watches\n"),
+            2 => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: no answer from the API server's watches\n",
+            ),
             3 => (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping\n"),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready: waiting for the first lists from the API server\n"),
+            _ => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: waiting for the first lists from the API server\n",
+            ),
         }
     }
 }
@@ -85,8 +91,14 @@ pub async fn serve(
         // Says that the process runs and its event loop turns, and nothing of the API server or the vendor: a restart
         // mends neither, and would lose answers.
         .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(|State(shared): State<Shared>| async move { shared.readiness.text() }))
-        .route("/metrics", get(|State(shared): State<Shared>| async move { metrics_text(&shared.metrics) }))
+        .route(
+            "/readyz",
+            get(|State(shared): State<Shared>| async move { shared.readiness.text() }),
+        )
+        .route(
+            "/metrics",
+            get(|State(shared): State<Shared>| async move { metrics_text(&shared.metrics) }),
+        )
         .with_state(Shared { metrics, readiness });
     tokio::spawn(async move {
         let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());

@@ -25,7 +25,13 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How log lines are written: text on a terminal, JSON otherwise, unless told.
-    #[arg(long, value_enum, default_value_t, global = true, env = "PROVIDENT_LOG_FORMAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "PROVIDENT_LOG_FORMAT"
+    )]
     log_format: LogFormat,
     /// What is logged, as a filter of levels and modules such as `info` or `provident_operator=debug`.
     #[arg(long, default_value = "info", global = true, env = "PROVIDENT_LOG")]
@@ -53,16 +59,31 @@ enum Command {
 #[derive(Args)]
 struct RunArgs {
     /// Watch only this namespace; repeat it for more. Without it: all.
-    #[arg(long = "watch-namespace", value_name = "NAMESPACE", env = "PROVIDENT_WATCH_NAMESPACE", value_delimiter = ',')]
+    #[arg(
+        long = "watch-namespace",
+        value_name = "NAMESPACE",
+        env = "PROVIDENT_WATCH_NAMESPACE",
+        value_delimiter = ','
+    )]
     watch_namespaces: Vec<String>,
     /// The operator's own namespace, where tokens of cluster connections and the binding key live.
     #[arg(long, default_value = "provident-system", env = "POD_NAMESPACE")]
     namespace: String,
     /// A host that connections may name; repeat it for more. With `http://` before it, plain HTTP is allowed.
-    #[arg(long = "allowed-host", value_name = "HOST", default_value = "api.provident.ae", env = "PROVIDENT_ALLOWED_HOST", value_delimiter = ',')]
+    #[arg(
+        long = "allowed-host",
+        value_name = "HOST",
+        default_value = "api.provident.ae",
+        env = "PROVIDENT_ALLOWED_HOST",
+        value_delimiter = ','
+    )]
     allowed_hosts: Vec<String>,
     /// Name of the Secret with the binding key. It is made on first start, and belongs in the backup.
-    #[arg(long, default_value = "provident-operator-binding-key", env = "PROVIDENT_BINDING_KEY_SECRET")]
+    #[arg(
+        long,
+        default_value = "provident-operator-binding-key",
+        env = "PROVIDENT_BINDING_KEY_SECRET"
+    )]
     binding_key_secret: String,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     #[arg(long, default_value = "0.0.0.0:8080", env = "PROVIDENT_ADMIN_ADDRESS")]
@@ -71,7 +92,12 @@ struct RunArgs {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), env = "PROVIDENT_CONCURRENCY")]
     concurrency: u16,
     /// Seconds that a stop waits for answers that are not stored yet.
-    #[arg(long, value_name = "SECONDS", default_value_t = 75, env = "PROVIDENT_GRACE")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 75,
+        env = "PROVIDENT_GRACE"
+    )]
     grace: u64,
 }
 
@@ -139,7 +165,13 @@ async fn run(args: RunArgs) -> Result<(), CliError> {
     let client = cluster::client(Config::infer().await?)?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let admin_stop = CancellationToken::new();
-    let address = admin::serve(args.admin_address, metrics.clone(), readiness.clone(), admin_stop.clone()).await?;
+    let address = admin::serve(
+        args.admin_address,
+        metrics.clone(),
+        readiness.clone(),
+        admin_stop.clone(),
+    )
+    .await?;
     info!(version = env!("CARGO_PKG_VERSION"), %address, namespace = args.namespace, watch = ?args.watch_namespaces, "starting");
     let settings = Settings {
         namespace: args.namespace,
@@ -170,8 +202,13 @@ fn print_crds(args: &CrdArgs) -> Result<(), CliError> {
 }
 
 fn logs(format: LogFormat, filter: &str) -> Result<(), CliError> {
-    let parsed = EnvFilter::try_new(filter).map_err(|source| CliError::LogFilter { filter: filter.to_owned(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let parsed = EnvFilter::try_new(filter).map_err(|source| CliError::LogFilter {
+        filter: filter.to_owned(),
+        source,
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Auto if !std::io::stderr().is_terminal() => builder.json().init(),

@@ -24,7 +24,9 @@ pub fn without_retries(mut config: Config) -> Config {
 /// The configuration has unusable certificates or addresses.
 pub fn client(config: Config) -> Result<Client, Error> {
     let timeout = TimeoutLayer::new(REQUEST_WITHIN);
-    Ok(ClientBuilder::try_from(without_retries(config))?.with_layer(&timeout).build())
+    Ok(ClientBuilder::try_from(without_retries(config))?
+        .with_layer(&timeout)
+        .build())
 }
 
 /// 409 because an object of that name exists.
@@ -50,7 +52,10 @@ pub fn is_not_found(error: &Error) -> bool {
 #[must_use]
 pub fn refusal(error: &Error) -> Option<u16> {
     match error {
-        Error::Api(status) if (400..500).contains(&status.code) && ![401, 408, 409, 429].contains(&status.code) => {
+        Error::Api(status)
+            if (400..500).contains(&status.code)
+                && ![401, 408, 409, 429].contains(&status.code) =>
+        {
             Some(status.code)
         }
         _ => None,
@@ -65,5 +70,10 @@ pub fn message(error: &Error) -> String {
         Error::Api(status) => status.message.as_str(),
         _ => "no answer",
     };
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(300)
+        .collect()
 }

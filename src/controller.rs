@@ -10,7 +10,9 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::{PredicateConfig, WatchStreamExt, predicates, reflector::store::Writer, watcher};
+use kube::runtime::{
+    Predicate, PredicateConfig, WatchStreamExt, predicates, reflector::store::Writer, watcher,
+};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::admin::{Readiness, Stage};
-use crate::api::{BINDING_ANNOTATION, ClusterProvidentConnection, ConnectionRef, MANAGER, OAuthClient};
+use crate::api::{
+    BINDING_ANNOTATION, ClusterProvidentConnection, ConnectionRef, MANAGER, OAuthClient,
+};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
 use crate::reconcile::context::{Context, Names, Settings, Stores};
@@ -31,7 +35,13 @@ const DEAF_AFTER: u64 = 600;
 const KEY_RETRY: Duration = Duration::from_secs(5);
 
 /// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, and returns.
-pub async fn run(client: Client, settings: Settings, metrics: Metrics, readiness: Readiness, stop: CancellationToken) {
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: CancellationToken,
+) {
     let (connections, poked) = Connections::new();
     let recorded = Arc::new(Recorded::default());
     let (key_sender, key) = watch::channel(KeyState::Unknown);
@@ -40,7 +50,10 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, readiness
         some => some.iter().cloned().map(Some).collect(),
     };
     let (stores, writers): (Vec<_>, Vec<_>) = namespaces.iter().map(|_| store_pair()).unzip();
-    let reporter = Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+    let reporter = Reporter {
+        controller: MANAGER.to_owned(),
+        instance: std::env::var("POD_NAME").ok(),
+    };
     let ctx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client,
@@ -60,14 +73,31 @@ pub async fn run(client: Client, settings: Settings, metrics: Metrics, readiness
     });
     let heard = Arc::new(AtomicU64::new(ctx.began));
     let background = CancellationToken::new();
-    tokio::spawn(background.clone().run_until_cancelled_owned(find_key(Arc::clone(&ctx), key_sender)));
-    tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(Arc::clone(&ctx), readiness, Arc::clone(&heard))));
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(find_key(Arc::clone(&ctx), key_sender)),
+    );
+    tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
+        Arc::clone(&ctx),
+        readiness,
+        Arc::clone(&heard),
+    )));
 
     let mut controllers = tokio::task::JoinSet::new();
     for (namespace, writers) in namespaces.into_iter().zip(writers) {
-        controllers.spawn(clients(Arc::clone(&ctx), namespace, writers, Arc::clone(&heard)));
+        controllers.spawn(clients(
+            Arc::clone(&ctx),
+            namespace,
+            writers,
+            Arc::clone(&heard),
+        ));
     }
-    controllers.spawn(cluster_connections(Arc::clone(&ctx), poked, Arc::clone(&heard)));
+    controllers.spawn(cluster_connections(
+        Arc::clone(&ctx),
+        poked,
+        Arc::clone(&heard),
+    ));
     // Each returns when it is told to stop and its running passes have ended.
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {
@@ -88,7 +118,13 @@ struct Writers {
 fn store_pair() -> (Stores, Writers) {
     let (clients, clients_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
-    (Stores { clients, secrets }, Writers { clients: clients_writer, secrets: secrets_writer })
+    (
+        Stores { clients, secrets },
+        Writers {
+            clients: clients_writer,
+            secrets: secrets_writer,
+        },
+    )
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -129,7 +165,12 @@ where
     })
 }
 
-async fn clients(ctx: Arc<Context>, namespace: Option<String>, writers: Writers, heard: Arc<AtomicU64>) {
+async fn clients(
+    ctx: Arc<Context>,
+    namespace: Option<String>,
+    writers: Writers,
+    heard: Arc<AtomicU64>,
+) {
     let namespace = namespace.as_deref();
     let objects: Api<OAuthClient> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
@@ -142,14 +183,19 @@ async fn clients(ctx: Arc<Context>, namespace: Option<String>, writers: Writers,
         .reflect(writers.clients)
         .touched_objects();
     // Finalizers too: a replace erases them. Status not: every write of it is our own.
-    let asked = predicates::generation.combine(predicates::finalizers).combine(predicates::annotations);
+    let asked = predicates::generation
+        .combine(predicates::finalizers)
+        .combine(predicates::annotations);
     let main = heard_only(main, "OAuthClient", ctx.metrics.clone(), Arc::clone(&heard))
         .predicate_filter(asked, PredicateConfig::default());
-    let owned = watcher(secrets, watcher::Config::default().labels(&key::managed_selector()))
-        .default_backoff()
-        .modify(|secret| secret.managed_fields_mut().clear())
-        .reflect(writers.secrets)
-        .touched_objects();
+    let owned = watcher(
+        secrets,
+        watcher::Config::default().labels(&key::managed_selector()),
+    )
+    .default_backoff()
+    .modify(|secret| secret.managed_fields_mut().clear())
+    .reflect(writers.secrets)
+    .touched_objects();
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), heard)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();
@@ -166,13 +212,17 @@ async fn clients(ctx: Arc<Context>, namespace: Option<String>, writers: Writers,
 
 async fn ended(
     ctx: Arc<Context>,
-    result: Result<(ObjectRef<OAuthClient>, Action), controller::Error<reconcile::Error, watcher::Error>>,
+    result: Result<
+        (ObjectRef<OAuthClient>, Action),
+        controller::Error<reconcile::Error, watcher::Error>,
+    >,
 ) {
     match result {
         Ok(_) => {}
         // Normal after a deletion; what was answered for the object must not go with it.
         Err(controller::Error::ObjectNotFound(object)) => {
-            let reference = ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
+            let reference =
+                ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
             if let Err(error) = reconcile::gone(&ctx, &reference).await {
                 warn!(%error, "an answer of an object that is gone waits");
             }
@@ -182,8 +232,15 @@ async fn ended(
 }
 
 // What the user must know stands in status by now; this is for what could not be written there.
-fn error_policy<K: kube::ResourceExt<DynamicType = ()>>(object: Arc<K>, error: &reconcile::Error, ctx: Arc<Context>) -> Action {
-    let delay = ctx.backoff.failed(&object.uid().unwrap_or_default(), 0, Duration::ZERO);
+#[allow(clippy::needless_pass_by_value, reason = "the controller's signature")]
+fn error_policy<K: kube::ResourceExt<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &reconcile::Error,
+    ctx: Arc<Context>,
+) -> Action {
+    let delay = ctx
+        .backoff
+        .failed(&object.uid().unwrap_or_default(), 0, Duration::ZERO);
     debug!(%error, ?delay, name = object.name_any(), "comes back");
     Action::requeue(delay)
 }
@@ -201,34 +258,65 @@ async fn cluster_connections(
     heard: Arc<AtomicU64>,
 ) {
     let (store, writer) = reflector::store::<ClusterProvidentConnection>();
-    let (all, tokens): (Api<ClusterProvidentConnection>, Api<PartialObjectMeta<Secret>>) =
-        (Api::all(ctx.client.clone()), Api::namespaced(ctx.client.clone(), &ctx.settings.namespace));
+    let (all, token_secrets): (
+        Api<ClusterProvidentConnection>,
+        Api<PartialObjectMeta<Secret>>,
+    ) = (
+        Api::all(ctx.client.clone()),
+        Api::namespaced(ctx.client.clone(), &ctx.settings.namespace),
+    );
+    let deleted_from = Arc::clone(&ctx);
     let main = watcher(all, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
+        // A deleted connection is gone at once, for those behind it too.
+        .inspect_ok(move |event| {
+            if let watcher::Event::Delete(object) = event {
+                let reference = reconcile::connection::reference(&object.name_any());
+                deleted_from.connections.set(&reference, None, true);
+            }
+        })
         .reflect(writer)
         .touched_objects();
-    let main = heard_only(forget_deleted(main, Arc::clone(&ctx)), "ClusterProvidentConnection", ctx.metrics.clone(), Arc::clone(&heard))
-        .predicate_filter(predicates::generation, PredicateConfig::default());
-    let tokens = watcher(tokens, watcher::Config::default()).default_backoff().touched_objects();
+    let main = heard_only(
+        main,
+        "ClusterProvidentConnection",
+        ctx.metrics.clone(),
+        Arc::clone(&heard),
+    )
+    .predicate_filter(predicates::generation, PredicateConfig::default());
+    let tokens = watcher(token_secrets, watcher::Config::default())
+        .default_backoff()
+        .touched_objects();
     let tokens = heard_only(tokens, "token Secret", ctx.metrics.clone(), heard)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let named = store.clone();
     let users = move |secret: PartialObjectMeta<Secret>| {
         let name = secret.name_any();
-        let uses = |connection: &Arc<ClusterProvidentConnection>| connection.spec.auth.token_secret_ref.name == name;
-        named.state().iter().filter(|c| uses(c)).map(|c| ObjectRef::from_obj(c.as_ref())).collect::<Vec<_>>()
+        let uses = |connection: &Arc<ClusterProvidentConnection>| {
+            connection.spec.auth.token_secret_ref.name == name
+        };
+        named
+            .state()
+            .iter()
+            .filter(|c| uses(c))
+            .map(|c| ObjectRef::from_obj(c.as_ref()))
+            .collect::<Vec<_>>()
     };
-    let pokes = futures::stream::unfold(poked, |mut poked| async move {
+    let to_look_at = futures::stream::unfold(poked, |mut poked| async move {
         let reference = poked.recv().await?;
         Some((ObjectRef::new(&reference.name), poked))
     });
     let stopping = ctx.stopping.clone();
     Controller::for_stream(main, store)
         .watches_stream(tokens, users)
-        .reconcile_on(pokes)
+        .reconcile_on(to_look_at)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
-        .run(reconcile::connection::reconcile, error_policy, Arc::clone(&ctx))
+        .run(
+            reconcile::connection::reconcile,
+            error_policy,
+            Arc::clone(&ctx),
+        )
         .for_each(|result| async move {
             match result {
                 Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
@@ -238,18 +326,6 @@ async fn cluster_connections(
         .await;
 }
 
-// A deleted connection is gone at once, for those behind it too.
-fn forget_deleted(
-    stream: impl Stream<Item = Result<ClusterProvidentConnection, watcher::Error>> + Send + 'static,
-    ctx: Arc<Context>,
-) -> impl Stream<Item = Result<ClusterProvidentConnection, watcher::Error>> + Send + 'static {
-    stream.inspect_ok(move |object| {
-        if object.metadata.deletion_timestamp.is_some() {
-            ctx.connections.set(&reconcile::connection::reference(&object.name_any()), None, true);
-        }
-    })
-}
-
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     for stores in &ctx.stores {
         let _ = stores.clients.wait_until_ready().await;
@@ -257,11 +333,25 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     }
     loop {
         let bound = ctx.stores.iter().any(|stores| {
-            let in_status = |object: &OAuthClient| object.status.as_ref().is_some_and(|s| s.binding_mac.is_some());
-            let on_secret = |secret: &PartialObjectMeta<Secret>| secret.annotations().contains_key(BINDING_ANNOTATION);
+            let in_status = |object: &OAuthClient| {
+                object
+                    .status
+                    .as_ref()
+                    .is_some_and(|s| s.binding_mac.is_some())
+            };
+            let on_secret = |secret: &PartialObjectMeta<Secret>| {
+                secret.annotations().contains_key(BINDING_ANNOTATION)
+            };
             stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
         });
-        match key::load(&ctx.client, &ctx.settings.namespace, &ctx.settings.binding_key_secret, !bound).await {
+        match key::load(
+            &ctx.client,
+            &ctx.settings.namespace,
+            &ctx.settings.binding_key_secret,
+            !bound,
+        )
+        .await
+        {
             Ok(state) => {
                 let loaded = matches!(state, KeyState::Loaded(_));
                 found.send_replace(state);

@@ -17,7 +17,7 @@ use crate::api::{ConditionType, OAuthClient, find};
 use crate::provident::outcome::Outcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Result_ {
+struct ReconcileResult {
     result: String,
 }
 
@@ -46,7 +46,7 @@ struct ConnectionLabel {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    reconciles: Family<Result_, Counter>,
+    reconciles: Family<ReconcileResult, Counter>,
     reconcile_seconds: Histogram,
     vendor_requests: Family<Call, Counter>,
     creates: Family<OutcomeLabel, Counter>,
@@ -65,25 +65,65 @@ impl Default for Metrics {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "What is running", Info::new(version.to_vec()));
         let reconciles = Family::default();
-        registry.register("reconcile", "Passes over an object, by result", reconciles.clone());
+        registry.register(
+            "reconcile",
+            "Passes over an object, by result",
+            reconciles.clone(),
+        );
         let reconcile_seconds = Histogram::new(exponential_buckets(0.001, 4.0, 9));
-        registry.register("reconcile_seconds", "Duration of a pass", reconcile_seconds.clone());
+        registry.register(
+            "reconcile_seconds",
+            "Duration of a pass",
+            reconcile_seconds.clone(),
+        );
         let vendor_requests = Family::default();
-        registry.register("vendor_requests", "Calls to the vendor, by operation and answer", vendor_requests.clone());
+        registry.register(
+            "vendor_requests",
+            "Calls to the vendor, by operation and answer",
+            vendor_requests.clone(),
+        );
         let creates = Family::default();
-        registry.register("creates", "Creates that were sent, by what is known of them", creates.clone());
+        registry.register(
+            "creates",
+            "Creates that were sent, by what is known of them",
+            creates.clone(),
+        );
         let throttled = Counter::default();
-        registry.register("vendor_waits", "Calls put off by a connection's limit", throttled.clone());
+        registry.register(
+            "vendor_waits",
+            "Calls put off by a connection's limit",
+            throttled.clone(),
+        );
         let secret_repairs = Counter::default();
-        registry.register("secret_repairs", "Secrets written again for an existing client", secret_repairs.clone());
+        registry.register(
+            "secret_repairs",
+            "Secrets written again for an existing client",
+            secret_repairs.clone(),
+        );
         let late = Counter::default();
-        registry.register("late_answers", "Created clients whose object was gone, deactivated", late.clone());
+        registry.register(
+            "late_answers",
+            "Created clients whose object was gone, deactivated",
+            late.clone(),
+        );
         let watch_errors = Counter::default();
-        registry.register("watch_errors", "Errors of the watches on the API server", watch_errors.clone());
+        registry.register(
+            "watch_errors",
+            "Errors of the watches on the API server",
+            watch_errors.clone(),
+        );
         let clients = Family::default();
-        registry.register("clients", "OAuthClient objects, by the reason of their Ready condition", clients.clone());
+        registry.register(
+            "clients",
+            "OAuthClient objects, by the reason of their Ready condition",
+            clients.clone(),
+        );
         let connections = Family::default();
-        registry.register("connection_ready", "Whether the vendor takes the connection's token", connections.clone());
+        registry.register(
+            "connection_ready",
+            "Whether the vendor takes the connection's token",
+            connections.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             reconciles,
@@ -102,7 +142,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The text of `/metrics`, in the OpenMetrics format.
+    /// The text of `/metrics`, in the `OpenMetrics` format.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -113,13 +153,19 @@ impl Metrics {
 
     /// A pass ended.
     pub fn reconciled(&self, result: &str, took: Duration) {
-        self.reconciles.get_or_create(&Result_ { result: result.to_owned() }).inc();
+        self.reconciles
+            .get_or_create(&ReconcileResult {
+                result: result.to_owned(),
+            })
+            .inc();
         self.reconcile_seconds.observe(took.as_secs_f64());
     }
 
     /// The vendor was asked.
     pub fn vendor(&self, operation: &'static str, code: &'static str) {
-        self.vendor_requests.get_or_create(&Call { operation, code }).inc();
+        self.vendor_requests
+            .get_or_create(&Call { operation, code })
+            .inc();
     }
 
     /// A create was sent.
@@ -156,13 +202,19 @@ impl Metrics {
 
     /// A connection was looked at.
     pub fn connection(&self, name: &str, ready: bool) {
-        let label = ConnectionLabel { connection: name.to_owned() };
+        let label = ConnectionLabel {
+            connection: name.to_owned(),
+        };
         self.connections.get_or_create(&label).set(i64::from(ready));
     }
 
     /// A client was reported on.
     pub fn client(&self, object: &OAuthClient) {
-        let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let conditions = object
+            .status
+            .as_ref()
+            .map(|status| status.conditions.as_slice())
+            .unwrap_or_default();
         let reason = find(conditions, ConditionType::Ready).map(|ready| ready.reason.clone());
         self.count(&object.uid().unwrap_or_default(), reason);
     }

@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
-    BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, DEFAULT_STRING_DATA, MANAGED_ANNOTATION, MANAGED_LABEL, MANAGER,
-    OAuthClient,
+    BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, DEFAULT_STRING_DATA, MANAGED_ANNOTATION,
+    MANAGED_LABEL, MANAGER, OAuthClient,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::plan::{Binding, Owner};
@@ -93,7 +93,10 @@ pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {
     annotations.insert(CLIENT_ID_ANNOTATION.to_owned(), values.client_id.to_owned());
     annotations.insert(BINDING_ANNOTATION.to_owned(), mac.to_owned());
     // Three sets of strings always serialize.
-    annotations.insert(MANAGED_ANNOTATION.to_owned(), serde_json::to_string(&managed).unwrap_or_default());
+    annotations.insert(
+        MANAGED_ANNOTATION.to_owned(),
+        serde_json::to_string(&managed).unwrap_or_default(),
+    );
     Secret {
         metadata: ObjectMeta {
             name: Some(object.secret_name().to_owned()),
@@ -142,7 +145,9 @@ pub fn owner(secret: &ObjectMeta, object: &OAuthClient) -> Owner {
     let ours = owner_reference(object);
     if Some(&owner.uid) == object.metadata.uid.as_ref() {
         Owner::This
-    } else if (&owner.kind, &owner.name) == (&ours.kind, &ours.name) && group(&owner.api_version) == group(&ours.api_version) {
+    } else if (&owner.kind, &owner.name) == (&ours.kind, &ours.name)
+        && group(&owner.api_version) == group(&ours.api_version)
+    {
         Owner::Former
     } else {
         Owner::Other
@@ -186,10 +191,22 @@ pub fn merge(observed: &Secret, desired: &Secret) -> Secret {
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
     let mut merged = observed.clone();
-    merged.data = overlay(observed.data.as_ref(), desired.data.as_ref(), &before.data);
+    merged.data = Some(overlay(
+        observed.data.as_ref(),
+        desired.data.as_ref(),
+        &before.data,
+    ));
     let (meta, wanted) = (&mut merged.metadata, &desired.metadata);
-    meta.labels = overlay(observed.metadata.labels.as_ref(), wanted.labels.as_ref(), &before.labels);
-    meta.annotations = overlay(observed.metadata.annotations.as_ref(), wanted.annotations.as_ref(), &before.annotations);
+    meta.labels = Some(overlay(
+        observed.metadata.labels.as_ref(),
+        wanted.labels.as_ref(),
+        &before.labels,
+    ));
+    meta.annotations = Some(overlay(
+        observed.metadata.annotations.as_ref(),
+        wanted.annotations.as_ref(),
+        &before.annotations,
+    ));
     let ours = wanted.owner_references.clone().unwrap_or_default();
     let is_ours = |owner: &OwnerReference| ours.iter().any(|our| our.uid == owner.uid);
     let owners = meta.owner_references.get_or_insert_default();
@@ -214,11 +231,11 @@ fn overlay<V: Clone>(
     observed: Option<&BTreeMap<String, V>>,
     desired: Option<&BTreeMap<String, V>>,
     before: &BTreeSet<String>,
-) -> Option<BTreeMap<String, V>> {
+) -> BTreeMap<String, V> {
     let mut merged = observed.cloned().unwrap_or_default();
     merged.retain(|key, _| !before.contains(key));
     merged.extend(desired.cloned().unwrap_or_default());
-    Some(merged)
+    merged
 }
 
 #[cfg(test)]
@@ -226,10 +243,14 @@ mod tests {
     use super::*;
 
     fn values(secret: &SecretString) -> Values<'_> {
-        Values { client_id: "id1", client_secret: secret, token_url: "https://v/token" }
+        Values {
+            client_id: "id1",
+            client_secret: secret,
+            token_url: "https://v/token",
+        }
     }
 
-    fn object(spec: serde_json::Value) -> OAuthClient {
+    fn object(spec: &serde_json::Value) -> OAuthClient {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "oauth.provident.ae/v1alpha1", "kind": "OAuthClient",
             "metadata": { "name": "storefront", "namespace": "shop", "uid": "u1" },
@@ -257,19 +278,32 @@ mod tests {
     #[test]
     fn s35_what_the_spec_drops_goes_and_what_others_put_there_stays() {
         let secret = SecretString::from("s1");
-        let before = object(serde_json::json!({ "allowedScopes": ["a"], "secret": {
+        let before = object(&serde_json::json!({ "allowedScopes": ["a"], "secret": {
             "labels": { "team": "shop" }, "stringData": { "old": "$(clientId)", "kept": "$(clientSecret)" } } }));
         let mut observed = render(&before, values(&secret), "mac");
         let data = observed.data.as_mut().unwrap();
         data.insert("others".to_owned(), ByteString(b"x".to_vec()));
-        observed.metadata.annotations.as_mut().unwrap().insert("reloader/hash".to_owned(), "1".to_owned());
-        assert!(is_current(&observed, &render(&before, values(&secret), "mac")));
+        observed
+            .metadata
+            .annotations
+            .as_mut()
+            .unwrap()
+            .insert("reloader/hash".to_owned(), "1".to_owned());
+        assert!(is_current(
+            &observed,
+            &render(&before, values(&secret), "mac")
+        ));
 
-        let after = object(serde_json::json!({ "allowedScopes": ["a"], "secret": { "stringData": { "kept": "$(clientSecret)" } } }));
+        let after = object(
+            serde_json::json!({ "allowedScopes": ["a"], "secret": { "stringData": { "kept": "$(clientSecret)" } } }),
+        );
         let desired = render(&after, values(&secret), "mac");
         assert!(!is_current(&observed, &desired));
         let merged = merge(&observed, &desired);
-        assert_eq!(merged.data.as_ref().unwrap().keys().collect::<Vec<_>>(), ["kept", "others"]);
+        assert_eq!(
+            merged.data.as_ref().unwrap().keys().collect::<Vec<_>>(),
+            ["kept", "others"]
+        );
         assert!(!merged.labels().contains_key("team"));
         assert_eq!(merged.annotations()["reloader/hash"], "1");
         assert!(is_current(&merged, &desired));
@@ -278,17 +312,24 @@ mod tests {
     #[test]
     fn a_stripped_owner_comes_back_and_a_strangers_owner_stays() {
         let secret = SecretString::from("s1");
-        let object = object(serde_json::json!({ "allowedScopes": ["a"] }));
+        let object = object(&serde_json::json!({ "allowedScopes": ["a"] }));
         let desired = render(&object, values(&secret), "mac");
         let mut observed = desired.clone();
         observed.metadata.owner_references = None;
         assert_eq!(owner(&observed.metadata, &object), Owner::None);
         assert!(!is_current(&observed, &desired));
-        let other = OwnerReference { uid: "x".to_owned(), controller: None, ..owner_reference(&object) };
+        let other = OwnerReference {
+            uid: "x".to_owned(),
+            controller: None,
+            ..owner_reference(&object)
+        };
         observed.metadata.owner_references = Some(vec![other.clone()]);
         let merged = merge(&observed, &desired);
         assert_eq!(owner(&merged.metadata, &object), Owner::This);
         assert!(merged.owner_references().contains(&other));
-        assert_eq!(owner(&disown(&merged, &object).metadata, &object), Owner::None);
+        assert_eq!(
+            owner(&disown(&merged, &object).metadata, &object),
+            Owner::None
+        );
     }
 }

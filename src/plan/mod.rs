@@ -9,8 +9,8 @@ mod schedule;
 mod seen;
 mod step;
 
-pub use diff::{Field, create_request, differing, names, parse_names, update_request};
 pub use answer::{Fate, Standing, fate};
+pub use diff::{Field, create_request, differing, names, parse_names, update_request};
 pub use next::{client, is_held, next};
 pub use report::{NOT_APPLIED, Report, Retry, Stop, Texts, Told, needs_a_person, report};
 pub use schedule::{due_slot, until_next_slot};

@@ -140,7 +140,7 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
     let mut report = only(stop.reason, stop.message.clone(), stop.retry);
     match stop.reason {
         Reason::SecretConflict | Reason::SecretWriteDenied | Reason::SecretImmutable => {
-            report.secret_ready = Some(told)
+            report.secret_ready = Some(told);
         }
         Reason::SpecRejected | Reason::NotApplied => report.synced = Some(told),
         _ => {}

@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_client_is_due_once_per_interval_at_its_own_time() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         for uid in ["a", "b", "2b0f3f0e-9f4c-4c11-8df1-2f6f6f0a8f11"] {
             let now = 1_800_000_000;
             let wait = until_next_slot(uid, now, hour).as_secs();

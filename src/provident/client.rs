@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -12,7 +14,9 @@ use tracing::debug;
 use super::error::CallError;
 use super::limiter::{Permit, parse_retry_after};
 use super::outcome::{Made, Reply};
-use super::types::{ClientId, CreateRequest, UpdateRequest, VendorClient, decode_client, error_code};
+use super::types::{
+    ClientId, CreateRequest, UpdateRequest, VendorClient, decode_client, error_code,
+};
 
 /// Name resolution, TCP and TLS together.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -79,7 +83,11 @@ impl Client {
             .user_agent(concat!("provident-operator/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ClientError::Setup)?;
-        Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
+        Ok(Self {
+            http,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            authorization,
+        })
     }
 
     /// Where a client gets its tokens.
@@ -90,14 +98,26 @@ impl Client {
 
     /// `POST /oauth2/clients`, once. Never fails: what is known of it is in the reply.
     pub async fn create(&self, _permit: Permit, request: &CreateRequest) -> CreateReply {
-        let none = |reply| CreateReply { reply, client: None, code: None, retry_after: None };
-        let answer = match self.send(Method::POST, "", Some(request), CREATE_WITHIN).await {
+        let none = |reply| CreateReply {
+            reply,
+            client: None,
+            code: None,
+            retry_after: None,
+        };
+        let answer = match self
+            .send(Method::POST, "", Some(request), CREATE_WITHIN)
+            .await
+        {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => return none(Reply::NeverConnected),
             Err(_) => return none(Reply::NoAnswer),
         };
         let body = answer.body.as_deref().unwrap_or_default();
-        let client = answer.status.is_success().then(|| decode_client(body)).flatten();
+        let client = answer
+            .status
+            .is_success()
+            .then(|| decode_client(body))
+            .flatten();
         let made = client.as_ref().and_then(|client| {
             Some(Made {
                 client_id: ClientId::parse(client.client_id.as_deref()?)?,
@@ -106,7 +126,10 @@ impl Client {
             })
         });
         CreateReply {
-            reply: Reply::Answer { status: answer.status.as_u16(), client: made },
+            reply: Reply::Answer {
+                status: answer.status.as_u16(),
+                client: made,
+            },
             client,
             code: error_code(body),
             retry_after: answer.retry_after(),
@@ -125,15 +148,32 @@ impl Client {
     ///
     /// # Errors
     /// Every answer but a 2xx with this very client.
-    pub async fn update(&self, _permit: Permit, id: &ClientId, request: &UpdateRequest) -> Result<VendorClient, CallError> {
+    pub async fn update(
+        &self,
+        _permit: Permit,
+        id: &ClientId,
+        request: &UpdateRequest,
+    ) -> Result<VendorClient, CallError> {
         self.call(Method::PUT, id, Some(request)).await
     }
 
-    async fn call<B: Serialize>(&self, method: Method, id: &ClientId, body: Option<&B>) -> Result<VendorClient, CallError> {
+    async fn call<B: Serialize>(
+        &self,
+        method: Method,
+        id: &ClientId,
+        body: Option<&B>,
+    ) -> Result<VendorClient, CallError> {
         // A ClientId needs no escaping: its form is that of one unreserved path segment (RFC 3986 §2.3).
-        let answer = self.send(method, &format!("/{id}"), body, CALL_WITHIN).await.map_err(|error| {
-            CallError::Unreachable(if error.is_timeout() { "no answer in time" } else { "the connection failed" })
-        })?;
+        let answer = self
+            .send(method, &format!("/{id}"), body, CALL_WITHIN)
+            .await
+            .map_err(|error| {
+                CallError::Unreachable(if error.is_timeout() {
+                    "no answer in time"
+                } else {
+                    "the connection failed"
+                })
+            })?;
         let status = answer.status.as_u16();
         match status {
             200..=299 => {}
@@ -148,7 +188,8 @@ impl Client {
             _ => return Err(CallError::Status(status)),
         }
         let body = answer.body.map_err(CallError::NotUnderstood)?;
-        let client = decode_client(&body).ok_or(CallError::NotUnderstood("there is no client in it"))?;
+        let client =
+            decode_client(&body).ok_or(CallError::NotUnderstood("there is no client in it"))?;
         if client.client_id.as_deref() != Some(id.as_str()) {
             return Err(CallError::NotUnderstood("it is another client's"));
         }
@@ -164,7 +205,10 @@ impl Client {
     ) -> Result<Answer, reqwest::Error> {
         let mut request = self
             .http
-            .request(method.clone(), format!("{}/oauth2/clients{path}", self.base_url))
+            .request(
+                method.clone(),
+                format!("{}/oauth2/clients{path}", self.base_url),
+            )
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/json")
             .timeout(within);
@@ -175,7 +219,11 @@ impl Client {
         }
         let mut response = request.send().await?;
         let body = read(&mut response).await;
-        let answer = Answer { status: response.status(), headers: response.headers().clone(), body };
+        let answer = Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body,
+        };
         // Of the body its size and no more: a vendor may echo a token or a secret in it.
         debug!(
             %method,
@@ -194,7 +242,11 @@ impl Answer {
     }
 
     fn date(&self) -> Option<Timestamp> {
-        Some(jiff::fmt::rfc2822::parse(self.header(DATE)?).ok()?.timestamp())
+        Some(
+            jiff::fmt::rfc2822::parse(self.header(DATE)?)
+                .ok()?
+                .timestamp(),
+        )
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -208,7 +260,9 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, &'static str> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => return Err("it is larger than 1 MiB"),
+            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
+                return Err("it is larger than 1 MiB");
+            }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
             Err(_) => return Err("it broke off"),

@@ -123,8 +123,12 @@ impl Connection {
         };
         if probe != Probe::Away {
             let ended = self.breaker_open.swap(false, Ordering::SeqCst);
-            let ended = self.troubled.swap(probe != Probe::Answered, Ordering::SeqCst) || ended;
-            self.recovered.store(ended && probe == Probe::Answered, Ordering::SeqCst);
+            let ended = self
+                .troubled
+                .swap(probe != Probe::Answered, Ordering::SeqCst)
+                || ended;
+            self.recovered
+                .store(ended && probe == Probe::Answered, Ordering::SeqCst);
         }
         Ok(probe)
     }
@@ -141,5 +145,9 @@ fn random_client_id() -> Option<ClientId> {
 pub fn random_hex() -> Result<String, aws_lc_rs::error::Unspecified> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+    Ok(bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat())
 }

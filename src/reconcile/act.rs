@@ -10,7 +10,8 @@ use super::{Halt, SOON};
 use crate::api::{FINALIZER, MANAGER, Reason};
 use crate::cluster;
 use crate::plan::{
-    self, Content, Field, Found, Known, Retry, SecretSeen, Step, Stop, Vendor, differing, update_request,
+    self, Content, Field, Found, Known, Retry, SecretSeen, Step, Stop, Vendor, differing,
+    update_request,
 };
 use crate::provident::connection::Connection;
 use crate::provident::error::CallError;
@@ -57,7 +58,13 @@ impl Pass {
         if let Some(client_id) = plan::client(&self.seen) {
             info!(%client_id, policy = ?self.object.spec.deletion_policy, "released");
         }
-        let finalizers = self.object.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
+        let finalizers = self
+            .object
+            .finalizers()
+            .iter()
+            .filter(|f| *f != FINALIZER)
+            .cloned()
+            .collect();
         match self.write_finalizers(finalizers).await {
             Ok(()) | Err(Halt::Gone) => {}
             Err(halt) => return Err(halt),
@@ -76,7 +83,9 @@ impl Pass {
             "finalizers": finalizers,
         }});
         let api = self.ctx.objects(&self.namespace());
-        let written = api.patch(&self.object.name_any(), &params(), &Patch::Merge(&patch)).await;
+        let written = api
+            .patch(&self.object.name_any(), &params(), &Patch::Merge(&patch))
+            .await;
         self.object = written.map_err(stale_or)?;
         Ok(())
     }
@@ -98,13 +107,18 @@ impl Pass {
                 self.seen.vendor = Vendor::Missing;
                 Ok(())
             }
-            Err(error) => Err(self.failed("get", &connection, error)),
+            Err(error) => Err(self.failed("get", &connection, &error)),
         }
     }
 
     async fn update(&mut self, id: &ClientId, fields: &[Field]) -> Result<(), Halt> {
         let connection = self.connection()?;
-        let live = self.ctx.objects(&self.namespace()).get(&self.object.name_any()).await.map_err(stale_or)?;
+        let live = self
+            .ctx
+            .objects(&self.namespace())
+            .get(&self.object.name_any())
+            .await
+            .map_err(stale_or)?;
         if live.metadata.generation != self.object.metadata.generation
             || live.uid() != self.object.uid()
             || live.metadata.deletion_timestamp.is_some()
@@ -112,23 +126,35 @@ impl Pass {
             return Err(Halt::Again(SOON));
         }
         let permit = self.turn(&connection).await?;
-        match connection.client.update(permit, id, &update_request(&self.object.spec, fields)).await {
+        match connection
+            .client
+            .update(permit, id, &update_request(&self.object.spec, fields))
+            .await
+        {
             Ok(client) => {
                 self.ctx.metrics.vendor("update", "200");
                 self.proved(&connection);
                 info!(client_id = %id, fields = plan::names(fields), "updated the client");
                 self.found(client, true);
-                self.event(false, Reason::Available, &format!("Updated at the vendor: {}", plan::names(fields))).await;
+                self.event(
+                    false,
+                    Reason::Available,
+                    &format!("Updated at the vendor: {}", plan::names(fields)),
+                )
+                .await;
                 Ok(())
             }
-            Err(error) => Err(self.failed("update", &connection, error)),
+            Err(error) => Err(self.failed("update", &connection, &error)),
         }
     }
 
     async fn deactivate(&mut self, id: &ClientId) -> Result<(), Halt> {
         let connection = self.connection()?;
         let permit = self.turn(&connection).await?;
-        let request = UpdateRequest { is_active: Some(false), ..UpdateRequest::default() };
+        let request = UpdateRequest {
+            is_active: Some(false),
+            ..UpdateRequest::default()
+        };
         match connection.client.update(permit, id, &request).await {
             Ok(client) if client.is_active == Some(false) => {
                 self.ctx.metrics.vendor("deactivate", "200");
@@ -137,13 +163,17 @@ impl Pass {
                 self.seen.vendor = Vendor::Deactivated;
                 Ok(())
             }
-            Ok(_) => Err(stop(Reason::VendorUnavailable, "The vendor took isActive: false and did not apply it", Retry::Backoff)),
+            Ok(_) => Err(stop(
+                Reason::VendorUnavailable,
+                "The vendor took isActive: false and did not apply it",
+                Retry::Backoff,
+            )),
             Err(CallError::NotFound) if connection.is_proven() => {
                 self.ctx.metrics.vendor("deactivate", "404");
                 self.seen.vendor = Vendor::Missing;
                 Ok(())
             }
-            Err(error) => Err(self.failed("deactivate", &connection, error)),
+            Err(error) => Err(self.failed("deactivate", &connection, &error)),
         }
     }
 
@@ -156,17 +186,31 @@ impl Pass {
             active: client.is_active != Some(false),
         });
         // A PUT's answer without the secret does not take away the one in hand.
-        let secret = client.client_secret.clone().or_else(|| self.vendor.take().and_then(|v| v.client_secret));
-        self.vendor = Some(VendorClient { client_secret: secret, ..client });
+        let secret = client
+            .client_secret
+            .clone()
+            .or_else(|| self.vendor.take().and_then(|v| v.client_secret));
+        self.vendor = Some(VendorClient {
+            client_secret: secret,
+            ..client
+        });
         self.compare_secret();
     }
 
     // What GET answers includes the secret (API document); without it nothing can be kept in a Secret.
     fn require_secret(&self) -> Result<(), Halt> {
-        if self.vendor.as_ref().is_some_and(|client| client.client_secret.is_some()) {
+        if self
+            .vendor
+            .as_ref()
+            .is_some_and(|client| client.client_secret.is_some())
+        {
             return Ok(());
         }
-        Err(stop(Reason::VendorUnavailable, "The vendor's answer lacks clientSecret", Retry::Backoff))
+        Err(stop(
+            Reason::VendorUnavailable,
+            "The vendor's answer lacks clientSecret",
+            Retry::Backoff,
+        ))
     }
 
     /// What a Secret for this client should be; `None` without credentials in hand.
@@ -174,32 +218,60 @@ impl Pass {
         let client_secret = self.vendor.as_ref()?.client_secret.as_ref()?;
         let token_url = self.connection.as_ref().map(|c| c.client.token_url())?;
         let mac = self.key.as_ref()?.mac(self.bound(), id);
-        let values = Values { client_id: id.as_str(), client_secret, token_url: &token_url };
+        let values = Values {
+            client_id: id.as_str(),
+            client_secret,
+            token_url: &token_url,
+        };
         Some(secret::render(&self.object, values, &mac))
     }
 
     fn compare_secret(&mut self) {
-        let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else { return };
+        let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
+            return;
+        };
         let Some(observed) = &self.secret else { return };
         let current = secret::is_current(observed, &desired);
-        let content = if current { Content::Current } else { Content::Stale };
+        let content = if current {
+            Content::Current
+        } else {
+            Content::Stale
+        };
         self.seen.secret = self.secret_seen(&observed.metadata, content);
     }
 
     async fn write_secret(&mut self, id: &ClientId) -> Result<(), Halt> {
         let Some(desired) = self.desired(id) else {
-            return Err(stop(Reason::ConnectionNotReady, "The connection is gone; its URL belongs into the Secret", Retry::Backoff));
+            return Err(stop(
+                Reason::ConnectionNotReady,
+                "The connection is gone; its URL belongs into the Secret",
+                Retry::Backoff,
+            ));
         };
-        let fresh = self.seen.attempt.as_ref().is_some_and(|a| matches!(a.known, Known::Created(_)));
+        let fresh = self
+            .seen
+            .attempt
+            .as_ref()
+            .is_some_and(|a| matches!(a.known, Known::Created(_)));
         if !fresh {
             self.still_there().await?;
         }
         let api = self.ctx.secrets(&self.namespace());
-        let post = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let post = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
         let written = match &self.secret {
             // Create, never apply: a stranger's Secret that came meanwhile is not overwritten.
             None => api.create(&post, &desired).await,
-            Some(observed) => api.replace(self.object.secret_name(), &post, &secret::merge(observed, &desired)).await,
+            Some(observed) => {
+                api.replace(
+                    self.object.secret_name(),
+                    &post,
+                    &secret::merge(observed, &desired),
+                )
+                .await
+            }
         };
         match written {
             Ok(secret) => {
@@ -211,13 +283,24 @@ impl Pass {
             }
             // Also our own write, answered 504 and yet done: the next pass sees whose it is.
             Err(error) if cluster::is_already_exists(&error) || cluster::is_conflict(&error) => {
-                self.secret = api.get_opt(self.object.secret_name()).await.map_err(Halt::Cluster)?;
-                let Some(observed) = &self.secret else { return Err(Halt::Again(SOON)) };
+                self.secret = api
+                    .get_opt(self.object.secret_name())
+                    .await
+                    .map_err(Halt::Cluster)?;
+                let Some(observed) = &self.secret else {
+                    return Err(Halt::Again(SOON));
+                };
                 self.seen.secret = self.secret_seen(&observed.metadata, Content::Stale);
                 self.compare_secret();
                 match &self.seen.secret {
-                    SecretSeen::Present { owner: plan::Owner::Other | plan::Owner::None, .. } => Ok(()),
-                    SecretSeen::Present { content: Content::Current, .. } => Ok(()),
+                    SecretSeen::Present {
+                        owner: plan::Owner::Other | plan::Owner::None,
+                        ..
+                    } => Ok(()),
+                    SecretSeen::Present {
+                        content: Content::Current,
+                        ..
+                    } => Ok(()),
                     _ => Err(Halt::Again(SOON)),
                 }
             }
@@ -227,7 +310,12 @@ impl Pass {
 
     // A repair must not bring a Secret back for an object that is gone or going.
     async fn still_there(&self) -> Result<(), Halt> {
-        let live = self.ctx.objects(&self.namespace()).get(&self.object.name_any()).await.map_err(stale_or)?;
+        let live = self
+            .ctx
+            .objects(&self.namespace())
+            .get(&self.object.name_any())
+            .await
+            .map_err(stale_or)?;
         if live.uid() == self.object.uid() && live.metadata.deletion_timestamp.is_none() {
             return Ok(());
         }
@@ -247,18 +335,27 @@ impl Pass {
                 self.seen.secret = self.secret_seen(&secret.metadata, Content::Unknown);
                 Ok(())
             }
-            Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => Err(Halt::Again(SOON)),
+            Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {
+                Err(Halt::Again(SOON))
+            }
             Err(error) => Err(self.refused(error)),
         }
     }
 
     // The API server's words are not shown here: what it refused held the credentials, and a policy may quote it.
     fn refused(&self, error: kube::Error) -> Halt {
-        let Some(code) = cluster::refusal(&error) else { return Halt::Cluster(error) };
-        let immutable = self.secret.as_ref().is_some_and(|secret| secret.immutable == Some(true));
+        let Some(code) = cluster::refusal(&error) else {
+            return Halt::Cluster(error);
+        };
+        let immutable = self
+            .secret
+            .as_ref()
+            .is_some_and(|secret| secret.immutable == Some(true));
         let name = self.object.secret_name();
         if immutable && code == 422 {
-            let message = format!("spec.secret.name: the Secret {name} is immutable and differs. Delete it; it is written anew");
+            let message = format!(
+                "spec.secret.name: the Secret {name} is immutable and differs. Delete it; it is written anew"
+            );
             return stop(Reason::SecretImmutable, message, Retry::Backoff);
         }
         let message = format!(
@@ -271,9 +368,13 @@ impl Pass {
 
     /// The connection that [`plan::next`] found usable.
     pub fn connection(&self) -> Result<std::sync::Arc<Connection>, Halt> {
-        self.connection
-            .clone()
-            .ok_or_else(|| stop(Reason::ConnectionNotReady, "The connection is not ready", Retry::Backoff))
+        self.connection.clone().ok_or_else(|| {
+            stop(
+                Reason::ConnectionNotReady,
+                "The connection is not ready",
+                Retry::Backoff,
+            )
+        })
     }
 
     /// A turn of the connection's limiter; without one the object comes back, and nothing is said of it.
@@ -290,22 +391,24 @@ impl Pass {
         }
     }
 
-    fn failed(&self, operation: &'static str, connection: &Connection, error: CallError) -> Halt {
-        self.ctx.metrics.vendor(operation, code(&error));
+    fn failed(&self, operation: &'static str, connection: &Connection, error: &CallError) -> Halt {
+        self.ctx.metrics.vendor(operation, code(error));
         self.told(connection, error)
     }
 
     /// A failed call, as it is told to the user.
-    pub fn told(&self, connection: &Connection, error: CallError) -> Halt {
+    pub fn told(&self, connection: &Connection, error: &CallError) -> Halt {
         warn!(%error, "the vendor did not do it");
-        if error.is_outage() || error == CallError::Unauthorized || error == CallError::Forbidden {
+        if error.is_outage() || matches!(error, CallError::Unauthorized | CallError::Forbidden) {
             connection.trouble();
             self.ctx.connections.poke(&self.object.spec.connection_ref);
         }
         let connection_name = &self.object.spec.connection_ref.name;
         match error {
             CallError::Unauthorized => {
-                let message = format!("The vendor refuses the token of connection {connection_name} (401). Put a valid one into its Secret");
+                let message = format!(
+                    "The vendor refuses the token of connection {connection_name} (401). Put a valid one into its Secret"
+                );
                 stop(Reason::ConnectionNotReady, message, Retry::Backoff)
             }
             CallError::NotFound => {
@@ -316,16 +419,28 @@ impl Pass {
                 stop(Reason::ConnectionNotReady, message, Retry::Backoff)
             }
             CallError::Throttled(retry_after) => {
-                let pause = connection.limiter.back_off(retry_after);
-                stop(Reason::VendorThrottled, "The vendor limits the rate of requests (429). This ends by itself", Retry::After(pause))
+                let pause = connection.limiter.back_off(*retry_after);
+                stop(
+                    Reason::VendorThrottled,
+                    "The vendor limits the rate of requests (429). This ends by itself",
+                    Retry::After(pause),
+                )
             }
             CallError::Rejected { .. } => {
-                let message = format!("{}. Edit the fields of the spec that it names", sentence(&error));
+                let message = format!(
+                    "{}. Edit the fields of the spec that it names",
+                    sentence(error)
+                );
                 stop(Reason::SpecRejected, message, Retry::Verification)
             }
-            CallError::Forbidden | CallError::Status(_) | CallError::Unreachable(_) | CallError::NotUnderstood(_) => {
-                stop(Reason::VendorUnavailable, format!("{}. Tried again with backoff", sentence(&error)), Retry::Backoff)
-            }
+            CallError::Forbidden
+            | CallError::Status(_)
+            | CallError::Unreachable(_)
+            | CallError::NotUnderstood(_) => stop(
+                Reason::VendorUnavailable,
+                format!("{}. Tried again with backoff", sentence(error)),
+                Retry::Backoff,
+            ),
         }
     }
 
@@ -336,7 +451,11 @@ impl Pass {
 
 /// A stop that is told in status.
 pub(crate) fn stop(reason: Reason, message: impl Into<String>, retry: Retry) -> Halt {
-    Halt::Stop(Stop { reason, message: message.into(), retry })
+    Halt::Stop(Stop {
+        reason,
+        message: message.into(),
+        retry,
+    })
 }
 
 /// A refused write: the view was stale, the object is gone, or the API server is in trouble.
@@ -352,13 +471,19 @@ pub(crate) fn stale_or(error: kube::Error) -> Halt {
 
 /// Our field manager, on every patch.
 pub(crate) fn params() -> PatchParams {
-    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
 }
 
 fn sentence(error: &CallError) -> String {
     let text = error.to_string();
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
 }
 
 /// The metric label of a failed call: a status of ours to list, never the vendor's text.

@@ -64,14 +64,17 @@ impl Backoff {
 
     /// Forgets an object that went well, or is gone.
     pub fn clear(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
     }
 }
 
 // 80 to 100 %, so that what failed together does not come back together.
 fn jittered(delay: Duration) -> Duration {
     let spread = u32::try_from(RandomState::new().hash_one(0_u8) % 200).unwrap_or_default();
-    delay - delay / 1000 * spread
+    delay.saturating_sub(delay / 1000 * spread)
 }
 
 #[cfg(test)]
@@ -82,15 +85,23 @@ mod tests {
     fn waits_grow_to_five_minutes_and_a_change_cuts_them_three_times_a_minute() {
         let backoff = Backoff::default();
         assert_eq!(backoff.left("u", 1), None);
-        let waits: Vec<_> = (0..12).map(|_| backoff.failed("u", 1, Duration::ZERO)).collect();
+        let waits: Vec<_> = (0..12)
+            .map(|_| backoff.failed("u", 1, Duration::ZERO))
+            .collect();
         assert!(waits[0] <= FIRST && waits[0] >= FIRST * 4 / 5, "{waits:?}");
-        assert!(waits[11] <= LONGEST && waits[11] >= LONGEST * 4 / 5, "{waits:?}");
+        assert!(
+            waits[11] <= LONGEST && waits[11] >= LONGEST * 4 / 5,
+            "{waits:?}"
+        );
         assert!(backoff.left("u", 1).is_some());
         for inputs in 2..5 {
             assert_eq!(backoff.left("u", inputs), None);
-            backoff.failed("u", inputs, Duration::from_secs(60));
+            backoff.failed("u", inputs, Duration::from_mins(1));
         }
-        assert!(backoff.left("u", 9).is_some(), "a fourth change within the minute waits");
+        assert!(
+            backoff.left("u", 9).is_some(),
+            "a fourth change within the minute waits"
+        );
         backoff.clear("u");
         assert_eq!(backoff.left("u", 9), None);
     }

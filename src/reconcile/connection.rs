@@ -20,8 +20,8 @@ use super::context::Context;
 use super::create::seconds_now;
 use super::key::KeyState;
 use crate::api::{
-    self, ClusterProvidentConnection, ConditionStatus, ConditionType, ConnectionKind, ConnectionRef, ConnectionStatus,
-    Reason,
+    self, ClusterProvidentConnection, ConditionStatus, ConditionType, ConnectionKind,
+    ConnectionRef, ConnectionStatus, Reason,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
@@ -38,7 +38,10 @@ const RESYNC: Duration = Duration::from_hours(1);
 ///
 /// # Errors
 /// The API server did not do its part.
-pub async fn reconcile(object: Arc<ClusterProvidentConnection>, ctx: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(
+    object: Arc<ClusterProvidentConnection>,
+    ctx: Arc<Context>,
+) -> Result<Action, Error> {
     let span = info_span!("connection", name = object.name_any());
     look(&object, &ctx).instrument(span).await
 }
@@ -46,7 +49,10 @@ pub async fn reconcile(object: Arc<ClusterProvidentConnection>, ctx: Arc<Context
 /// The reference by which clients name a cluster connection.
 #[must_use]
 pub fn reference(name: &str) -> ConnectionRef {
-    ConnectionRef { kind: ConnectionKind::ClusterProvidentConnection, name: name.to_owned() }
+    ConnectionRef {
+        kind: ConnectionKind::ClusterProvidentConnection,
+        name: name.to_owned(),
+    }
 }
 
 /// The host that a URL names, as the allow list writes it: `host`, `host:port`, and `http://` before it for plain HTTP.
@@ -54,9 +60,15 @@ pub fn reference(name: &str) -> ConnectionRef {
 #[must_use]
 pub fn listed_host(base_url: &str) -> Option<String> {
     let url = url::Url::parse(base_url).ok()?;
-    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     let host = url.host_str().filter(|_| bare)?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     match url.scheme() {
         "https" => Some(format!("{host}{port}")),
         "http" => Some(format!("http://{host}{port}")),
@@ -80,7 +92,13 @@ async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result
     let (told, state) = match found {
         Err(told) => {
             let message = format!("Connection {name}: {}", told.2);
-            (told, (State::Unusable(Reason::ConnectionNotReady, message), status.accepted.clone()))
+            (
+                told,
+                (
+                    State::Unusable(Reason::ConnectionNotReady, message),
+                    status.accepted.clone(),
+                ),
+            )
         }
         Ok(connection) => health(ctx, &reference, &key, connection, &status).await,
     };
@@ -91,14 +109,19 @@ async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result
         State::Usable(connection) if connection.is_proven() => Some(connection.fingerprint.clone()),
         _ => status.proven.clone(),
     };
-    ctx.connections.set(&reference, Some((object.spec.access.clone(), state)), news);
+    ctx.connections
+        .set(&reference, Some((object.spec.access.clone(), state)), news);
     ctx.metrics.connection(&name, healthy);
     write(object, ctx, &status, told, accepted, proven).await?;
     if healthy || object.spec.suspend == Some(true) {
         ctx.backoff.clear(&name);
         return Ok(Action::requeue(RESYNC));
     }
-    Ok(Action::requeue(ctx.backoff.failed(&name, 0, Duration::ZERO).min(LONGEST_WAIT)))
+    Ok(Action::requeue(
+        ctx.backoff
+            .failed(&name, 0, Duration::ZERO)
+            .min(LONGEST_WAIT),
+    ))
 }
 
 fn bad(reason: Reason, message: impl Into<String>) -> Told {
@@ -114,14 +137,27 @@ async fn resolve(
 ) -> Result<Result<Arc<Connection>, Told>, Error> {
     let spec = &object.spec;
     if spec.suspend == Some(true) {
-        return Ok(Err(bad(Reason::Suspended, "spec.suspend is true: no vendor call is made; set it to false to go on")));
+        return Ok(Err(bad(
+            Reason::Suspended,
+            "spec.suspend is true: no vendor call is made; set it to false to go on",
+        )));
     }
     let base_url = spec.base_url.trim_end_matches('/');
     let Some(host) = listed_host(base_url) else {
-        return Ok(Err(bad(Reason::HostNotAllowed, "spec.baseUrl: must be a plain https URL, without credentials or query")));
+        return Ok(Err(bad(
+            Reason::HostNotAllowed,
+            "spec.baseUrl: must be a plain https URL, without credentials or query",
+        )));
     };
-    if !ctx.settings.allowed_hosts.iter().any(|allowed| allowed.trim_end_matches('/') == host) {
-        let message = format!("spec.baseUrl: the operator may not call {host}. Start it with --allowed-host {host}");
+    if !ctx
+        .settings
+        .allowed_hosts
+        .iter()
+        .any(|allowed| allowed.trim_end_matches('/') == host)
+    {
+        let message = format!(
+            "spec.baseUrl: the operator may not call {host}. Start it with --allowed-host {host}"
+        );
         return Ok(Err(bad(Reason::HostNotAllowed, message)));
     }
     let token = match token(object, ctx).await? {
@@ -130,7 +166,10 @@ async fn resolve(
     };
     let fingerprint = key.fingerprint(base_url, token.expose_secret());
     let reference = reference(&object.name_any());
-    let per_second = u32::try_from(spec.requests_per_second).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let per_second = u32::try_from(spec.requests_per_second)
+        .ok()
+        .and_then(NonZeroU32::new)
+        .unwrap_or(NonZeroU32::MIN);
     if let Some(State::Usable(known)) = ctx.connections.get(&reference).map(|entry| entry.state)
         && known.fingerprint == fingerprint
         && known.limiter.per_second() == per_second
@@ -139,10 +178,18 @@ async fn resolve(
     }
     let proven = status.proven.as_deref() == Some(fingerprint.as_str());
     let made = Connection::new(base_url, &token, per_second, fingerprint, proven);
-    Ok(made.map(Arc::new).map_err(|error| bad(Reason::CredentialsRejected, format!("spec.auth.tokenSecretRef: {error}"))))
+    Ok(made.map(Arc::new).map_err(|error| {
+        bad(
+            Reason::CredentialsRejected,
+            format!("spec.auth.tokenSecretRef: {error}"),
+        )
+    }))
 }
 
-async fn token(object: &ClusterProvidentConnection, ctx: &Context) -> Result<Result<SecretString, String>, Error> {
+async fn token(
+    object: &ClusterProvidentConnection,
+    ctx: &Context,
+) -> Result<Result<SecretString, String>, Error> {
     let wanted = &object.spec.auth.token_secret_ref;
     let (namespace, name) = (&ctx.settings.namespace, &wanted.name);
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
@@ -154,7 +201,10 @@ async fn token(object: &ClusterProvidentConnection, ctx: &Context) -> Result<Res
         )));
     };
     let bytes = secret.data.as_ref().and_then(|data| data.get(&wanted.key));
-    let text = bytes.and_then(|bytes| std::str::from_utf8(&bytes.0).ok()).map(str::trim).unwrap_or_default();
+    let text = bytes
+        .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
+        .map(str::trim)
+        .unwrap_or_default();
     if text.is_empty() {
         return Ok(Err(format!(
             "spec.auth.tokenSecretRef: Secret {name} in namespace {namespace} has no token under key {}. Put it there",
@@ -172,10 +222,15 @@ async fn health(
     connection: Arc<Connection>,
     status: &ConnectionStatus,
 ) -> (Told, (State, Option<String>)) {
-    let good = (ConditionStatus::True, Reason::Available, "The vendor takes the connection's token".to_owned());
+    let good = (
+        ConditionStatus::True,
+        Reason::Available,
+        "The vendor takes the connection's token".to_owned(),
+    );
     let fingerprint = connection.fingerprint.clone();
     let accepted = status.accepted.as_deref() == Some(fingerprint.as_str());
-    let was_ready = api::find(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    let was_ready = api::find(&status.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.status == "True");
     if accepted && was_ready && !connection.needs_probe() {
         return (good, (State::Usable(connection), Some(fingerprint)));
     }
@@ -192,11 +247,19 @@ async fn health(
             warn!("the vendor refuses the token");
             let message = "spec.auth.tokenSecretRef: the vendor refuses the token. Put a valid one into its Secret; it is used at once";
             let told = bad(Reason::CredentialsRejected, message);
-            let message = format!("The vendor refuses the token of connection {name}. Put a valid one into its Secret");
-            (told, (State::Unusable(Reason::ConnectionNotReady, message), None))
+            let message = format!(
+                "The vendor refuses the token of connection {name}. Put a valid one into its Secret"
+            );
+            (
+                told,
+                (State::Unusable(Reason::ConnectionNotReady, message), None),
+            )
         }
         Ok(Probe::Away) | Err(_) => {
-            let told = bad(Reason::VendorUnavailable, "spec.baseUrl: the vendor does not answer, or answers with errors; tried again with backoff");
+            let told = bad(
+                Reason::VendorUnavailable,
+                "spec.baseUrl: the vendor does not answer, or answers with errors; tried again with backoff",
+            );
             (told, (State::Usable(connection), status.accepted.clone()))
         }
     }
@@ -210,25 +273,36 @@ fn is_news(
     state: &State,
     ready: ConditionStatus,
 ) -> bool {
-    let Some(before) = ctx.connections.get(reference) else { return true };
+    let Some(before) = ctx.connections.get(reference) else {
+        return true;
+    };
     let same = match (&before.state, state) {
-        (State::Usable(old), State::Usable(new)) => Arc::ptr_eq(old, new) && !(new.recovered() && ready == ConditionStatus::True),
-        (State::Unusable(old, old_message), State::Unusable(new, message)) => old == new && old_message == message,
+        (State::Usable(old), State::Usable(new)) => {
+            Arc::ptr_eq(old, new) && !(new.recovered() && ready == ConditionStatus::True)
+        }
+        (State::Unusable(old, old_message), State::Unusable(new, message)) => {
+            old == new && old_message == message
+        }
         _ => false,
     };
     !same || before.access != access
 }
 
 fn is_used(ctx: &Context, reference: &ConnectionRef) -> bool {
-    ctx.stores.iter().any(|stores| stores.clients.find(|client| client.spec.connection_ref == *reference).is_some())
+    ctx.stores.iter().any(|stores| {
+        stores
+            .clients
+            .find(|client| client.spec.connection_ref == *reference)
+            .is_some()
+    })
 }
 
 fn bound_client(ctx: &Context, reference: &ConnectionRef, key: &BindingKey) -> Option<ClientId> {
     ctx.stores.iter().find_map(|stores| {
-        stores.clients.find(|client| {
-            client.spec.connection_ref == *reference && bound(client, key).is_some()
-        })
-        .and_then(|client| bound(&client, key))
+        stores
+            .clients
+            .find(|client| client.spec.connection_ref == *reference && bound(client, key).is_some())
+            .and_then(|client| bound(&client, key))
     })
 }
 
@@ -240,7 +314,8 @@ fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
         namespace: client.metadata.namespace.as_deref()?,
         name: client.metadata.name.as_deref()?,
     };
-    key.verifies(to, &id, status.binding_mac.as_deref()?).then_some(id)
+    key.verifies(to, &id, status.binding_mac.as_deref()?)
+        .then_some(id)
 }
 
 async fn write(
@@ -252,8 +327,21 @@ async fn write(
     proven: Option<String>,
 ) -> Result<(), Error> {
     let generation = object.metadata.generation.unwrap_or_default();
-    let mut after = ConnectionStatus { observed_generation: Some(generation), accepted, proven, ..before.clone() };
-    api::set(&mut after.conditions, ConditionType::Ready, value, reason, message, generation, seconds_now());
+    let mut after = ConnectionStatus {
+        observed_generation: Some(generation),
+        accepted,
+        proven,
+        ..before.clone()
+    };
+    api::set(
+        &mut after.conditions,
+        ConditionType::Ready,
+        value,
+        reason,
+        message,
+        generation,
+        seconds_now(),
+    );
     if after == *before {
         return Ok(());
     }
@@ -267,7 +355,10 @@ async fn write(
         },
     });
     let all: Api<ClusterProvidentConnection> = Api::all(ctx.client.clone());
-    match all.patch_status(&object.name_any(), &params(), &Patch::Merge(&patch)).await {
+    match all
+        .patch_status(&object.name_any(), &params(), &Patch::Merge(&patch))
+        .await
+    {
         // Written by somebody else meanwhile: the watch brings it, and it is looked at again.
         Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => Ok(()),
         other => Ok(other.map(|_| ())?),
@@ -282,7 +373,10 @@ mod tests {
     fn the_allow_list_names_hosts_and_plain_http_must_be_named_as_such() {
         for (url, host) in [
             ("https://api.provident.ae/v2", Some("api.provident.ae")),
-            ("https://API.provident.ae:8443", Some("api.provident.ae:8443")),
+            (
+                "https://API.provident.ae:8443",
+                Some("api.provident.ae:8443"),
+            ),
             ("http://127.0.0.1:9/v2", Some("http://127.0.0.1:9")),
             ("https://api.provident.ae@evil.example/v2", None),
             ("https://api.provident.ae/v2?x=1", None),

@@ -39,25 +39,45 @@ impl Connections {
     /// An empty set, and the receiver of [`Connections::poke`].
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<ConnectionRef>) {
-        let (pokes, poked) = mpsc::unbounded_channel();
-        let connections = Self { entries: RwLock::default(), changed: watch::Sender::new(0), pokes };
-        (connections, poked)
+        let (pokes, receiver) = mpsc::unbounded_channel();
+        let connections = Self {
+            entries: RwLock::default(),
+            changed: watch::Sender::new(0),
+            pokes,
+        };
+        (connections, receiver)
     }
 
     /// The connection of that reference, if it is known.
     #[must_use]
     pub fn get(&self, reference: &ConnectionRef) -> Option<Entry> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(reference).cloned()
+        self.entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(reference)
+            .cloned()
     }
 
     /// Sets or, with `None`, removes a connection; `news` tells the clients behind it to look again.
-    pub fn set(&self, reference: &ConnectionRef, entry: Option<(Vec<AccessRule>, State)>, news: bool) {
+    pub fn set(
+        &self,
+        reference: &ConnectionRef,
+        entry: Option<(Vec<AccessRule>, State)>,
+        news: bool,
+    ) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let before = entries.get(reference).map_or(0, |entry| entry.revision);
         match entry {
             Some((access, state)) => {
                 let revision = before + u64::from(news);
-                entries.insert(reference.clone(), Entry { revision, access, state });
+                entries.insert(
+                    reference.clone(),
+                    Entry {
+                        revision,
+                        access,
+                        state,
+                    },
+                );
             }
             None => {
                 entries.remove(reference);

@@ -111,7 +111,10 @@ impl Names {
     pub fn take(self: &Arc<Self>, namespace: &str, secret: &str) -> Option<NameGuard> {
         let name = (namespace.to_owned(), secret.to_owned());
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert(name.clone()).then(|| NameGuard { names: Arc::clone(self), name })
+        taken.insert(name.clone()).then(|| NameGuard {
+            names: Arc::clone(self),
+            name,
+        })
     }
 }
 

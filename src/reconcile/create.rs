@@ -31,7 +31,10 @@ impl Pass {
         };
         self.name_guard = Some(guard);
         self.permit = Some(self.turn(&connection).await?);
-        let post = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
+        let post = PostParams {
+            dry_run: true,
+            field_manager: Some(MANAGER.to_owned()),
+        };
         let largest = secret::largest(&self.object, &connection.client.token_url());
         match self.ctx.secrets(&namespace).create(&post, &largest).await {
             Ok(_) => {
@@ -60,7 +63,11 @@ impl Pass {
     /// create happen once.
     pub async fn claim(&mut self, retry_of: Option<AttemptId>) -> Result<(), Halt> {
         let Ok(id) = random_hex() else {
-            return Err(stop(Reason::Pending, "The system's random source failed", Retry::Backoff));
+            return Err(stop(
+                Reason::Pending,
+                "The system's random source failed",
+                Retry::Backoff,
+            ));
         };
         let id = AttemptId(id);
         // Before the write: if its answer is lost, this process still knows that it sent nothing.
@@ -69,7 +76,9 @@ impl Pass {
             secret: self.object.secret_name().to_owned(),
             connection: self.object.spec.connection_ref.clone(),
         };
-        self.ctx.memory.claim(&id, ObjectRef::from_obj(&self.object), target);
+        self.ctx
+            .memory
+            .claim(&id, ObjectRef::from_obj(&self.object), target);
         let patch = json!({
             "metadata": { "resourceVersion": self.object.resource_version() },
             "status": { "createAttempt": {
@@ -79,27 +88,39 @@ impl Pass {
             }},
         });
         let api = self.ctx.objects(&self.namespace());
-        let written = api.patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch)).await;
+        let written = api
+            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
+            .await;
         self.object = written.map_err(|error| {
             if cluster::is_conflict(&error) || cluster::is_not_found(&error) {
                 self.ctx.memory.forget(&id);
             }
             stale_or(error)
         })?;
-        self.seen.attempt = Some(Attempt { id, retry_of, known: Known::Unsent { in_time: true } });
+        self.seen.attempt = Some(Attempt {
+            id,
+            retry_of,
+            known: Known::Unsent { in_time: true },
+        });
         Ok(())
     }
 
     /// Sends the create, once, and classifies what came back.
     pub async fn create(&mut self) -> Result<(), Halt> {
         let connection = self.connection()?;
-        let (Some(id), Some(permit)) = (self.seen.attempt.as_ref().map(|a| a.id.clone()), self.permit.take()) else {
+        let (Some(id), Some(permit)) = (
+            self.seen.attempt.as_ref().map(|a| a.id.clone()),
+            self.permit.take(),
+        ) else {
             // A claim of an earlier pass, without a preflight of this one: dropped, and begun anew.
             self.set_known(Known::Unsent { in_time: false });
             return Ok(());
         };
         let uid = self.object.uid().unwrap_or_default();
-        let known = self.ctx.memory.known(&id, &uid, self.ctx.settings.attempt_wait);
+        let known = self
+            .ctx
+            .memory
+            .known(&id, &uid, self.ctx.settings.attempt_wait);
         if known != (Known::Unsent { in_time: true }) || connection.is_breaker_open() {
             self.set_known(Known::Unsent { in_time: false });
             return Ok(());
@@ -108,15 +129,21 @@ impl Pass {
         info!(attempt = %id, client_name = request.name, "creating the client");
         self.ctx.memory.sending(&id);
         let reply = connection.client.create(permit, &request).await;
-        let outcome = classify(&reply.reply, |client| self.ctx.recorded.elsewhere(client, &uid));
-        self.ctx.metrics.vendor("create", status_label(&reply.reply));
+        let outcome = classify(&reply.reply, |client| {
+            self.ctx.recorded.elsewhere(client, &uid)
+        });
+        self.ctx
+            .metrics
+            .vendor("create", status_label(&reply.reply));
         self.ctx.metrics.created(&outcome);
         match outcome {
             Outcome::Created(client_id) => {
                 // The log first: whatever happens to this process, the clientId is written down somewhere.
                 info!(attempt = %id, %client_id, "the vendor made the client");
                 let client = reply.client.unwrap_or_default();
-                self.ctx.memory.created(&id, client_id.clone(), client.clone());
+                self.ctx
+                    .memory
+                    .created(&id, client_id.clone(), client.clone());
                 self.set_known(Known::Created(client_id));
                 self.found(client, false);
                 Ok(())
@@ -150,18 +177,23 @@ impl Pass {
         };
         let error = match refusal {
             Refusal::Unreachable => CallError::Unreachable("no connection could be made"),
-            Refusal::Invalid => CallError::Rejected { status, code: reply.code.clone() },
+            Refusal::Invalid => CallError::Rejected {
+                status,
+                code: reply.code.clone(),
+            },
             Refusal::Unauthorized if status == 401 => CallError::Unauthorized,
             Refusal::Unauthorized => CallError::Forbidden,
             Refusal::Throttled => CallError::Throttled(reply.retry_after),
             Refusal::Other => {
                 let name = &self.object.spec.connection_ref.name;
-                let message = format!("The vendor answered a create with {status}. Look at spec.baseUrl of connection {name}");
+                let message = format!(
+                    "The vendor answered a create with {status}. Look at spec.baseUrl of connection {name}"
+                );
                 return stop(Reason::ConnectionNotReady, message, Retry::Backoff);
             }
         };
         // Told as any other failed call; the metric of this one is counted already.
-        self.told(connection, error)
+        self.told(connection, &error)
     }
 }
 
@@ -175,12 +207,18 @@ fn status_label(reply: &Reply) -> &'static str {
     match reply {
         Reply::NeverConnected => "no_connection",
         Reply::NoAnswer => "none",
-        Reply::Answer { status: 200..=299, .. } => "2xx",
-        Reply::Answer { status: 300..=399, .. } => "3xx",
+        Reply::Answer {
+            status: 200..=299, ..
+        } => "2xx",
+        Reply::Answer {
+            status: 300..=399, ..
+        } => "3xx",
         Reply::Answer { status: 401, .. } => "401",
         Reply::Answer { status: 403, .. } => "403",
         Reply::Answer { status: 429, .. } => "429",
-        Reply::Answer { status: 400..=499, .. } => "4xx",
+        Reply::Answer {
+            status: 400..=499, ..
+        } => "4xx",
         Reply::Answer { .. } => "5xx",
     }
 }

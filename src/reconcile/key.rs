@@ -24,7 +24,7 @@ pub enum KeyState {
     /// Gone, while objects carry bindings made with it.
     Missing,
     /// At hand.
-    Loaded(BindingKey),
+    Loaded(Box<BindingKey>),
 }
 
 /// Why the key is not at hand.
@@ -50,14 +50,26 @@ pub enum KeyError {
 ///
 /// # Errors
 /// See [`KeyError`]; to be tried again.
-pub async fn load(client: &Client, namespace: &str, name: &str, first: bool) -> Result<KeyState, KeyError> {
+pub async fn load(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    first: bool,
+) -> Result<KeyState, KeyError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let failed = |source| KeyError::Cluster { name: name.to_owned(), source: Box::new(source) };
+    let failed = |source| KeyError::Cluster {
+        name: name.to_owned(),
+        source: Box::new(source),
+    };
     if let Some(secret) = api.get_opt(name).await.map_err(failed)? {
         return parse(name, &secret);
     }
     if !first {
-        error!(secret = name, namespace, "the binding key is missing while objects carry bindings: restore its Secret from the backup");
+        error!(
+            secret = name,
+            namespace,
+            "the binding key is missing while objects carry bindings: restore its Secret from the backup"
+        );
         return Ok(KeyState::Missing);
     }
     let mut bytes = [0; KEY_BYTES];
@@ -66,21 +78,32 @@ pub async fn load(client: &Client, namespace: &str, name: &str, first: bool) -> 
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             // Not the label of generated Secrets: this one is nobody's to repair.
-            labels: Some(BTreeMap::from([("app.kubernetes.io/part-of".to_owned(), MANAGER.to_owned())])),
+            labels: Some(BTreeMap::from([(
+                "app.kubernetes.io/part-of".to_owned(),
+                MANAGER.to_owned(),
+            )])),
             ..ObjectMeta::default()
         },
         immutable: Some(true),
         type_: Some("Opaque".to_owned()),
-        data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(bytes.to_vec()))])),
+        data: Some(BTreeMap::from([(
+            KEY.to_owned(),
+            ByteString(bytes.to_vec()),
+        )])),
         ..Secret::default()
     };
     match api.create(&PostParams::default(), &secret).await {
         Ok(created) => {
-            info!(secret = name, namespace, "made the binding key; keep its Secret in the backup");
+            info!(
+                secret = name,
+                namespace, "made the binding key; keep its Secret in the backup"
+            );
             parse(name, &created)
         }
         // Two first starts at once: the other's key is the key.
-        Err(error) if is_already_exists(&error) => parse(name, &api.get(name).await.map_err(failed)?),
+        Err(error) if is_already_exists(&error) => {
+            parse(name, &api.get(name).await.map_err(failed)?)
+        }
         Err(error) => Err(failed(error)),
     }
 }
@@ -88,7 +111,8 @@ pub async fn load(client: &Client, namespace: &str, name: &str, first: bool) -> 
 fn parse(name: &str, secret: &Secret) -> Result<KeyState, KeyError> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(KEY));
     let key = bytes.and_then(|bytes| BindingKey::new(&bytes.0));
-    key.map(KeyState::Loaded).ok_or_else(|| KeyError::Malformed(name.to_owned()))
+    key.map(|key| KeyState::Loaded(Box::new(key)))
+        .ok_or_else(|| KeyError::Malformed(name.to_owned()))
 }
 
 /// The label selector of generated Secrets.

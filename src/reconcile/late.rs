@@ -30,7 +30,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The API server could not be asked; to be tried again.
-pub async fn settle(ctx: &Arc<Context>, object: &ObjectRef<OAuthClient>) -> Result<(), kube::Error> {
+pub async fn settle(
+    ctx: &Arc<Context>,
+    object: &ObjectRef<OAuthClient>,
+) -> Result<(), kube::Error> {
     for answer in ctx.memory.answers_for(object) {
         match judge(ctx, &answer).await? {
             Fate::Store => {}
@@ -45,7 +48,9 @@ pub async fn settle(ctx: &Arc<Context>, object: &ObjectRef<OAuthClient>) -> Resu
                 // From here on the task holds it; a process that leaves waits for its tasks.
                 ctx.memory.forget(&answer.attempt);
                 let ctx = Arc::clone(ctx);
-                ctx.tasks.clone().spawn(async move { deactivate(&ctx, &answer).await });
+                ctx.tasks
+                    .clone()
+                    .spawn(async move { deactivate(&ctx, &answer).await });
             }
         }
     }
@@ -91,17 +96,33 @@ async fn secret_of(
     answer: &Answer,
     object: Option<&OAuthClient>,
 ) -> Result<(Option<ClientId>, bool), kube::Error> {
-    let KeyState::Loaded(key) = ctx.key.borrow().clone() else { return Ok((None, false)) };
+    let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
+        return Ok((None, false));
+    };
     let namespace = answer.object.namespace.clone().unwrap_or_default();
     let name = object.map_or(answer.target.secret.as_str(), OAuthClient::secret_name);
-    let Some(found) = ctx.secrets(&namespace).get_opt(name).await? else { return Ok((None, false)) };
-    let to = Bound { connection: &answer.target.connection, namespace: &namespace, name: &answer.object.name };
-    let Binding::Valid(client) = secret::binding(&found.metadata, &key, to) else { return Ok((None, false)) };
-    let owner = found.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let Some(found) = ctx.secrets(&namespace).get_opt(name).await? else {
+        return Ok((None, false));
+    };
+    let to = Bound {
+        connection: &answer.target.connection,
+        namespace: &namespace,
+        name: &answer.object.name,
+    };
+    let Binding::Valid(client) = secret::binding(&found.metadata, &key, to) else {
+        return Ok((None, false));
+    };
+    let owner = found
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true));
     let lives = match owner {
         None => true,
         Some(owner) => match ctx.objects(&namespace).get_opt(&owner.name).await? {
-            Some(live) => live.uid().as_deref() == Some(&owner.uid) && live.metadata.deletion_timestamp.is_none(),
+            Some(live) => {
+                live.uid().as_deref() == Some(&owner.uid)
+                    && live.metadata.deletion_timestamp.is_none()
+            }
             None => false,
         },
     };
@@ -121,7 +142,9 @@ async fn deactivate(ctx: &Context, answer: &Answer) {
                 info!(client_id = %answer.client_id, "deactivated the client of a late answer");
                 return;
             }
-            Err(why) => warn!(client_id = %answer.client_id, why, "the client of a late answer is still active"),
+            Err(why) => {
+                warn!(client_id = %answer.client_id, why, "the client of a late answer is still active");
+            }
         }
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(LONGEST_RETRY);
@@ -129,12 +152,27 @@ async fn deactivate(ctx: &Context, answer: &Answer) {
 }
 
 async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
-    let Some(State::Usable(connection)) = ctx.connections.get(&answer.target.connection).map(|entry| entry.state) else {
+    let Some(State::Usable(connection)) = ctx
+        .connections
+        .get(&answer.target.connection)
+        .map(|entry| entry.state)
+    else {
         return Err("its connection is not usable".to_owned());
     };
-    let permit = connection.limiter.permit().await.map_err(|_| "the connection's limit".to_owned())?;
-    let request = UpdateRequest { is_active: Some(false), ..UpdateRequest::default() };
-    match connection.client.update(permit, &answer.client_id, &request).await {
+    let permit = connection
+        .limiter
+        .permit()
+        .await
+        .map_err(|_| "the connection's limit".to_owned())?;
+    let request = UpdateRequest {
+        is_active: Some(false),
+        ..UpdateRequest::default()
+    };
+    match connection
+        .client
+        .update(permit, &answer.client_id, &request)
+        .await
+    {
         Ok(client) if client.is_active == Some(false) => Ok(()),
         Ok(_) => Err("the vendor did not apply isActive: false".to_owned()),
         // It made the client a moment ago: the connection is the right one.
@@ -179,7 +217,9 @@ pub async fn drain(ctx: &Arc<Context>, deadline: Instant) {
 async fn store(ctx: &Arc<Context>, answer: &Answer) -> Result<(), kube::Error> {
     settle(ctx, &answer.object).await?;
     let namespace = answer.object.namespace.clone().unwrap_or_default();
-    let Some(object) = ctx.objects(&namespace).get_opt(&answer.object.name).await? else { return Ok(()) };
+    let Some(object) = ctx.objects(&namespace).get_opt(&answer.object.name).await? else {
+        return Ok(());
+    };
     match super::pass(Arc::new(object), ctx).await {
         Err(Halt::Cluster(error)) => Err(error),
         _ => Ok(()),

@@ -36,7 +36,7 @@ enum State {
     Unsent,
     Sent,
     NotCreated(Refusal),
-    Created(ClientId, VendorClient),
+    Created(ClientId, Box<VendorClient>),
     Unknown(Doubt),
 }
 
@@ -70,8 +70,15 @@ impl Memory {
     /// Notes an attempt before its claim is written.
     pub fn claim(&self, attempt: &AttemptId, object: ObjectRef<OAuthClient>, target: Target) {
         let mut own = lock(&self.own);
-        own.retain(|_, own| !matches!(own.state, State::Unsent) || own.since.elapsed() < FORGET_UNSENT);
-        let claim = Own { object, target, since: Instant::now(), state: State::Unsent };
+        own.retain(|_, own| {
+            !matches!(own.state, State::Unsent) || own.since.elapsed() < FORGET_UNSENT
+        });
+        let claim = Own {
+            object,
+            target,
+            since: Instant::now(),
+            state: State::Unsent,
+        };
         own.insert(attempt.clone(), claim);
     }
 
@@ -92,7 +99,7 @@ impl Memory {
 
     /// Notes the answer.
     pub fn created(&self, attempt: &AttemptId, client_id: ClientId, client: VendorClient) {
-        self.set(attempt, State::Created(client_id, client));
+        self.set(attempt, State::Created(client_id, Box::new(client)));
     }
 
     /// Drops one attempt: stored, dropped from status, or dealt with as late.
@@ -102,7 +109,8 @@ impl Memory {
 
     /// Drops all that is known of an object, but answers that are not stored yet.
     pub fn forget_object(&self, uid: &str) {
-        lock(&self.own).retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
+        lock(&self.own)
+            .retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
         lock(&self.foreign).remove(uid);
     }
 
@@ -113,7 +121,10 @@ impl Memory {
 
     /// Answers not stored yet that were asked for under this name, an earlier object's among them.
     pub fn answers_for(&self, object: &ObjectRef<OAuthClient>) -> Vec<Answer> {
-        self.answers().into_iter().filter(|answer| answer.object == *object).collect()
+        self.answers()
+            .into_iter()
+            .filter(|answer| answer.object == *object)
+            .collect()
     }
 
     /// All answers not stored yet.
@@ -126,7 +137,7 @@ impl Memory {
                     object: own.object.clone(),
                     target: own.target.clone(),
                     client_id: client_id.clone(),
-                    client: client.clone(),
+                    client: VendorClient::clone(client),
                 }),
                 _ => None,
             })
@@ -138,14 +149,20 @@ impl Memory {
     pub fn known(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> Known {
         if let Some(own) = lock(&self.own).get(attempt) {
             return match &own.state {
-                State::Unsent => Known::Unsent { in_time: own.since.elapsed() < SEND_WITHIN },
+                State::Unsent => Known::Unsent {
+                    in_time: own.since.elapsed() < SEND_WITHIN,
+                },
                 State::Sent => Known::Unknown(Doubt::Silent),
                 State::NotCreated(refusal) => Known::NotCreated(*refusal),
                 State::Created(client, _) => Known::Created(client.clone()),
                 State::Unknown(doubt) => Known::Unknown(*doubt),
             };
         }
-        if self.left(attempt, uid, wait).is_zero() { Known::Over } else { Known::MayRun }
+        if self.left(attempt, uid, wait).is_zero() {
+            Known::Over
+        } else {
+            Known::MayRun
+        }
     }
 
     /// How long somebody else's attempt still counts as one that may run.

@@ -79,7 +79,9 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     late::settle(ctx, &reference).await?;
     let inputs = observe::inputs(ctx, &object);
     let unstored = ctx.memory.answers_for(&reference);
-    if unstored.is_empty() && let Some(left) = ctx.backoff.left(&uid, inputs) {
+    if unstored.is_empty()
+        && let Some(left) = ctx.backoff.left(&uid, inputs)
+    {
         return Ok(Action::requeue(left));
     }
     let started = std::time::Instant::now();
@@ -119,7 +121,10 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
 }
 
 // The loop. Status is written once, at its end.
-async fn pass(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<(Retry, Option<Reason>), Halt> {
+async fn pass(
+    object: Arc<OAuthClient>,
+    ctx: &Arc<Context>,
+) -> Result<(Retry, Option<Reason>), Halt> {
     let mut pass = Pass::observe(object, ctx).await?;
     let mut stop = None;
     while let Some(step) = plan::next(&pass.object.spec, &pass.seen) {

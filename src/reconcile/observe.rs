@@ -20,7 +20,8 @@ use crate::api::{
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor, due_slot, until_next_slot,
+    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor, due_slot,
+    until_next_slot,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
@@ -52,7 +53,11 @@ impl Context {
             let _ = stores.clients.wait_until_ready().await;
             let _ = stores.secrets.wait_until_ready().await;
         }
-        let _ = self.key.clone().wait_for(|key| !matches!(key, KeyState::Unknown)).await;
+        let _ = self
+            .key
+            .clone()
+            .wait_for(|key| !matches!(key, KeyState::Unknown))
+            .await;
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
@@ -63,9 +68,15 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    fn secret_in_store(&self, namespace: &str, name: &str) -> Option<Arc<PartialObjectMeta<Secret>>> {
+    fn secret_in_store(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<PartialObjectMeta<Secret>>> {
         let reference = ObjectRef::new(name).within(namespace);
-        self.stores.iter().find_map(|stores| stores.secrets.get(&reference))
+        self.stores
+            .iter()
+            .find_map(|stores| stores.secrets.get(&reference))
     }
 }
 
@@ -74,14 +85,24 @@ impl Context {
 pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
     let mut hash = DefaultHasher::new();
     let meta = &object.metadata;
-    (meta.uid.as_ref(), meta.generation, meta.deletion_timestamp.is_some()).hash(&mut hash);
+    (
+        meta.uid.as_ref(),
+        meta.generation,
+        meta.deletion_timestamp.is_some(),
+    )
+        .hash(&mut hash);
     for asked in [RETRY_CREATE, RECONCILE] {
         object.annotations().get(asked).hash(&mut hash);
     }
     let namespace = object.namespace().unwrap_or_default();
     let secret = ctx.secret_in_store(&namespace, object.secret_name());
-    secret.and_then(|secret| secret.resource_version()).hash(&mut hash);
-    ctx.connections.get(&object.spec.connection_ref).map(|entry| entry.revision).hash(&mut hash);
+    secret
+        .and_then(|secret| secret.resource_version())
+        .hash(&mut hash);
+    ctx.connections
+        .get(&object.spec.connection_ref)
+        .map(|entry| entry.revision)
+        .hash(&mut hash);
     hash.finish()
 }
 
@@ -93,9 +114,18 @@ pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
 
 /// How long the attempt in status still counts as one that may run.
 pub(crate) fn until_attempt_over(ctx: &Context, object: &OAuthClient) -> Duration {
-    let attempt = object.status.as_ref().and_then(|status| status.create_attempt.as_ref());
+    let attempt = object
+        .status
+        .as_ref()
+        .and_then(|status| status.create_attempt.as_ref());
     let uid = object.uid().unwrap_or_default();
-    attempt.map_or(SOON, |attempt| ctx.memory.left(&AttemptId(attempt.id.clone()), &uid, ctx.settings.attempt_wait))
+    attempt.map_or(SOON, |attempt| {
+        ctx.memory.left(
+            &AttemptId(attempt.id.clone()),
+            &uid,
+            ctx.settings.attempt_wait,
+        )
+    })
 }
 
 fn interval(object: &OAuthClient) -> Duration {
@@ -112,7 +142,7 @@ impl Pass {
     pub async fn observe(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Self, Halt> {
         let object = Self::view(&object, ctx).await?;
         let key = match &*ctx.key.borrow() {
-            KeyState::Loaded(key) => Some(key.clone()),
+            KeyState::Loaded(key) => Some(BindingKey::clone(key)),
             KeyState::Missing | KeyState::Unknown => None,
         };
         let status = object.status.clone().unwrap_or_default();
@@ -122,17 +152,26 @@ impl Pass {
         let attempt = status.create_attempt.as_ref().map(|attempt| {
             let id = AttemptId(attempt.id.clone());
             let known = ctx.memory.known(&id, &uid, ctx.settings.attempt_wait);
-            Attempt { id, retry_of: attempt.retry_of.clone().map(AttemptId), known }
+            Attempt {
+                id,
+                retry_of: attempt.retry_of.clone().map(AttemptId),
+                known,
+            }
         });
         let seen = Seen {
             deleting: object.metadata.deletion_timestamp.is_some(),
             finalizer: object.finalizers().iter().any(|f| f == FINALIZER),
             ready: this_generation && ready.is_some_and(|c| c.status == "True"),
-            rejected: this_generation && ready.is_some_and(|c| c.reason == Reason::SpecRejected.as_str()),
+            rejected: this_generation
+                && ready.is_some_and(|c| c.reason == Reason::SpecRejected.as_str()),
             due: false,
             record: Record::Empty,
             attempt,
-            retry: object.annotations().get(RETRY_CREATE).cloned().map(AttemptId),
+            retry: object
+                .annotations()
+                .get(RETRY_CREATE)
+                .cloned()
+                .map(AttemptId),
             secret: SecretSeen::Absent,
             connection: Connection::Usable,
             breaker_open: false,
@@ -180,14 +219,23 @@ impl Pass {
     pub fn bound(&self) -> Bound<'_> {
         Bound {
             connection: &self.object.spec.connection_ref,
-            namespace: self.object.metadata.namespace.as_deref().unwrap_or_default(),
+            namespace: self
+                .object
+                .metadata
+                .namespace
+                .as_deref()
+                .unwrap_or_default(),
             name: self.object.metadata.name.as_deref().unwrap_or_default(),
         }
     }
 
     fn record(&self, client: Option<&str>, mac: Option<&str>) -> Record {
         let Some(client) = client else {
-            return if self.key.is_some() { Record::Empty } else { Record::KeyMissing };
+            return if self.key.is_some() {
+                Record::Empty
+            } else {
+                Record::KeyMissing
+            };
         };
         let Some(key) = &self.key else {
             return Record::KeyMissing;
@@ -201,23 +249,38 @@ impl Pass {
     fn is_due(&self, uid: &str, handled: Option<&str>) -> bool {
         let asked = self.object.annotations().get(RECONCILE);
         let interval = interval(&self.object);
-        let verified = self.ctx.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let last = verified.get(uid).copied().unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
-        due_slot(uid, seconds(), interval) > last || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
+        let verified = self
+            .ctx
+            .verified
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let last = verified
+            .get(uid)
+            .copied()
+            .unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
+        due_slot(uid, seconds(), interval) > last
+            || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
     }
 
     /// Notes that the client was verified now.
     pub fn verified(&self) {
         let uid = self.object.uid().unwrap_or_default();
         let slot = due_slot(&uid, seconds(), interval(&self.object));
-        let mut verified = self.ctx.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut verified = self
+            .ctx
+            .verified
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         verified.insert(uid, slot);
     }
 
     // A Secret of the very version that status records needs no reading; any other is read by name, since the watch
     // sees only what carries our label.
     async fn observe_secret(&mut self, recorded: Option<&str>) -> Result<(), Halt> {
-        let (namespace, name) = (self.object.namespace().unwrap_or_default(), self.object.secret_name().to_owned());
+        let (namespace, name) = (
+            self.object.namespace().unwrap_or_default(),
+            self.object.secret_name().to_owned(),
+        );
         if let Some(stored) = self.ctx.secret_in_store(&namespace, &name)
             && recorded.is_some()
             && stored.metadata.resource_version.as_deref() == recorded
@@ -225,12 +288,22 @@ impl Pass {
             self.seen.secret = self.secret_seen(&stored.metadata, Content::Current);
             return Ok(());
         }
-        self.secret = self.ctx.secrets(&namespace).get_opt(&name).await.map_err(Halt::Cluster)?;
+        self.secret = self
+            .ctx
+            .secrets(&namespace)
+            .get_opt(&name)
+            .await
+            .map_err(Halt::Cluster)?;
         self.seen.secret = match &self.secret {
             None => SecretSeen::Absent,
             Some(secret) => {
-                let known = recorded.is_some() && secret.metadata.resource_version.as_deref() == recorded;
-                let content = if known { Content::Current } else { Content::Unknown };
+                let known =
+                    recorded.is_some() && secret.metadata.resource_version.as_deref() == recorded;
+                let content = if known {
+                    Content::Current
+                } else {
+                    Content::Unknown
+                };
                 self.secret_seen(&secret.metadata, content)
             }
         };
@@ -247,7 +320,11 @@ impl Pass {
             Some(key) => secret::binding(meta, key, self.bound()),
             None => Binding::Invalid,
         };
-        SecretSeen::Present { owner, binding, content }
+        SecretSeen::Present {
+            owner,
+            binding,
+            content,
+        }
     }
 
     async fn observe_connection(&mut self) -> Result<(), Halt> {
@@ -273,11 +350,21 @@ impl Pass {
         let namespace = self.object.namespace().unwrap_or_default();
         let labels = if api::needs_labels(&access) {
             let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
-            namespaces.get(&namespace).await.map_err(Halt::Cluster)?.labels().clone()
+            namespaces
+                .get(&namespace)
+                .await
+                .map_err(Halt::Cluster)?
+                .labels()
+                .clone()
         } else {
             std::collections::BTreeMap::new()
         };
-        if let Err(denied) = api::allows(&access, &namespace, &labels, &self.object.spec.allowed_scopes) {
+        if let Err(denied) = api::allows(
+            &access,
+            &namespace,
+            &labels,
+            &self.object.spec.allowed_scopes,
+        ) {
             self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
         }
         Ok(())
@@ -285,9 +372,17 @@ impl Pass {
 
     // The answer of an attempt that is not stored yet brings the credentials along.
     fn take_answer(&mut self, uid: &str) {
-        let Some(attempt) = &self.seen.attempt else { return };
-        let answers = self.ctx.memory.answers_for(&ObjectRef::from_obj(&self.object));
-        if let Some(answer) = answers.into_iter().find(|answer| answer.target.uid == uid && answer.attempt == attempt.id) {
+        let Some(attempt) = &self.seen.attempt else {
+            return;
+        };
+        let answers = self
+            .ctx
+            .memory
+            .answers_for(&ObjectRef::from_obj(&self.object));
+        if let Some(answer) = answers
+            .into_iter()
+            .find(|answer| answer.target.uid == uid && answer.attempt == attempt.id)
+        {
             self.found(answer.client, false);
         }
     }

@@ -68,7 +68,9 @@ impl Recorded {
 
     fn any(&self, client: &ClientId, test: impl Fn(&Holder) -> bool) -> bool {
         let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        index.get(client.as_str()).is_some_and(|holders| holders.iter().any(test))
+        index
+            .get(client.as_str())
+            .is_some_and(|holders| holders.iter().any(test))
     }
 }
 

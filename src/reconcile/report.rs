@@ -12,15 +12,22 @@ use super::act::{params, stale_or};
 use super::create::seconds_now;
 use super::observe::Pass;
 use crate::api::{
-    self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE, Reason,
+    self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE,
+    Reason,
 };
 use crate::plan::{self, Field, NOT_APPLIED, Report, Retry, Stop, Texts, needs_a_person};
 
 impl Pass {
     /// Ends a pass.
     pub async fn report(&mut self, stop: Option<&Stop>) -> Result<Retry, Halt> {
-        let attempt = self.object.status.as_ref().and_then(|status| status.create_attempt.as_ref());
-        let attempt_time = attempt.map(|attempt| attempt.start_time.0.to_string()).unwrap_or_default();
+        let attempt = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.create_attempt.as_ref());
+        let attempt_time = attempt
+            .map(|attempt| attempt.start_time.0.to_string())
+            .unwrap_or_default();
         let (namespace, vendor_name) = (self.namespace(), self.object.vendor_name());
         let texts = Texts {
             namespace: &namespace,
@@ -32,7 +39,10 @@ impl Pass {
         let report = plan::report(&self.object.spec, &self.seen, stop, texts);
         let before = self.object.status.clone().unwrap_or_default();
         let after = self.status(&before, &report);
-        let (old_attempt, told) = (attempt.map(|attempt| attempt.id.clone()), transition(&before, &after));
+        let (old_attempt, told) = (
+            attempt.map(|attempt| attempt.id.clone()),
+            transition(&before, &after),
+        );
         if before == after {
             debug!("nothing to report");
         } else {
@@ -42,7 +52,12 @@ impl Pass {
                 self.event(after_is_bad(&after), reason, &message).await;
             }
         }
-        let kept = self.object.status.as_ref().and_then(|s| s.create_attempt.as_ref()).map(|a| &a.id);
+        let kept = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|s| s.create_attempt.as_ref())
+            .map(|a| &a.id);
         if let Some(id) = old_attempt.filter(|id| Some(id) != kept) {
             self.ctx.memory.forget(&plan::AttemptId(id));
         }
@@ -64,7 +79,9 @@ impl Pass {
             // A dropped retry puts the attempt it retried back, still held; when that one began is in the log.
             (Some(id), open) => Some(CreateAttempt {
                 id: id.0,
-                start_time: open.as_ref().map_or_else(|| Time(seconds_now()), |open| open.start_time.clone()),
+                start_time: open
+                    .as_ref()
+                    .map_or_else(|| Time(seconds_now()), |open| open.start_time.clone()),
                 retry_of: None,
             }),
             (None, _) => None,
@@ -77,19 +94,38 @@ impl Pass {
         ];
         for (type_, told) in told {
             if let Some((value, reason, message)) = told {
-                api::set(&mut status.conditions, type_, *value, *reason, message.clone(), generation, now);
+                api::set(
+                    &mut status.conditions,
+                    type_,
+                    *value,
+                    *reason,
+                    message.clone(),
+                    generation,
+                    now,
+                );
             }
         }
         if let Some((_, reason, message)) = &report.ready {
             status.observed_generation = Some(generation);
             if needs_a_person(*reason) {
                 let (type_, value) = (ConditionType::Stalled, ConditionStatus::True);
-                api::set(&mut status.conditions, type_, value, *reason, message.clone(), generation, now);
+                api::set(
+                    &mut status.conditions,
+                    type_,
+                    value,
+                    *reason,
+                    message.clone(),
+                    generation,
+                    now,
+                );
             } else {
                 api::remove(&mut status.conditions, ConditionType::Stalled);
             }
         }
-        let stored = report.secret_ready.as_ref().is_some_and(|told| told.0 == ConditionStatus::True);
+        let stored = report
+            .secret_ready
+            .as_ref()
+            .is_some_and(|told| told.0 == ConditionStatus::True);
         if stored {
             status.secret_name = Some(self.object.secret_name().to_owned());
             // Known by its version: that is the one recorded already.
@@ -103,13 +139,19 @@ impl Pass {
 
     // With the resourceVersion of the view it was computed from. A merge patch of what differs: fields that a newer
     // version of the operator wrote stay.
-    async fn write_status(&mut self, before: &OAuthClientStatus, after: &OAuthClientStatus) -> Result<(), Halt> {
+    async fn write_status(
+        &mut self,
+        before: &OAuthClientStatus,
+        after: &OAuthClientStatus,
+    ) -> Result<(), Halt> {
         let patch = json!({
             "metadata": { "resourceVersion": self.object.resource_version() },
             "status": difference(before, after),
         });
         let api = self.ctx.objects(&self.namespace());
-        let written = api.patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch)).await;
+        let written = api
+            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
+            .await;
         self.object = written.map_err(stale_or)?;
         Ok(())
     }
@@ -117,14 +159,23 @@ impl Pass {
     /// Publishes an event. It never fails a pass: a terminating namespace forbids events.
     pub async fn event(&self, bad: bool, reason: Reason, note: &str) {
         let event = Event {
-            type_: if bad { EventType::Warning } else { EventType::Normal },
+            type_: if bad {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: reason.to_string(),
             // The API server's limit is 1 KiB.
             note: Some(note.chars().take(1000).collect()),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.ctx.recorder.publish(&event, &self.object.object_ref(&())).await {
+        if let Err(error) = self
+            .ctx
+            .recorder
+            .publish(&event, &self.object.object_ref(&()))
+            .await
+        {
             warn!(%error, "an event was not published");
         }
     }
@@ -132,7 +183,11 @@ impl Pass {
 
 /// The fields that a PUT of this generation is known not to have changed, as status tells.
 pub(crate) fn not_applied(object: &OAuthClient) -> Vec<Field> {
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = object
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
     api::find(conditions, ConditionType::Synced)
         .filter(|told| told.reason == Reason::NotApplied.as_str())
         .filter(|told| told.observed_generation == object.metadata.generation)
@@ -149,14 +204,18 @@ fn difference(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Value {
         _ => Map::new(),
     };
     let (before, after) = (object(before), object(after));
-    let mut patch: Map<String, Value> =
-        before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null)).collect();
+    let mut patch: Map<String, Value> = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .map(|key| (key.clone(), Value::Null))
+        .collect();
     for (key, value) in after {
         let value = match (key.as_str(), before.get(&key)) {
             (_, Some(same)) if *same == value => continue,
             // Of a replaced attempt nothing may be left.
             ("createAttempt", Some(Value::Object(old))) => {
-                let mut whole: Map<String, Value> = old.keys().map(|key| (key.clone(), Value::Null)).collect();
+                let mut whole: Map<String, Value> =
+                    old.keys().map(|key| (key.clone(), Value::Null)).collect();
                 whole.extend(value.as_object().cloned().unwrap_or_default());
                 Value::Object(whole)
             }
@@ -169,10 +228,13 @@ fn difference(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Value {
 
 // A transition is told once: when Ready's status or reason changes.
 fn transition(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Option<(Reason, String)> {
-    let [old, new] = [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
+    let [old, new] =
+        [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
     let new = new?;
     let same = old.is_some_and(|old| (&old.status, &old.reason) == (&new.status, &new.reason));
-    let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == new.reason)?;
+    let reason = Reason::ALL
+        .into_iter()
+        .find(|reason| reason.as_str() == new.reason)?;
     (!same).then(|| (reason, new.message.clone()))
 }
 
