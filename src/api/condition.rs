@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::Reason;
 
-/// The longest message that the schema of a condition takes, in characters.
+/// The longest message that Kubernetes' own conditions may have, in characters.
 const MAX_MESSAGE: usize = 32_768;
 
 /// The condition types of all kinds. A list holds each at most once.
@@ -74,7 +74,7 @@ impl fmt::Display for ConditionStatus {
 /// Sets one condition, in place if it is there.
 ///
 /// `lastTransitionTime` becomes `now` only when `status` changes, so that setting what is already true changes
-/// nothing and a settled object is not written again. A message beyond what the schema takes is cut.
+/// nothing and a settled object is not written again. A message that is too long for a condition is cut.
 pub fn set(
     conditions: &mut Vec<Condition>,
     type_: ConditionType,

@@ -1,0 +1,6 @@
+//! The custom resource definitions: the files are what the types say, they explain every property, and their rules
+//! accept and refuse what they should, in process and on a real API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "crd/files.rs"]
+mod files;
