@@ -2,5 +2,9 @@
 //! accept and refuse what they should, in process and on a real API server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "crd/api_server.rs"]
+mod api_server;
 #[path = "crd/files.rs"]
 mod files;
+#[path = "crd/rules.rs"]
+mod rules;

@@ -160,7 +160,7 @@ pub(super) fn string_data(_: &mut SchemaGenerator) -> Schema {
             },
             {
                 "rule": "self.all(k, !self[k].replace('$$', '').replace('$(clientId)', '').replace('$(clientSecret)', '').replace('$(tokenUrl)', '').contains('$('))",
-                "message": "knows $(clientId), $(clientSecret) and $(tokenUrl); write $$( for a literal $(",
+                "message": "has an unknown variable: there are $(clientId), $(clientSecret) and $(tokenUrl); write $$( for a literal $(",
             },
         ],
     })
@@ -171,7 +171,7 @@ pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "minItems": 1,
-        "maxItems": 256,
+        "maxItems": 128,
         "x-kubernetes-list-type": "set",
         "items": {
             "type": "string",

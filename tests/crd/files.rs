@@ -27,10 +27,16 @@ fn files_equal_the_types() {
         );
         expected.push(file);
     }
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
     found.sort();
     expected.sort();
-    assert_eq!(found, expected, "crds/ holds the definitions and nothing else");
+    assert_eq!(
+        found, expected,
+        "crds/ holds the definitions and nothing else"
+    );
 }
 
 #[test]
@@ -48,7 +54,10 @@ fn group_and_version_are_the_constants() {
         assert_eq!(crd.spec.group, api::GROUP);
         let versions: Vec<&str> = crd.spec.versions.iter().map(|v| v.name.as_str()).collect();
         assert_eq!(versions, [api::VERSION]);
-        assert_eq!(crd.spec.names.categories, Some(vec!["provident".to_owned()]));
+        assert_eq!(
+            crd.spec.names.categories,
+            Some(vec!["provident".to_owned()])
+        );
     }
 }
 
@@ -57,7 +66,13 @@ fn every_property_is_described_and_no_namespaced_kind_refers_elsewhere() {
     for crd in api::crds() {
         let kind = &crd.spec.names.kind;
         let namespaced = crd.spec.scope == "Namespaced";
-        let root = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+        let root = crd.spec.versions[0]
+            .schema
+            .as_ref()
+            .unwrap()
+            .open_api_v3_schema
+            .as_ref()
+            .unwrap();
         let mut undescribed = Vec::new();
         walk(kind, root, &mut |path, property| {
             // The API server describes metadata itself.
@@ -65,10 +80,16 @@ fn every_property_is_described_and_no_namespaced_kind_refers_elsewhere() {
             if own && property.description.as_deref().unwrap_or_default().len() < 10 {
                 undescribed.push(path.to_owned());
             }
-            assert!(!(namespaced && path.ends_with(".namespace")), "{path}: leaves its namespace");
+            assert!(
+                !(namespaced && path.ends_with(".namespace")),
+                "{path}: leaves its namespace"
+            );
             assert_eq!(property.nullable, None, "{path}");
         });
-        assert!(undescribed.is_empty(), "without description: {undescribed:#?}");
+        assert!(
+            undescribed.is_empty(),
+            "without description: {undescribed:#?}"
+        );
     }
 }
 
