@@ -1,0 +1,215 @@
+//! A control plane without nodes: etcd, kube-apiserver and kube-controller-manager on free ports of the loopback.
+
+mod components;
+mod pki;
+mod processes;
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tokio::sync::OnceCell;
+
+use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths};
+use components::Components;
+use processes::Processes;
+
+/// Names a cluster that [`ControlPlane::shared`] uses instead of starting one.
+pub const KUBECONFIG_VARIABLE: &str = "PROVIDENT_TEST_KUBECONFIG";
+
+/// A loaded machine takes its time; one that is stuck should still fail before anyone gives up on it.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// A control plane to test against: one of our own, or a cluster that exists already.
+///
+/// One of our own is usable in about five seconds, holds about 400 MiB, and ends when it is dropped or when this
+/// process ends, by whatever means.
+#[derive(Debug)]
+pub struct ControlPlane {
+    kubeconfig: PathBuf,
+    config: Config,
+    binaries: Paths,
+    /// None for a cluster that exists already.
+    processes: Option<Processes>,
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until it is ready and its `default` service account exists.
+    ///
+    /// # Errors
+    /// When a program can neither be found nor built, when one dies, with the end of its log, and when it is not ready
+    /// after two minutes.
+    pub async fn start() -> Result<Self> {
+        let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&CONTROL_PLANE)).await??;
+        let mut processes = Processes::new()?;
+        let components = Components::prepare(processes.home(), &binaries)?;
+        let config = read_config(&components.kubeconfig).await?;
+        let mut once = config.clone();
+        once.default_retry = false; // we ask again ourselves
+        let client = Client::try_from(once)?;
+
+        processes.spawn("etcd", components.etcd())?;
+        processes.spawn("kube-apiserver", components.api_server())?;
+        until(&mut processes, "kube-apiserver", async || {
+            is_ready(&client).await
+        })
+        .await?;
+        processes.spawn("kube-controller-manager", components.controller_manager())?;
+        let accounts = Api::<ServiceAccount>::default_namespaced(client.clone());
+        until(&mut processes, "kube-controller-manager", async || {
+            Ok(accounts.get("default").await.map(drop)?)
+        })
+        .await?;
+
+        let kubeconfig = components.kubeconfig.clone();
+        Ok(Self {
+            kubeconfig,
+            config,
+            binaries,
+            processes: Some(processes),
+        })
+    }
+
+    /// Uses the cluster of a kubeconfig, by its current context. Stopping leaves it alone.
+    ///
+    /// # Errors
+    /// When the file cannot be read or names no usable cluster, or kubectl can neither be found nor built.
+    pub async fn existing(kubeconfig: &Path) -> Result<Self> {
+        let config = read_config(kubeconfig).await?;
+        let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&[KUBECTL])).await??;
+        Ok(Self {
+            kubeconfig: kubeconfig.to_owned(),
+            config,
+            binaries,
+            processes: None,
+        })
+    }
+
+    /// The one control plane of a test binary: the cluster of [`KUBECONFIG_VARIABLE`], else started on first use.
+    ///
+    /// It outlives the runtime it was started on and ends with the process.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`] and [`ControlPlane::existing`]; the next caller tries again.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+        let start = async || match env::var_os(KUBECONFIG_VARIABLE) {
+            Some(path) => Self::existing(Path::new(&path)).await,
+            None => Self::start().await,
+        };
+        SHARED.get_or_try_init(start).await
+    }
+
+    /// A kubeconfig of a cluster administrator, with all credentials inline.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The same for kube's client. Whoever builds the client decides on `default_retry`.
+    #[must_use]
+    pub fn client_config(&self) -> Config {
+        self.config.clone()
+    }
+
+    /// Where the programs keep their logs and data; none for a cluster that exists already.
+    #[must_use]
+    pub fn home(&self) -> Option<&Path> {
+        self.processes.as_ref().map(Processes::home)
+    }
+
+    /// The path of a program, such as `kubectl`.
+    ///
+    /// # Errors
+    /// When this control plane has no program of that name.
+    pub fn binary(&self, name: &str) -> Result<PathBuf> {
+        let known = || format!("no program {name} here, only {:?}", self.binaries.keys());
+        self.binaries.get(name).cloned().with_context(known)
+    }
+
+    /// A kubectl command on this cluster, ready to run.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::binary`].
+    pub fn kubectl(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Command> {
+        let mut command = Command::new(self.binary("kubectl")?);
+        command.args(args).env("KUBECONFIG", &self.kubeconfig);
+        if let Some(home) = self.home() {
+            // kubectl keeps what it discovers by host and port, and our ports come back with other clusters behind them.
+            command.env("KUBECACHEDIR", home.join("kubectl"));
+        }
+        Ok(command)
+    }
+
+    /// Says whether every program still runs.
+    ///
+    /// # Errors
+    /// When one has ended, with the end of its log.
+    pub fn check(&mut self) -> Result<()> {
+        self.processes.as_mut().map_or(Ok(()), Processes::check)
+    }
+
+    /// Ends everything that was started, and waits until it is gone. Dropping does the same.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+async fn read_config(kubeconfig: &Path) -> Result<Config> {
+    let read = Kubeconfig::read_from(kubeconfig)
+        .with_context(|| format!("read {}", kubeconfig.display()))?;
+    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
+    config.with_context(|| format!("use {}", kubeconfig.display()))
+}
+
+async fn is_ready(client: &Client) -> Result<()> {
+    client
+        .request_text(http::Request::get("/readyz").body(Vec::new())?)
+        .await?;
+    Ok(())
+}
+
+/// Asks again and again until `done`, a program dies, or the time is up; the error has the log of `name`.
+async fn until(
+    processes: &mut Processes,
+    name: &str,
+    done: impl AsyncFn() -> Result<()>,
+) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        processes.check()?;
+        // An API server that has just opened its port may let a request hang.
+        let answer = tokio::time::timeout(Duration::from_secs(2), done()).await;
+        let Err(error) = answer.unwrap_or_else(|_| Err(anyhow!("no answer"))) else {
+            return Ok(());
+        };
+        if start.elapsed() > START_TIMEOUT {
+            bail!(
+                "not ready after {START_TIMEOUT:?} ({error:#}); the end of {name}'s log:\n{}",
+                tail(&processes.log(name))
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The last lines of a log, for an error message.
+pub(crate) fn tail(log: &Path) -> String {
+    let text = match fs::read(log) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("({}: {error})", log.display()),
+    };
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}

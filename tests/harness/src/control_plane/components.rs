@@ -1,0 +1,210 @@
+//! What each program of the control plane is told: files, ports and flags.
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use k8s_openapi::ByteString;
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+use super::pki::{Authority, Pair, service_account_keys};
+use crate::binaries::Paths;
+
+/// The files in place, the ports reserved, and the commands to start. Paths in flags are relative to the home.
+pub(super) struct Components<'a> {
+    binaries: &'a Paths,
+    /// Of a cluster administrator.
+    pub(super) kubeconfig: PathBuf,
+    api: Port,
+    etcd_client: Port,
+    etcd_peer: Port,
+}
+
+impl<'a> Components<'a> {
+    pub(super) fn prepare(home: &Path, binaries: &'a Paths) -> Result<Self> {
+        let (api, etcd_client, etcd_peer) = (Port::reserve()?, Port::reserve()?, Port::reserve()?);
+        let authority = Authority::new()?;
+        write(&home.join("ca.crt"), &authority.certificate)?;
+        write_pair(home, "api.crt", "api.key", &authority.server()?)?;
+        write_pair(home, "sa.pub", "sa.key", &service_account_keys()?)?;
+        let kubeconfig = home.join("kubeconfig");
+        let admin = authority.client("admin", Some("system:masters"))?;
+        write(
+            &kubeconfig,
+            &kubeconfig_text(api.number, &authority, &admin),
+        )?;
+        let manager = authority.client("system:kube-controller-manager", None)?;
+        write(
+            &home.join("controller-manager.kubeconfig"),
+            &kubeconfig_text(api.number, &authority, &manager),
+        )?;
+        Ok(Self {
+            binaries,
+            kubeconfig,
+            api,
+            etcd_client,
+            etcd_peer,
+        })
+    }
+
+    pub(super) fn etcd(&self) -> Command {
+        let client = format!("http://127.0.0.1:{}", self.etcd_client.number);
+        let peer = format!("http://127.0.0.1:{}", self.etcd_peer.number);
+        let mut command = self.command("etcd");
+        command.args([
+            "--data-dir",
+            "etcd",
+            "--log-level",
+            "warn",
+            "--socket-reuse-port",
+            "--unsafe-no-fsync",
+        ]);
+        command.args([
+            "--listen-client-urls",
+            &client,
+            "--advertise-client-urls",
+            &client,
+        ]);
+        command.args([
+            "--listen-peer-urls",
+            &peer,
+            "--initial-advertise-peer-urls",
+            &peer,
+        ]);
+        command.args(["--initial-cluster", &format!("default={peer}")]);
+        command
+    }
+
+    pub(super) fn api_server(&self) -> Command {
+        let mut command = self.command("kube-apiserver");
+        command.args([
+            "--etcd-servers",
+            &format!("http://127.0.0.1:{}", self.etcd_client.number),
+        ]);
+        command.args([
+            "--bind-address",
+            "127.0.0.1",
+            "--secure-port",
+            &self.api.number.to_string(),
+            "--permit-port-sharing",
+        ]);
+        // A loopback address cannot be advertised as an endpoint.
+        command.args([
+            "--endpoint-reconciler-type",
+            "none",
+            "--service-cluster-ip-range",
+            "10.96.0.0/16",
+        ]);
+        command.args([
+            "--tls-cert-file",
+            "api.crt",
+            "--tls-private-key-file",
+            "api.key",
+            "--client-ca-file",
+            "ca.crt",
+        ]);
+        command.args(["--authorization-mode", "Node,RBAC", "--allow-privileged"]);
+        command.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
+        command.args([
+            "--service-account-key-file",
+            "sa.pub",
+            "--service-account-signing-key-file",
+            "sa.key",
+        ]);
+        command
+    }
+
+    pub(super) fn controller_manager(&self) -> Command {
+        let mut command = self.command("kube-controller-manager");
+        // Its fixed port would collide with a second control plane. Alone, it need not wait to be elected.
+        command.args([
+            "--kubeconfig",
+            "controller-manager.kubeconfig",
+            "--secure-port",
+            "0",
+            "--leader-elect=false",
+        ]);
+        command.args([
+            "--use-service-account-credentials",
+            "--service-account-private-key-file",
+            "sa.key",
+            "--root-ca-file",
+            "ca.crt",
+        ]);
+        command
+    }
+
+    fn command(&self, name: &str) -> Command {
+        Command::new(
+            self.binaries
+                .get(name)
+                .map_or_else(|| name.into(), |path| path.as_os_str().to_owned()),
+        )
+    }
+}
+
+/// A free port of the loopback that stays ours: bound but not listening, and shared with the program that is told to.
+/// A port that is merely looked up may be gone before it is used.
+struct Port {
+    number: u16,
+    _reservation: TcpSocket,
+}
+
+impl Port {
+    fn reserve() -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseport(true)?;
+        socket
+            .bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .context("find a free port")?;
+        Ok(Self {
+            number: socket.local_addr()?.port(),
+            _reservation: socket,
+        })
+    }
+}
+
+/// JSON is YAML, and a kubeconfig may be either. Everything is inline, so that the file can be copied.
+fn kubeconfig_text(port: u16, authority: &Authority, user: &Pair) -> String {
+    let base64 = |pem: &str| ByteString(pem.as_bytes().to_vec());
+    let cluster = json!({
+        "server": format!("https://127.0.0.1:{port}"),
+        "certificate-authority-data": base64(&authority.certificate),
+    });
+    let user = json!({
+        "client-certificate-data": base64(&user.public),
+        "client-key-data": base64(&user.private),
+    });
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "provident-dev", "cluster": cluster }],
+        "users": [{ "name": "admin", "user": user }],
+        "contexts": [{ "name": "provident-dev", "context": { "cluster": "provident-dev", "user": "admin" } }],
+        "current-context": "provident-dev",
+    });
+    format!("{config:#}\n")
+}
+
+fn write_pair(home: &Path, public: &str, private: &str, pair: &Pair) -> Result<()> {
+    write(&home.join(public), &pair.public)?;
+    write(&home.join(private), &pair.private)
+}
+
+/// Readable by us alone: most of what is written here is a credential.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("write {}", path.display()))
+}

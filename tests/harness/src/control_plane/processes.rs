@@ -1,0 +1,125 @@
+//! Child processes that end with us, whatever ends us.
+//!
+//! A destructor does not run when this process is killed, and tests keep a control plane in a `static`, whose
+//! destructor never runs. So two small shells wait for the end of their stdin, a pipe whose other end only we hold: the
+//! kernel closes it when we end. One, the keeper, leads the process group of all children and kills it, itself included; the
+//! other, the sweeper, removes the home directory. Being in groups of their own they get no Ctrl-C of a terminal.
+
+use std::{
+    fs::File,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use super::tail;
+
+/// The API server waits up to a minute for open watches when it is asked to stop, and nothing here is worth saving.
+const KEEPER: &str = "read -r _; kill -s KILL 0";
+/// Removing fails while a process that is just dying still creates a file, hence the repetition.
+const SWEEPER: &str =
+    r#"read -r _; n=0; until rm -rf "$1" || [ "$n" -ge 100 ]; do n=$((n + 1)); sleep 0.1; done"#;
+
+/// A home directory and the processes that live in it.
+#[derive(Debug)]
+pub(super) struct Processes {
+    home: PathBuf,
+    keeper: Child,
+    sweeper: Child,
+    members: Vec<(&'static str, Child)>,
+}
+
+impl Processes {
+    /// An empty home in the directory for temporary files, guarded before anything else happens.
+    pub(super) fn new() -> Result<Self> {
+        let home = TempDir::with_prefix("provident-control-plane-")
+            .context("make a directory for temporary files")?;
+        let mut keeper = shell(KEEPER, home.path())?;
+        match shell(SWEEPER, home.path()) {
+            Ok(sweeper) => Ok(Self {
+                home: home.keep(),
+                keeper,
+                sweeper,
+                members: Vec::new(),
+            }),
+            Err(error) => {
+                end(&mut keeper);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.home.join(format!("{name}.log"))
+    }
+
+    /// Starts a process in the home, with its output in the log of its name.
+    pub(super) fn spawn(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+        let log = File::create(self.log(name))?;
+        let group = i32::try_from(self.keeper.id())?;
+        command.current_dir(&self.home).process_group(group);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let child = command.spawn().with_context(|| {
+            format!(
+                "start {name} ({})",
+                Path::new(command.get_program()).display()
+            )
+        })?;
+        self.members.push((name, child));
+        Ok(())
+    }
+
+    /// Fails if a process has ended, with the end of its log.
+    pub(super) fn check(&mut self) -> Result<()> {
+        for (name, child) in &mut self.members {
+            if let Some(status) = child.try_wait()? {
+                let log = self.home.join(format!("{name}.log"));
+                bail!(
+                    "{name} has ended ({status}); the end of its log:\n{}",
+                    tail(&log)
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        end(&mut self.keeper);
+        for (_, child) in &mut self.members {
+            let _ = child.wait();
+        }
+        end(&mut self.sweeper);
+    }
+}
+
+/// A shell that runs `script` when the pipe to it closes. It must not hold our stdout open: a reader would wait for it.
+fn shell(script: &str, home: &Path) -> Result<Child> {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .arg(home)
+        .process_group(0);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().context("start sh")
+}
+
+/// Closes the pipe, and waits for the script to be done. There is nobody to tell about an error.
+fn end(shell: &mut Child) {
+    drop(shell.stdin.take());
+    let _ = shell.wait();
+}

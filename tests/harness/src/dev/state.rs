@@ -1,0 +1,111 @@
+//! What `cargo dev up` leaves for other invocations to find: who holds the control plane, and how to reach it.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use harness::binaries::base_dir;
+
+/// The directory `$XDG_STATE_HOME/provident-operator`, by default in `~/.local/state`.
+///
+/// Whether a control plane is up is told by a lock on one of its files, which the kernel releases when the holder
+/// ends, however it ends; what stands in the files may be out of date.
+#[derive(Debug)]
+pub struct State {
+    dir: PathBuf,
+}
+
+impl State {
+    /// Opens the directory, made if it is missing.
+    pub fn open() -> Result<Self> {
+        let dir = base_dir("XDG_STATE_HOME", ".local/state")?;
+        fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+        Ok(Self { dir })
+    }
+
+    /// The kubeconfig, at a path that stays the same from one control plane to the next.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    /// The output of a detached process.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("up.log")
+    }
+
+    /// Makes this process the holder for as long as the answer lives. None: another process is.
+    pub fn hold(&self) -> Result<Option<Held>> {
+        let path = self.dir.join("lock");
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("lock {}", path.display()));
+            }
+        }
+        // In this order: who reads our process id finds no kubeconfig of an earlier holder.
+        let _ = fs::remove_file(self.kubeconfig());
+        lock.set_len(0)?;
+        write!(lock, "{}", std::process::id())?;
+        Ok(Some(Held {
+            _lock: lock,
+            kubeconfig: self.kubeconfig(),
+        }))
+    }
+
+    /// Whether some process is the holder.
+    pub fn is_held(&self) -> Result<bool> {
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.dir.join("lock"))?;
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// The process id of the last holder.
+    pub fn holder(&self) -> Option<u32> {
+        fs::read_to_string(self.dir.join("lock"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+}
+
+/// Held: no other process can be the holder.
+#[derive(Debug)]
+pub struct Held {
+    _lock: File,
+    kubeconfig: PathBuf,
+}
+
+impl Held {
+    /// Shows the kubeconfig to others, whole or not at all: its presence says that the control plane is ready.
+    pub fn publish(&self, kubeconfig: &Path) -> Result<()> {
+        let partial = self.kubeconfig.with_extension("partial");
+        fs::copy(kubeconfig, &partial)?;
+        fs::set_permissions(&partial, Permissions::from_mode(0o600))?;
+        fs::rename(&partial, &self.kubeconfig)
+            .with_context(|| format!("write {}", self.kubeconfig.display()))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.kubeconfig);
+    }
+}
