@@ -3,9 +3,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::Reason;
+use super::{Reason, stored_time};
 
 /// The longest message that Kubernetes' own conditions may have, in characters.
 const MAX_MESSAGE: usize = 32_768;
@@ -93,7 +93,7 @@ pub fn set(
         reason: reason.as_str().to_owned(),
         message: cut(message.into()),
         observed_generation: Some(generation),
-        last_transition_time: unchanged_since.unwrap_or(Time(now)),
+        last_transition_time: unchanged_since.unwrap_or_else(|| stored_time(now)),
     };
     match conditions.iter_mut().find(|c| c.type_ == type_.as_str()) {
         Some(known) => *known = condition,

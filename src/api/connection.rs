@@ -9,7 +9,11 @@ use super::schema;
 /// The vendor's own address.
 pub const DEFAULT_BASE_URL: &str = "https://api.provident.ae/v2";
 
-/// A connection to the Provident API that namespaces share.
+/// The account, and who may use it.
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "columns of one type repeat it"
+)]
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "oauth.provident.ae",
@@ -43,7 +47,7 @@ pub struct ClusterProvidentConnectionSpec {
     /// (--allowed-host), with http:// written there if it is not https.
     #[serde(default = "default_base_url")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new(schema::IS_BASE_URL).message("must be http(s)://host[:port][/path], without user, query, fragment, and slash at its end"))]
+    #[x_kube(validation = Rule::new(schema::IS_BASE_URL).message("must be http(s)://host[:port][/path], without a user, a query, a fragment or a slash at its end"))]
     pub base_url: String,
     /// How the operator proves who it is.
     pub auth: ConnectionAuth,
@@ -103,7 +107,8 @@ pub struct AccessRule {
     /// The scopes that a client of these namespaces may have. "*" stands for every scope.
     #[schemars(schema_with = "schema::scopes")]
     pub scopes: Vec<String>,
-    /// true: these namespaces may take over existing clients of the account (spec.adoption).
+    /// true: these namespaces may take over existing clients of the account (spec.adoption). This version does not act
+    /// on it yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adoption: bool,
 }

@@ -7,7 +7,9 @@ use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConditionType, OAuthClientStatus, condition, schema};
+use super::{
+    Adoption, ConditionType, OAuthClientStatus, RestartTarget, RotationSpec, condition, schema,
+};
 
 /// What a Secret holds when `spec.secret.stringData` says nothing else: key and template.
 pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
@@ -141,15 +143,20 @@ pub struct OAuthClientSpec {
     /// than ignore it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
-    /// How often the client at the vendor is compared with this spec, 1m or more.
+    /// How often the client at the vendor is compared with this spec, 1m or more. This version compares only when the
+    /// spec changes and does not act on it yet.
     #[serde(default = "default_refresh_interval")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1M).message("must be hours, minutes and seconds, 1m or more, e.g. 1h30m"))]
     pub refresh_interval: String,
-    /// What to do when the client at the vendor differs from this spec.
+    /// What to do when the client at the vendor differs from this spec. Correct: change it to what the spec states.
+    /// Report: name the differences in the condition Synced and change nothing; this version does not act on Report
+    /// yet.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
-    /// What becomes of the client at the vendor when this object is deleted. May be changed while it is being deleted.
+    /// What becomes of the client at the vendor when this object is deleted. Deactivate: it is disabled, as the vendor
+    /// has no delete. Retain: the client and its Secret stay as they are. May be changed while the object is being
+    /// deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// true: no call to the vendor and no write of the Secret; conditions stay as they are. Deletion still works.
@@ -226,86 +233,6 @@ pub struct SecretTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::string_data")]
     pub string_data: Option<BTreeMap<String, String>>,
-}
-
-/// When the secret is replaced.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct RotationSpec {
-    /// The longest that a secret is used, 1h or more: 30 days are 720h.
-    #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1H).message("must be hours, minutes and seconds, 1h or more: 30 days are 720h"))]
-    pub interval: String,
-    /// Rotate only within this window. Without it, a rotation happens when it is due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<RotationWindow>,
-}
-
-/// A time of day or week in which rotations may happen.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct RotationWindow {
-    /// When the window opens, as a cron expression of five fields: "0 2 * * 0" is Sunday at 2.
-    #[schemars(length(min = 9, max = 64))]
-    pub schedule: String,
-    /// How long it stays open.
-    #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new(schema::IS_DURATION).message("must be hours, minutes and seconds, e.g. 2h30m"))]
-    pub duration: String,
-    /// The time zone of the schedule, by its IANA name. Default: UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    #[x_kube(validation = Rule::new(schema::IS_TIME_ZONE).message("must be a name of the IANA time zone database, e.g. Asia/Dubai"))]
-    pub time_zone: Option<String>,
-}
-
-/// A workload of this namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct RestartTarget {
-    /// The kind of the workload.
-    pub kind: RestartTargetKind,
-    /// The name of the workload.
-    #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new(schema::IS_NAME).message(schema::NAME_MESSAGE))]
-    pub name: String,
-}
-
-/// The kinds of workload that can be restarted.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestartTargetKind {
-    /// apps/v1 Deployment.
-    Deployment,
-    /// apps/v1 `StatefulSet`.
-    StatefulSet,
-    /// apps/v1 `DaemonSet`.
-    DaemonSet,
-}
-
-/// An existing client, and the proof that it is ours to take.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Adoption {
-    /// The clientId of the client to take over.
-    #[schemars(length(max = 128))]
-    #[x_kube(validation = Rule::new(schema::IS_CLIENT_ID).message("must be a clientId: letters, digits, '-', '_', '.' and '~', not starting with '.' or '~'"))]
-    pub client_id: String,
-    /// Where its current secret is. Who knows it may take the client.
-    pub secret_key_ref: ClientSecretRef,
-}
-
-/// A key of a Secret in the object's own namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ClientSecretRef {
-    /// The Secret's name.
-    #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new(schema::IS_NAME).message(schema::NAME_MESSAGE))]
-    pub name: String,
-    /// The key in it that holds the client's secret.
-    #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new(schema::IS_KEY).message(schema::KEY_MESSAGE))]
-    pub key: String,
 }
 
 /// What to do about differences at the vendor.

@@ -1,85 +1,88 @@
 //! The table of rules against a real API server, and what its users see.
 
+use harness::ControlPlane;
 use http::{Method, Request};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use kube::core::Status;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::core::{Status, response::StatusCause};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
-use kube::{Client, ResourceExt};
+use kube::{Client, CustomResourceExt, ResourceExt};
 use provident_operator::api;
 use serde_json::{Value, json};
 
 use crate::rules::{NAME, Rule, table};
+use crate::status::complete_status;
 
 #[tokio::test]
 async fn the_api_server_accepts_and_refuses_what_the_table_says() {
     let client = client().await;
     install(&client).await;
+    let namespace = create_namespace(&client).await;
     let mut wrong = Vec::new();
-    for (index, rule) in table().iter().enumerate() {
-        let namespace = format!("crd-rule-{index}");
-        create_namespace(&client, &namespace).await;
+    for rule in &table() {
         if let Err(what) = check(&client, &namespace, rule).await {
             wrong.push(format!("{} … {}: {what}", rule.field, rule.message));
         }
-        let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
-        namespaces
-            .delete(&namespace, &DeleteParams::default())
-            .await
-            .unwrap();
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Both examples of a rule as dry runs, so that no cluster-wide object is left behind.
+/// Sends both examples of a rule as dry runs.
 async fn check(client: &Client, namespace: &str, rule: &Rule) -> Result<(), String> {
-    let crd = rule.crd();
-    let mut collection = format!("/apis/{}/{}", api::GROUP, api::VERSION);
-    if crd.spec.scope == "Namespaced" {
-        collection = format!("{collection}/namespaces/{namespace}");
-    }
-    collection = format!("{collection}/{}", crd.spec.names.plural);
-
-    let mut resource_version = Value::Null;
-    let (method, url) = match rule.old_object() {
-        None => (Method::POST, collection),
-        Some(old) => {
-            let item = format!("{collection}/{NAME}");
-            let mut stored = send(client, Method::POST, &collection, &old).await.unwrap();
-            stored["status"] = old["status"].clone();
-            let stored = send(client, Method::PUT, &format!("{item}/status"), &stored)
-                .await
-                .unwrap();
-            resource_version = stored["metadata"]["resourceVersion"].clone();
-            (Method::PUT, item)
-        }
+    let collection = collection(&rule.crd(), namespace);
+    let item = format!("{collection}/{NAME}");
+    let Some(old) = rule.old_object() else {
+        return judge(client, Method::POST, &collection, rule, &Value::Null).await;
     };
+    let mut stored = send(client, Method::POST, &collection, &old).await.unwrap();
+    stored["status"] = old["status"].clone();
+    let stored = send(client, Method::PUT, &format!("{item}/status"), &stored)
+        .await
+        .unwrap();
+    let judged = judge(
+        client,
+        Method::PUT,
+        &item,
+        rule,
+        &stored["metadata"]["resourceVersion"],
+    )
+    .await;
+    send(client, Method::DELETE, &item, &json!({}))
+        .await
+        .unwrap();
+    judged
+}
+
+async fn judge(
+    client: &Client,
+    method: Method,
+    url: &str,
+    rule: &Rule,
+    resource_version: &Value,
+) -> Result<(), String> {
     let dry_run = format!("{url}?dryRun=All&fieldValidation=Strict");
-    let object = |part| {
+    let try_spec = async |part| {
         let mut object = rule.object(part);
         object["metadata"]["resourceVersion"] = resource_version.clone();
-        object
+        send(client, method.clone(), &dry_run, &object).await
     };
-
-    if let Err(refusal) = send(client, method.clone(), &dry_run, &object(&rule.accepted)).await {
+    if let Err(refusal) = try_spec(&rule.accepted).await {
         return Err(format!(
             "refused {}: {}",
             json!(rule.accepted),
             refusal.message
         ));
     }
-    let Err(refusal) = send(client, method, &dry_run, &object(&rule.refused)).await else {
+    let Err(refusal) = try_spec(&rule.refused).await else {
         return Err(format!("accepted {}", json!(rule.refused)));
     };
     let causes = refusal
         .details
-        .as_ref()
-        .map(|d| d.causes.as_slice())
+        .map(|details| details.causes)
         .unwrap_or_default();
-    let named = causes
-        .iter()
-        .any(|cause| cause.field == rule.field && cause.message.contains(&rule.message));
-    if named {
+    let says_so =
+        |cause: &StatusCause| cause.field == rule.field && cause.message.contains(&rule.message);
+    if causes.iter().any(says_so) {
         Ok(())
     } else {
         Err(format!("{causes:#?}"))
@@ -90,8 +93,8 @@ async fn check(client: &Client, namespace: &str, rule: &Rule) -> Result<(), Stri
 async fn an_object_that_nobody_has_seen_is_not_ready() {
     let client = client().await;
     install(&client).await;
-    create_namespace(&client, "crd-default").await;
-    let clients: Api<api::OAuthClient> = Api::namespaced(client.clone(), "crd-default");
+    let namespace = create_namespace(&client).await;
+    let clients: Api<api::OAuthClient> = Api::namespaced(client.clone(), &namespace);
     // A template that leaves a null means "not stated".
     let object = json!({
         "apiVersion": "oauth.provident.ae/v1alpha1",
@@ -99,10 +102,8 @@ async fn an_object_that_nobody_has_seen_is_not_ready() {
         "metadata": { "name": NAME },
         "spec": { "allowedScopes": ["listings:read"], "name": null, "suspend": null, "refreshInterval": null },
     });
-    let collection = "/apis/oauth.provident.ae/v1alpha1/namespaces/crd-default/oauthclients";
-    send(&client, Method::POST, collection, &object)
-        .await
-        .unwrap();
+    let url = collection(&api::OAuthClient::crd(), &namespace);
+    send(&client, Method::POST, &url, &object).await.unwrap();
 
     let stored = clients.get(NAME).await.unwrap();
     let ready = stored
@@ -125,39 +126,34 @@ async fn an_object_that_nobody_has_seen_is_not_ready() {
     assert_eq!(stored.spec.connection_ref, api::ConnectionRef::default());
     assert_eq!(stored.spec.suspend, None);
 
-    // Who owns this id? A field selector answers.
-    let status = json!({ "status": { "clientId": "abc" } });
-    clients
+    // Whatever the operator writes is stored, and a field selector tells who owns a clientId.
+    let status = json!({ "status": complete_status() });
+    let stored = clients
         .patch_status(NAME, &PatchParams::default(), &Patch::Merge(status))
         .await
         .unwrap();
-    let selected = |selector: &str| kube::api::ListParams::default().fields(selector);
-    let owners = clients
-        .list(&selected("status.clientId=abc"))
-        .await
-        .unwrap();
     assert_eq!(
-        owners.iter().map(ResourceExt::name_any).collect::<Vec<_>>(),
-        [NAME]
+        serde_json::to_value(stored.status).unwrap(),
+        complete_status()
     );
-    assert_eq!(
-        clients
-            .list(&selected("status.clientId=other"))
+    for (selector, owners) in [
+        ("status.clientId=abc", vec![NAME.to_owned()]),
+        ("status.clientId=other", vec![]),
+    ] {
+        let found = clients
+            .list(&ListParams::default().fields(selector))
             .await
-            .unwrap()
-            .items
-            .len(),
-        0
-    );
+            .unwrap();
+        assert_eq!(
+            found.iter().map(ResourceExt::name_any).collect::<Vec<_>>(),
+            owners,
+            "{selector}"
+        );
+    }
 }
 
 async fn client() -> Client {
-    let path = std::env::var("KUBECONFIG").unwrap();
-    let config = kube::config::Kubeconfig::read_from(path).unwrap();
-    let mut config =
-        kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default())
-            .await
-            .unwrap();
+    let mut config = ControlPlane::shared().await.unwrap().client_config();
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }
@@ -180,11 +176,22 @@ async fn install(client: &Client) {
     }
 }
 
-async fn create_namespace(client: &Client, name: &str) {
-    let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    send(client, Method::POST, "/api/v1/namespaces", &body)
+async fn create_namespace(client: &Client) -> String {
+    let body =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "generateName": "crd-" } });
+    let namespace = send(client, Method::POST, "/api/v1/namespaces", &body)
         .await
         .unwrap();
+    namespace["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+/// Where the objects of a kind are.
+fn collection(crd: &CustomResourceDefinition, namespace: &str) -> String {
+    let version = format!("/apis/{}/{}", api::GROUP, api::VERSION);
+    match crd.spec.scope.as_str() {
+        "Namespaced" => format!("{version}/namespaces/{namespace}/{}", crd.spec.names.plural),
+        _ => format!("{version}/{}", crd.spec.names.plural),
+    }
 }
 
 /// One request; a refusal as the API server words it.

@@ -13,14 +13,14 @@ pub const NAME: &str = "example";
 
 /// One entry of the table; the file says what each field is.
 #[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     pub field: String,
     pub message: String,
     #[serde(default = "oauth_client")]
     pub kind: String,
     #[serde(default)]
-    pub schema: bool,
+    pub server_only: bool,
     pub before: Option<Before>,
     pub accepted: Map<String, Value>,
     pub refused: Map<String, Value>,
@@ -101,7 +101,7 @@ fn the_cel_rules_accept_and_refuse_what_the_table_says() {
             rule.field,
             json!(rule.accepted)
         );
-        if !rule.schema {
+        if !rule.server_only {
             let refusal = check(&rule.refused).expect_err(&format!(
                 "{}: {}",
                 rule.field,
@@ -162,21 +162,20 @@ fn collect(path: &str, schema: &Value, rules: &mut BTreeSet<(String, String)>) {
     }
     for member in [&schema["items"], &schema["additionalProperties"]] {
         if member.is_object() {
-            collect(&format!("{path}[0]"), member, rules);
+            collect(&format!("{path}[*]"), member, rules);
         }
     }
 }
 
-/// Compares two paths, whichever member of a list or map they name and however they write it.
-pub fn same_field(a: &str, b: &str) -> bool {
-    let plain = |path: &str| {
-        let mut members = path.split('[');
-        let head = members.next().unwrap_or_default().to_owned();
-        let tails = members.map(|member| member.split_once(']').map_or("", |(_, tail)| tail));
-        tails
-            .fold(head, |path, tail| format!("{path}[]{tail}"))
-            .trim_start_matches('.')
-            .to_owned()
+/// Compares two paths segment by segment, however they write the members of a list or map; `*` stands for any member.
+fn same_field(a: &str, b: &str) -> bool {
+    let segments = |path: &str| -> Vec<String> {
+        let parts = path.split(['.', '[', ']']).filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
     };
-    plain(a) == plain(b)
+    let (a, b) = (segments(a), segments(b));
+    a.len() == b.len()
+        && a.iter()
+            .zip(&b)
+            .all(|(a, b)| a == b || a == "*" || b == "*")
 }
