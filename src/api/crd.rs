@@ -100,6 +100,8 @@ fn tidy(schema: &mut JSONSchemaProps) {
         .for_each(tidy);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
         tidy(items);
+        // `kubectl explain` would print it as a second text under the list's own.
+        items.description = None;
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         tidy(values);
