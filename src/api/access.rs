@@ -123,3 +123,149 @@ fn holds(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, Strin
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by_name(namespaces: &[&str], scopes: &[&str]) -> AccessRule {
+        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        AccessRule {
+            namespaces: owned(namespaces),
+            scopes: owned(scopes),
+            ..AccessRule::default()
+        }
+    }
+
+    fn by_labels(selector: LabelSelector) -> AccessRule {
+        AccessRule {
+            namespace_selector: Some(selector),
+            ..by_name(&[], &["*"])
+        }
+    }
+
+    fn by_expression(operator: &str, values: &[&str]) -> AccessRule {
+        let values = values.iter().map(ToString::to_string).collect();
+        let requirement = LabelSelectorRequirement {
+            key: "tier".into(),
+            operator: operator.into(),
+            values: Some(values),
+        };
+        by_labels(LabelSelector {
+            match_expressions: Some(vec![requirement]),
+            match_labels: None,
+        })
+    }
+
+    /// Operator, values, the namespace's labels, and whether it is selected.
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)], bool);
+
+    /// Asks for namespace `shop`.
+    fn ask(
+        rules: &[AccessRule],
+        labels: &[(&str, &str)],
+        scopes: &[&str],
+    ) -> Result<(), AccessDenied> {
+        let labels = labels
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect();
+        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        allows(rules, "shop", &labels, &scopes)
+    }
+
+    #[test]
+    fn no_rule_allows_nobody() {
+        let denied = AccessDenied::Namespace {
+            namespace: "shop".into(),
+        };
+        assert_eq!(ask(&[], &[], &["a"]), Err(denied.clone()));
+        assert_eq!(
+            ask(&[by_name(&["other", "shop2"], &["*"])], &[], &["a"]),
+            Err(denied.clone())
+        );
+        assert_eq!(
+            ask(&[by_name(&[], &["*"])], &[], &["a"]),
+            Err(denied),
+            "a rule without selector"
+        );
+    }
+
+    #[test]
+    fn rules_add_up_and_the_denied_scopes_are_named() {
+        let rules = [
+            by_name(&["shop"], &["a"]),
+            by_name(&["shop", "x"], &["b"]),
+            by_name(&["x"], &["c"]),
+        ];
+        assert_eq!(ask(&rules, &[], &["a", "b"]), Ok(()));
+        let message = ask(&rules, &[], &["a", "c", "d"]).map_err(|e| e.to_string());
+        assert!(
+            message
+                .clone()
+                .is_err_and(|m| m.contains("scopes c, d;") && m.contains("shop")),
+            "{message:?}"
+        );
+        assert_eq!(
+            ask(&[by_name(&["shop"], &["*"])], &[], &["any", "thing"]),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_selector_means_what_it_means_in_kubernetes() {
+        let prod: &[(&str, &str)] = &[("tier", "prod")];
+        let cases: [Case; 14] = [
+            ("In", &["prod", "test"], prod, true),
+            ("In", &["test"], prod, false),
+            ("In", &["prod"], &[], false),
+            ("In", &[], prod, false),
+            ("NotIn", &["test"], prod, true),
+            ("NotIn", &["prod"], prod, false),
+            ("NotIn", &["prod"], &[], true),
+            ("NotIn", &[], prod, false),
+            ("Exists", &[], prod, true),
+            ("Exists", &[], &[], false),
+            ("Exists", &["prod"], prod, false),
+            ("DoesNotExist", &[], &[], true),
+            ("DoesNotExist", &[], prod, false),
+            ("Gt", &["1"], &[("tier", "2")], false),
+        ];
+        for (operator, values, labels, expected) in cases {
+            let answer = ask(&[by_expression(operator, values)], labels, &["a"]);
+            assert_eq!(answer.is_ok(), expected, "{operator} {values:?} {labels:?}");
+        }
+    }
+
+    #[test]
+    fn all_requirements_of_a_selector_must_hold() {
+        let mut rule = by_expression("NotIn", &["test"]);
+        if let Some(selector) = &mut rule.namespace_selector {
+            selector.match_labels = Some([("team".to_owned(), "a".to_owned())].into());
+        }
+        let rules = [rule];
+        assert!(ask(&rules, &[("team", "a"), ("tier", "prod")], &["a"]).is_ok());
+        assert!(ask(&rules, &[("team", "a"), ("tier", "test")], &["a"]).is_err());
+        assert!(ask(&rules, &[("team", "b"), ("tier", "prod")], &["a"]).is_err());
+    }
+
+    #[test]
+    fn an_empty_selector_selects_every_namespace_and_two_selectors_none() {
+        let every = by_labels(LabelSelector::default());
+        assert!(ask(std::slice::from_ref(&every), &[], &["a"]).is_ok());
+        let both = AccessRule {
+            namespaces: vec!["shop".to_owned()],
+            ..every
+        };
+        assert!(ask(&[both], &[], &["a"]).is_err());
+    }
+
+    #[test]
+    fn labels_are_needed_only_for_selectors() {
+        assert!(!needs_labels(&[by_name(&["shop"], &["*"])]));
+        assert!(needs_labels(&[
+            by_name(&["shop"], &["*"]),
+            by_labels(LabelSelector::default())
+        ]));
+    }
+}

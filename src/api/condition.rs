@@ -3,11 +3,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::Reason;
+use super::{Reason, stored_time};
 
-/// The longest message that the schema of a condition takes, in characters.
+/// The longest message that Kubernetes' own conditions may have, in characters.
 const MAX_MESSAGE: usize = 32_768;
 
 /// The condition types of all kinds. A list holds each at most once.
@@ -74,7 +74,7 @@ impl fmt::Display for ConditionStatus {
 /// Sets one condition, in place if it is there.
 ///
 /// `lastTransitionTime` becomes `now` only when `status` changes, so that setting what is already true changes
-/// nothing and a settled object is not written again. A message beyond what the schema takes is cut.
+/// nothing and a settled object is not written again. A message that is too long for a condition is cut.
 pub fn set(
     conditions: &mut Vec<Condition>,
     type_: ConditionType,
@@ -93,7 +93,7 @@ pub fn set(
         reason: reason.as_str().to_owned(),
         message: cut(message.into()),
         observed_generation: Some(generation),
-        last_transition_time: unchanged_since.unwrap_or(Time(now)),
+        last_transition_time: unchanged_since.unwrap_or_else(|| stored_time(now)),
     };
     match conditions.iter_mut().find(|c| c.type_ == type_.as_str()) {
         Some(known) => *known = condition,

@@ -4,10 +4,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::schema;
+
 /// The vendor's own address.
 pub const DEFAULT_BASE_URL: &str = "https://api.provident.ae/v2";
 
-/// A connection to the Provident API that namespaces share.
+/// The account, and who may use it.
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "columns of one type repeat it"
+)]
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "oauth.provident.ae",
@@ -40,15 +46,19 @@ pub struct ClusterProvidentConnectionSpec {
     /// The address of the vendor's API, without a slash at its end. The host must be on the operator's allow list
     /// (--allowed-host), with http:// written there if it is not https.
     #[serde(default = "default_base_url")]
+    #[schemars(length(max = 2048))]
+    #[x_kube(validation = Rule::new(schema::IS_BASE_URL).message("must be http(s)://host[:port][/path], without a user, a query, a fragment or a slash at its end"))]
     pub base_url: String,
     /// How the operator proves who it is.
     pub auth: ConnectionAuth,
     /// Which namespaces may use this connection, and for which scopes. Without a rule, no call is made for anybody. A
     /// scope is allowed if any rule for the namespace has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
     pub access: Vec<AccessRule>,
     /// The most requests per second that the operator sends to the vendor over this connection.
     #[serde(default = "default_requests_per_second")]
+    #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: i32,
     /// true: no call to the vendor for anything behind this connection. Deletions wait; what the vendor has already
     /// answered is still stored.
@@ -70,25 +80,35 @@ pub struct ConnectionAuth {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The Secret's name.
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new(schema::IS_NAME).message(schema::NAME_MESSAGE))]
     pub name: String,
     /// The key in it.
     #[serde(default = "default_token_key")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new(schema::IS_KEY).message(schema::KEY_MESSAGE))]
     pub key: String,
 }
 
 /// Lets some namespaces use the connection.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[x_kube(validation = Rule::new(schema::ONE_SELECTOR)
+    .message("needs exactly one of namespaces and namespaceSelector"))]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRule {
     /// The namespaces, by name. Either this or namespaceSelector.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::namespaces")]
     pub namespaces: Vec<String>,
     /// The namespaces, by their labels; {} selects every namespace. Whoever may label a namespace decides here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: Option<LabelSelector>,
     /// The scopes that a client of these namespaces may have. "*" stands for every scope.
+    #[schemars(schema_with = "schema::scopes")]
     pub scopes: Vec<String>,
-    /// true: these namespaces may take over existing clients of the account (spec.adoption).
+    /// true: these namespaces may take over existing clients of the account (spec.adoption). This version does not act
+    /// on it yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adoption: bool,
 }

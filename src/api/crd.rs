@@ -1,14 +1,19 @@
-//! The CustomResourceDefinitions, as the API server gets them.
+//! The `CustomResourceDefinition`s, as the API server gets them.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::{CustomResourceExt, ResourceExt};
+use serde_json::json;
 
 use super::{ClusterProvidentConnection, OAuthClient};
 
 /// The definitions of all kinds, in the order of their names.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![ClusterProvidentConnection::crd(), OAuthClient::crd()]
+    [ClusterProvidentConnection::crd(), OAuthClient::crd()]
+        .map(finish)
+        .into()
 }
 
 /// The file in `crds/` that holds one definition: `<plural>.<group>.yaml`.
@@ -23,4 +28,82 @@ pub fn file_name(crd: &CustomResourceDefinition) -> String {
 /// What the serializer says.
 pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(crd)
+}
+
+/// Adds what the derive cannot say.
+fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        let schema = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut());
+        if let Some(root) = schema {
+            tidy(root);
+            bound_name(root);
+            default_status(root);
+        }
+    }
+    crd
+}
+
+/// An object that nobody has looked at yet must not be taken for ready by kstatus, `helm --wait` or Flux, which read a
+/// missing condition as success. Hence a default that says so, with an `observedGeneration` that is never current.
+fn default_status(root: &mut JSONSchemaProps) {
+    if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
+        status.default = Some(JSON(json!({
+            "observedGeneration": -1,
+            "conditions": [{
+                "type": "Ready",
+                "status": "Unknown",
+                "reason": "Pending",
+                "message": "Waiting for provident-operator. If this stays, the operator is not running or does not \
+                            watch this namespace.",
+                "lastTransitionTime": "1970-01-01T00:00:00Z",
+            }],
+        })));
+    }
+}
+
+/// Rules that read `metadata.name` are estimated by its length, which the API server does not know by itself.
+fn bound_name(root: &mut JSONSchemaProps) {
+    let name = JSONSchemaProps {
+        type_: Some("string".to_owned()),
+        max_length: Some(253),
+        ..JSONSchemaProps::default()
+    };
+    let metadata = JSONSchemaProps {
+        type_: Some("object".to_owned()),
+        properties: Some([("name".to_owned(), name)].into()),
+        ..JSONSchemaProps::default()
+    };
+    root.properties
+        .get_or_insert_default()
+        .insert("metadata".to_owned(), metadata);
+}
+
+/// Descriptions lose the line breaks of the source, titles say what the kind says already, and no property is nullable: the API server then drops a null, as
+/// a template often leaves one, instead of storing it for rules and readers to stumble over.
+fn tidy(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    schema.title = None;
+    if let Some(description) = &mut schema.description {
+        let paragraphs: Vec<String> = description
+            .split("\n\n")
+            .map(|p| p.replace('\n', " "))
+            .collect();
+        *description = paragraphs.join("\n\n");
+    }
+    schema
+        .properties
+        .iter_mut()
+        .flat_map(|p| p.values_mut())
+        .for_each(tidy);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        tidy(items);
+        // `kubectl explain` would print it as a second text under the list's own.
+        items.description = None;
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        tidy(values);
+    }
 }

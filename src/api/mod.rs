@@ -4,16 +4,19 @@
 //! the two equal.
 
 mod access;
+mod adoption;
 mod condition;
 mod connection;
 mod crd;
 mod duration;
 mod oauth_client;
 mod reason;
+mod rotation;
 mod schema;
 mod status;
 
 pub use access::{AccessDenied, allows, needs_labels};
+pub use adoption::{Adoption, ClientSecretRef};
 pub use condition::{ConditionStatus, ConditionType, find, remove, set};
 pub use connection::{
     AccessRule, ClusterProvidentConnection, ClusterProvidentConnectionSpec, ConnectionAuth,
@@ -22,12 +25,12 @@ pub use connection::{
 pub use crd::{crds, file_name, yaml};
 pub use duration::{DurationError, parse_duration};
 pub use oauth_client::{
-    Adoption, ClientSecretRef, ConnectionKind, ConnectionRef, DEFAULT_STRING_DATA, DeletionPolicy,
-    DriftPolicy, OAuthClient, OAuthClientSpec, RestartTarget, RestartTargetKind, RotationSpec,
-    RotationWindow, SecretTemplate,
+    ConnectionKind, ConnectionRef, DEFAULT_STRING_DATA, DeletionPolicy, DriftPolicy, OAuthClient,
+    OAuthClientSpec, SecretTemplate,
 };
 pub use reason::Reason;
-pub use status::{CreateAttempt, OAuthClientStatus, RotationRecord};
+pub use rotation::{RestartTarget, RestartTargetKind, RotationSpec, RotationWindow};
+pub use status::{CreateAttempt, OAuthClientStatus, RotationRecord, stored_time};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "oauth.provident.ae";

@@ -7,7 +7,9 @@ use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConditionType, OAuthClientStatus, condition};
+use super::{
+    Adoption, ConditionType, OAuthClientStatus, RestartTarget, RotationSpec, condition, schema,
+};
 
 /// What a Secret holds when `spec.secret.stringData` says nothing else: key and template.
 pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
@@ -18,8 +20,8 @@ pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
 
 /// The client as it is wanted, and how this cluster keeps it.
 ///
-/// The first block names the fields as the vendor's API does. What is `None` there is not sent on update and not
-/// compared; on create the vendor's own default holds.
+/// The fields down to isActive are the client's own, named as the vendor's API names them. One that is left out is
+/// neither sent nor compared; on create the vendor's own default holds.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "oauth.provident.ae",
@@ -30,6 +32,14 @@ pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
     derive = "PartialEq",
     shortname = "oac",
     category = "provident",
+    validation = Rule::new(schema::SECRET_NAME_STAYS)
+        .message("is immutable; to move the credentials to another Secret, delete this OAuthClient with deletionPolicy: Retain and declare it anew")
+        .field_path(".spec.secret.name")
+        .reason(Reason::FieldValueForbidden),
+    validation = Rule::new(schema::CONNECTION_STAYS)
+        .message("is immutable once the client exists: it lives in the account that made it")
+        .field_path(".spec.connectionRef")
+        .reason(Reason::FieldValueForbidden),
     doc = "An OAuth 2.0 client at the Provident API. The operator creates it, keeps it as declared, and keeps its credentials in a Secret of this namespace.",
     selectable = ".spec.connectionRef.name",
     selectable = ".spec.connectionRef.kind",
@@ -76,30 +86,40 @@ pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
         priority = 1
     )
 )]
+#[x_kube(validation = Rule::new(schema::RESTRICTION_HAS_ADDRESSES)
+    .message("ipRestriction: true needs at least one entry in allowedIps")
+    .field_path(".allowedIps"))]
 #[serde(rename_all = "camelCase")]
 pub struct OAuthClientSpec {
-    /// The client's name at the vendor. Default on create: <namespace>-<name>.
+    /// The client's name at the vendor. Default on create: `<namespace>-<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
     pub name: Option<String>,
     /// Where the vendor may send a user back to after login. Default on create: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::redirect_uris")]
     pub redirect_uris: Option<Vec<String>>,
     /// The scopes that the client may ask for. The connection's access rules must allow each.
+    #[schemars(schema_with = "schema::scopes")]
     pub allowed_scopes: Vec<String>,
     /// How long an access token lives, in seconds; 0: for ever. The vendor's default is 3600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [0, 3600, 10800, 21600, 43200, 86400]))]
     pub token_lifetime_seconds: Option<i32>,
     /// How many requests the vendor allows per window; 0: any number. The vendor's default is 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub rate_limit_count: Option<i32>,
     /// The length of that window in seconds. The vendor's default is 43200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub rate_limit_window_seconds: Option<i32>,
     /// true: the vendor takes requests only from allowedIps, which must then have an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_restriction: Option<bool>,
     /// The addresses and CIDRs from which the client may be used while ipRestriction is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::allowed_ips")]
     pub allowed_ips: Option<Vec<String>>,
     /// false: the client is disabled at the vendor, right after its creation too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,18 +136,27 @@ pub struct OAuthClientSpec {
     pub rotation: Option<RotationSpec>,
     /// Workloads of this namespace to restart when the Secret's content changes. This version does not act on it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     pub rollout_restart_targets: Option<Vec<RestartTarget>>,
     /// An existing client to take over instead of creating one. This version refuses to create such a client rather
     /// than ignore it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
-    /// How often the client at the vendor is compared with this spec, 1m or more.
+    /// How often the client at the vendor is compared with this spec, 1m or more. This version compares only when the
+    /// spec changes and does not act on it yet.
     #[serde(default = "default_refresh_interval")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1M).message("must be hours, minutes and seconds, 1m or more, e.g. 1h30m"))]
     pub refresh_interval: String,
-    /// What to do when the client at the vendor differs from this spec.
+    /// What to do when the client at the vendor differs from this spec. Correct: change it to what the spec states.
+    /// Report: name the differences in the condition Synced and change nothing; this version does not act on Report
+    /// yet.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
-    /// What becomes of the client at the vendor when this object is deleted. May be changed while it is being deleted.
+    /// What becomes of the client at the vendor when this object is deleted. Deactivate: it is disabled, as the vendor
+    /// has no delete. Retain: the client and its Secret stay as they are. May be changed while the object is being
+    /// deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// true: no call to the vendor and no write of the Secret; conditions stay as they are. Deletion still works.
@@ -145,6 +174,8 @@ pub struct ConnectionRef {
     /// have yet.
     pub kind: ConnectionKind,
     /// The connection's name.
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new(schema::IS_NAME).message(schema::NAME_MESSAGE))]
     pub name: String,
 }
 
@@ -186,82 +217,22 @@ pub enum ConnectionKind {
 pub struct SecretTemplate {
     /// The Secret's name. Default: the name of this object. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new(schema::IS_NAME).message(schema::NAME_MESSAGE))]
     pub name: Option<String>,
     /// Labels to set on the Secret. Those that others set are left alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::secret_labels")]
     pub labels: BTreeMap<String, String>,
     /// Annotations to set on the Secret. Those that others set are left alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::secret_annotations")]
     pub annotations: BTreeMap<String, String>,
-    /// All that the Secret holds, by key. $(clientId), $(clientSecret) and $(tokenUrl) are replaced; $$( is a literal
-    /// $(. Default: the keys clientId, clientSecret and tokenUrl.
+    /// All that the Secret holds, by key. `$(clientId)`, `$(clientSecret)` and `$(tokenUrl)` are replaced; `$$(`
+    /// is a literal `$(`. Default: the keys clientId, clientSecret and tokenUrl.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::string_data")]
     pub string_data: Option<BTreeMap<String, String>>,
-}
-
-/// When the secret is replaced.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct RotationSpec {
-    /// The longest that a secret is used, 1h or more: 30 days are 720h.
-    pub interval: String,
-    /// Rotate only within this window. Without it, a rotation happens when it is due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<RotationWindow>,
-}
-
-/// A time of day or week in which rotations may happen.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct RotationWindow {
-    /// When the window opens, as a cron expression of five fields: "0 2 * * 0" is Sunday at 2.
-    pub schedule: String,
-    /// How long it stays open.
-    pub duration: String,
-    /// The time zone of the schedule, by its IANA name. Default: UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-}
-
-/// A workload of this namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct RestartTarget {
-    /// The kind of the workload.
-    pub kind: RestartTargetKind,
-    /// Its name.
-    pub name: String,
-}
-
-/// The kinds of workload that can be restarted.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestartTargetKind {
-    /// apps/v1 Deployment.
-    Deployment,
-    /// apps/v1 `StatefulSet`.
-    StatefulSet,
-    /// apps/v1 `DaemonSet`.
-    DaemonSet,
-}
-
-/// An existing client, and the proof that it is ours to take.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Adoption {
-    /// The clientId of the client to take over.
-    pub client_id: String,
-    /// Where its current secret is. Who knows it may take the client.
-    pub secret_key_ref: ClientSecretRef,
-}
-
-/// A key of a Secret in the object's own namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ClientSecretRef {
-    /// The Secret's name.
-    pub name: String,
-    /// The key in it that holds the client's secret.
-    pub key: String,
 }
 
 /// What to do about differences at the vendor.

@@ -1,5 +1,6 @@
 //! The status of an `OAuthClient`: what the operator records.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ pub struct OAuthClientStatus {
     /// Counts the changes of the Secret's content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_revision: Option<i64>,
-    /// Ready (the summary), Synced (the vendor's client equals the spec), SecretReady, and Stalled, which is there only
+    /// Ready (the summary), Synced (the vendor's client equals the spec), `SecretReady`, and Stalled, which is there only
     /// while a person must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -81,4 +82,10 @@ pub struct RotationRecord {
     pub before: String,
     /// When the rotation was last claimed.
     pub start_time: Time,
+}
+
+/// A time as status stores it, in whole seconds, so that a record in memory equals the one that is read back.
+#[must_use]
+pub fn stored_time(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
