@@ -295,7 +295,7 @@ mod tests {
         ));
 
         let after = object(
-            serde_json::json!({ "allowedScopes": ["a"], "secret": { "stringData": { "kept": "$(clientSecret)" } } }),
+            &serde_json::json!({ "allowedScopes": ["a"], "secret": { "stringData": { "kept": "$(clientSecret)" } } }),
         );
         let desired = render(&after, values(&secret), "mac");
         assert!(!is_current(&observed, &desired));
