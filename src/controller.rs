@@ -66,6 +66,7 @@ pub async fn run(
         key,
         verified: std::sync::Mutex::default(),
         began: u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default(),
+        lists: watch::Sender::new(0),
         names: Arc::new(Names::default()),
         stopping: stop.clone(),
         tasks: TaskTracker::new(),
@@ -181,6 +182,7 @@ async fn clients(
         .modify(|object| object.managed_fields_mut().clear())
         .inspect_ok(move |event| recorded.observe(event))
         .reflect(writers.clients)
+        .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
     // Finalizers too: a replace erases them. Status not: every write of it is our own.
     let asked = predicates::generation
@@ -195,6 +197,7 @@ async fn clients(
     .default_backoff()
     .modify(|secret| secret.managed_fields_mut().clear())
     .reflect(writers.secrets)
+    .inspect_ok(first_list(Arc::clone(&ctx)))
     .touched_objects();
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), heard)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
@@ -243,6 +246,16 @@ fn error_policy<K: kube::ResourceExt<DynamicType = ()>>(
         .failed(&object.uid().unwrap_or_default(), 0, Duration::ZERO);
     debug!(%error, ?delay, name = object.name_any(), "comes back");
     Action::requeue(delay)
+}
+
+// A store's own readiness wakes one waiter only, and the controller is that one already.
+fn first_list<K>(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<K>) + Send {
+    let mut told = false;
+    move |event| {
+        if matches!(event, watcher::Event::InitDone) && !std::mem::replace(&mut told, true) {
+            ctx.lists.send_modify(|lists| *lists += 1);
+        }
+    }
 }
 
 fn ticks(changes: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
@@ -327,10 +340,7 @@ async fn cluster_connections(
 }
 
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
-    for stores in &ctx.stores {
-        let _ = stores.clients.wait_until_ready().await;
-        let _ = stores.secrets.wait_until_ready().await;
-    }
+    ctx.listed().await;
     loop {
         let bound = ctx.stores.iter().any(|stores| {
             let in_status = |object: &OAuthClient| {

@@ -57,8 +57,7 @@ impl Limiter {
     pub async fn permit(&self) -> Result<Permit, Throttled> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let now = Instant::now();
-            let pause = self.pause().saturating_duration_since(now);
+            let pause = self.pause();
             if !pause.is_zero() {
                 return Err(Throttled(pause));
             }
@@ -66,7 +65,7 @@ impl Limiter {
                 break;
             };
             let wait = not_yet.wait_time_from(DefaultClock::default().now());
-            if now + wait > deadline {
+            if Instant::now() + wait > deadline {
                 return Err(Throttled(wait));
             }
             tokio::time::sleep(wait).await;
@@ -89,12 +88,15 @@ impl Limiter {
         pause
     }
 
-    fn pause(&self) -> Instant {
+    // What is left of the pause the vendor asked for.
+    fn pause(&self) -> Duration {
         let not_before = self
             .not_before
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        not_before.unwrap_or_else(Instant::now)
+        not_before.map_or(Duration::ZERO, |at| {
+            at.saturating_duration_since(Instant::now())
+        })
     }
 }
 

@@ -77,7 +77,9 @@ pub fn listed_host(base_url: &str) -> Option<String> {
 }
 
 async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result<Action, Error> {
-    ctx.ready().await;
+    if !ctx.ready().await {
+        return Ok(Action::await_change());
+    }
     let name = object.name_any();
     let reference = reference(&name);
     // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.

@@ -82,6 +82,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The binding key, or its absence.
     pub key: tokio::sync::watch::Receiver<KeyState>,
+    /// First lists that are in the stores; two per watched namespace.
+    pub lists: tokio::sync::watch::Sender<usize>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
     /// Seconds since the epoch at which this process began.

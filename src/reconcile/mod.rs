@@ -75,7 +75,9 @@ pub async fn reconcile(object: Arc<OAuthClient>, ctx: Arc<Context>) -> Result<Ac
 async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let uid = object.uid().unwrap_or_default();
     let reference = ObjectRef::from_obj(object.as_ref());
-    ctx.ready().await;
+    if !ctx.ready().await {
+        return Ok(Action::await_change());
+    }
     late::settle(ctx, &reference).await?;
     let inputs = observe::inputs(ctx, &object);
     let unstored = ctx.memory.answers_for(&reference);

@@ -15,7 +15,8 @@ use super::context::{Context, NameGuard};
 use super::key::KeyState;
 use super::{Halt, SOON};
 use crate::api::{
-    self, ConditionType, FINALIZER, OAuthClient, RECONCILE, RETRY_CREATE, Reason, parse_duration,
+    self, ClusterProvidentConnection, ConditionType, ConnectionKind, FINALIZER, OAuthClient,
+    RECONCILE, RETRY_CREATE, Reason, parse_duration,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
@@ -46,18 +47,27 @@ pub(crate) struct Pass {
 }
 
 impl Context {
-    /// Waits until the first lists are read and the key was looked for: before that no object can be judged.
-    pub(crate) async fn ready(&self) {
-        for stores in &self.stores {
-            // An error means that the watch has ended, as it does when the process leaves.
-            let _ = stores.clients.wait_until_ready().await;
-            let _ = stores.secrets.wait_until_ready().await;
-        }
-        let _ = self
-            .key
-            .clone()
-            .wait_for(|key| !matches!(key, KeyState::Unknown))
-            .await;
+    /// Waits until the first lists are in the stores.
+    pub(crate) async fn listed(&self) {
+        let all = self.stores.len() * 2;
+        // An error would mean that the sender is gone, and it is ours.
+        let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
+    }
+
+    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
+    /// `false` when the process was told to stop meanwhile.
+    pub(crate) async fn ready(&self) -> bool {
+        let mut key = self.key.clone();
+        let known = async {
+            self.listed().await;
+            key.wait_for(|key| !matches!(key, KeyState::Unknown))
+                .await
+                .is_ok()
+        };
+        self.stopping
+            .run_until_cancelled(known)
+            .await
+            .unwrap_or(false)
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
@@ -330,6 +340,19 @@ impl Pass {
     async fn observe_connection(&mut self) -> Result<(), Halt> {
         let reference = &self.object.spec.connection_ref;
         let Some(Entry { access, state, .. }) = self.ctx.connections.get(reference) else {
+            self.ctx.connections.poke(reference);
+            let all: Api<ClusterProvidentConnection> = Api::all(self.ctx.client.clone());
+            let cluster_kind = reference.kind == ConnectionKind::ClusterProvidentConnection;
+            let there = cluster_kind
+                && all
+                    .get_opt(&reference.name)
+                    .await
+                    .map_err(Halt::Cluster)?
+                    .is_some();
+            if there {
+                // It is looked at for the first time just now.
+                return Err(Halt::Again(SOON));
+            }
             let message = format!(
                 "spec.connectionRef: there is no {} {}. Create it, or correct the reference",
                 reference.kind.as_str(),
