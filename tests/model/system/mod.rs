@@ -1,0 +1,254 @@
+//! The model: the program's own decisions (`plan::next`, `records`, `fate`, `take_up`, `report` and
+//! `outcome::classify`) in a world that does to them whatever a real one may.
+//!
+//! - `world`: the API server with one object name and its Secret, and the vendor.
+//! - `process`: what a process of the operator remembers, and the facts it hands to the plan.
+//! - `operate`: what a process does, one request or reply at a time.
+//! - `environment`: what everybody else does, within a budget.
+//! - `properties`: the promises.
+//!
+//! Between any two actions of a process everything else may happen, a crash of it among them. These things are one
+//! action, and why nothing is missed by that:
+//! - A vendor's commit and its reply: nobody can see a client in between. A client whose reply nobody reads is known to
+//!   nobody, so it is counted in `Tally::sent` and not stored.
+//! - The reread right before a repair of the Secret, a PUT or a deactivation, and that request: a stated limit. The
+//!   window is one request long.
+//!
+//! The connection's breaker is left open: it can only forbid creates, so the model allows more than the program.
+//! Time passes as the action `Watch`: a process has seen a foreign attempt unchanged for two minutes, which is longer
+//! than any create can be on its way.
+
+mod environment;
+mod operate;
+mod process;
+mod properties;
+mod world;
+
+use provident_operator::plan::Step;
+use provident_operator::provident::outcome::{Made, Reply};
+use provident_operator::provident::types::ClientId;
+use stateright::{Model, Property};
+
+pub use world::{Budget, World};
+use world::AttemptNo;
+
+/// A model: how many processes, what may happen to them and how often, and which mistake they make.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Processes of the operator.
+    pub processes: usize,
+    /// How often each thing may happen.
+    pub budget: Budget,
+    /// The replies to a create, besides the one that is hoped for.
+    pub replies: &'static [Row],
+    /// The edits that the tenant makes.
+    pub edits: &'static [Edit],
+    /// A mistake, to see that it is found.
+    pub mistake: Option<Mistake>,
+}
+
+/// A mistake that an operator of this kind could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// A 503 counts as "nothing was made".
+    ClaimDroppedOn503,
+    /// The create is sent without a claim in the cluster.
+    NoClaim,
+    /// The claim is an annotation, which `kubectl replace` erases.
+    ClaimInAnnotation,
+    /// Status is written whatever it has become since it was read.
+    StatusWithoutVersion,
+    /// A process that starts takes the attempts it does not know for attempts that were never sent.
+    HoldForgottenOnRestart,
+    /// The finalizer is taken off while another process's create may be on its way.
+    ReleaseDuringAttempt,
+    /// A pass writes the Secret of an answer before its status although the pass that asked is over.
+    SecretFirstTooLate,
+    /// A client is deactivated for the deletion that a view shows, without reading the object again.
+    DeactivateUnread,
+    /// A late answer's client is deactivated without asking again whether somebody keeps it.
+    LateUnasked,
+}
+
+/// One thing that happens. The number is the process.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A pass begins.
+    Begin(usize, From),
+    /// It reads the Secret, and decides what becomes of an answer it still has.
+    Read(usize),
+    /// It carries out the step that the plan names.
+    Take(usize, Step, Luck),
+    /// The vendor's reply to its create arrives.
+    Answer(usize, Row),
+    /// Too much time passes between its claim and its create, or between its claim and its Secret.
+    Dawdle(usize),
+    /// The pass ends with the status write, if there is something to write.
+    Report(usize, Luck),
+    /// It decides what becomes of an answer whose object is gone.
+    Decide(usize, AttemptNo),
+    /// It deactivates the client of a late answer.
+    Disable(usize, AttemptNo, Luck),
+    /// It has seen another's attempt unchanged for two minutes.
+    Watch(usize),
+    /// Told to leave, and with nothing left to store, it leaves. Another starts.
+    Leave(usize),
+    /// It dies. Another starts.
+    Crash(usize),
+    /// It is told to leave.
+    Term(usize),
+    /// The garbage collector removes the Secret, whose owner is gone.
+    Collect,
+    /// The tenant edits the spec.
+    Edit(Edit),
+    /// The tenant, or a GitOps tool, runs `kubectl replace`.
+    Replace,
+    /// The tenant deletes the object.
+    Delete,
+    /// The tenant declares it again.
+    Recreate,
+    /// The tenant restores object and Secret from a backup.
+    Restore,
+    /// A person sets `retry-create` on a held object.
+    Retry,
+    /// The tenant writes a foreign clientId into status.
+    ForgeStatus,
+    /// The tenant makes a Secret that names a foreign client; owned by the object or not.
+    ForgeSecret(bool),
+    /// The tenant deletes the Secret.
+    DeleteSecret,
+    /// Somebody else makes a Secret of that name.
+    Stranger,
+    /// The connection is suspended, or resumed.
+    Suspend,
+    /// A person removes the object's client at the vendor.
+    Remove,
+    /// From now on nothing goes wrong and nobody interferes.
+    Calm,
+}
+
+/// Where a pass has its view from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The stored version.
+    Server,
+    /// An older one.
+    Cache,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Luck {
+    /// It is carried out as it should be.
+    Good,
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+    /// It never arrives.
+    RequestLost,
+    /// Quota or admission refuses it.
+    Refused,
+}
+
+/// An edit of the spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// `deletionPolicy` to the other value.
+    Retain,
+    /// `suspend` to the other value.
+    Suspend,
+    /// `isActive: false`, or back to true.
+    Active,
+}
+
+/// A row of the table of replies to a create.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// The connection was never made.
+    NeverConnected,
+    /// No status line: made or not.
+    NoAnswer,
+    /// This status without a client. A 5xx may come from a gateway after the vendor made it, a 2xx be unreadable.
+    Status(u16),
+    /// 201 with the new client and its secret.
+    Created,
+    /// 201 with the new client, its secret missing.
+    WithoutSecret,
+    /// 200 with a client that another object records.
+    Existing,
+}
+
+impl Row {
+    /// Every row, but the one that is hoped for.
+    pub const EVERY: &'static [Self] = &[
+        Self::NeverConnected,
+        Self::NoAnswer,
+        Self::Status(201),
+        Self::Status(303),
+        Self::Status(307),
+        Self::Status(400),
+        Self::Status(401),
+        Self::Status(408),
+        Self::Status(429),
+        Self::Status(503),
+        Self::WithoutSecret,
+        Self::Existing,
+    ];
+    /// One of each kind: known not created, unknown, and without a secret.
+    pub const KINDS: &'static [Self] = &[Self::Status(429), Self::Status(503), Self::WithoutSecret];
+
+    /// Whether it proves that nothing was made (RFC 9110: what the status says of the request).
+    fn proves_nothing_was_made(self) -> bool {
+        matches!(
+            self,
+            Self::NeverConnected | Self::Status(307 | 400 | 401 | 429)
+        )
+    }
+
+    /// What the process reads.
+    fn reply(self, made: ClientId, foreign: ClientId) -> Reply {
+        let (status, client) = match self {
+            Self::NeverConnected => return Reply::NeverConnected,
+            Self::NoAnswer => return Reply::NoAnswer,
+            Self::Status(status) => (status, None),
+            Self::Created | Self::WithoutSecret => (201, Some(made)),
+            Self::Existing => (200, Some(foreign)),
+        };
+        let client = client.map(|client_id| Made {
+            client_id,
+            created_at: None,
+            answered_at: None,
+        });
+        Reply::Answer { status, client }
+    }
+}
+
+impl Model for System {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self.processes, self.budget)]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        for p in 0..world.processes.len() {
+            operate::actions(self, world, p, actions);
+        }
+        environment::actions(self, world, actions);
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        if operate::apply(self, &mut next, &action) {
+            properties::account(&mut next);
+        } else {
+            environment::apply(self, &mut next, &action);
+            properties::excuse(&mut next);
+        }
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
