@@ -1,4 +1,6 @@
-//! The proof: every interleaving within stated bounds, by a model checker.
+//! The proof of the design's promises: the program's own plan, in a model of everything that may happen to it, checked
+//! in every interleaving within the bounds of `system/runs.rs`. A broken promise fails the test with the shortest path
+//! to it. `cargo run --example explore` shows the same models in a browser.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -7,110 +9,82 @@ mod system;
 use std::io::Write;
 use std::time::Instant;
 
-use stateright::{Checker, HasDiscoveries, Model};
-use system::{Budget, Edit, Mistake, Row, System};
+use stateright::{Checker, HasDiscoveries, Model, Path};
+use system::mistakes::MISTAKES;
+use system::runs::{RUNS, run};
+use system::{Action, System, World};
 
-fn check(name: &str, system: System, sometimes: &[&str]) {
+type Violation = (&'static str, Path<World, Action>);
+
+/// Visits every state, or stops at the first promise that is broken.
+fn check(name: &str, system: System, reaches: &[&str]) -> Option<Violation> {
     let began = Instant::now();
-    let bounds = format!("{:?}", system.budget);
-    let checker = system.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let bounds = system.bounds();
+    let checker = system
+        .checker()
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
+    let mut found = checker.discoveries();
+    let properties = checker.model().properties();
+    let violation = properties
+        .iter()
+        .filter(|property| property.expectation.discovery_is_failure())
+        .find_map(|property| Some((property.name, found.remove(property.name)?)));
+    let result = violation
+        .as_ref()
+        .map_or(String::new(), |(property, path)| {
+            let steps = path.clone().into_actions().len();
+            format!(", {steps} steps to break \"{property}\"")
+        });
+    // Straight to the terminal: a test's own output is shown only when it fails.
     let line = format!(
-        "model {name}: {} states ({} visited), depth {}, {:.1?}\n",
+        "model: {name} [{bounds}]: {} states, {} transitions, depth {}, {:.1} s{result}\n",
         checker.unique_state_count(),
         checker.state_count(),
         checker.max_depth(),
-        began.elapsed()
+        began.elapsed().as_secs_f64(),
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
-    println!("{bounds}");
-    let found = checker.discoveries();
-    for (property, path) in &found {
-        if checker.model().property(property).expectation.discovery_is_failure() {
-            let steps: Vec<_> = path.clone().into_actions();
-            for s in &steps { println!("  {s:?}"); }
-            println!("{:#?}", path.last_state());
-            panic!("{name}: {property}");
+    if violation.is_none() {
+        assert!(checker.is_done(), "{name}: not every state was visited");
+        for property in reaches {
+            assert!(found.contains_key(property), "{name}: never {property}");
         }
     }
-    for property in sometimes {
-        assert!(found.contains_key(property), "{name}: never {property}");
+    violation
+}
+
+#[test]
+fn every_promise_holds_in_every_run() {
+    for run in RUNS {
+        let broken = check(run.name, run.system.clone(), run.reaches);
+        if let Some((property, path)) = broken {
+            let world = format!("{:#?}", path.last_state());
+            let steps: Vec<String> = path
+                .into_actions()
+                .iter()
+                .map(|step| format!("  {step:?}"))
+                .collect();
+            panic!(
+                "{}: \"{property}\" is broken by\n{}\n{world}",
+                run.name,
+                steps.join("\n")
+            );
+        }
     }
 }
 
-const SYS: System = System { processes: 1, budget: NONE, replies: Row::KINDS, edits: &[], mistake: None };
-const NONE: Budget = Budget { crashes: 0, terms: 0, api: 0, stale: 0, vendor: 0, edits: 0, replaces: 0, deletes: 0, recreates: 0, restores: 0, retries: 0, forgeries: 0, strangers: 0, suspensions: 0, removals: 0 };
-
-
+/// A checker that finds nothing proves nothing. It must find each of these, and by the promise it breaks.
 #[test]
-fn answers() {
-    check("answers", System { budget: Budget { crashes: 2, api: 2, vendor: 2, retries: 1, ..NONE }, replies: Row::EVERY, ..SYS }, &["ready"]);
-}
-#[test]
-fn two_crash() {
-    check("two_crash", System { processes: 2, budget: Budget { crashes: 1, api: 1, vendor: 1, ..NONE }, ..SYS }, &["ready"]);
-}
-#[test]
-fn two_retry() {
-    check("two_retry", System { processes: 2, budget: Budget { crashes: 1, retries: 1, vendor: 1, ..NONE }, ..SYS }, &["ready", "tried again"]);
-}
-#[test]
-fn two_api_retry() {
-    check("two_api_retry", System { processes: 2, budget: Budget { api: 2, retries: 1, ..NONE }, ..SYS }, &["ready", "tried again"]);
-}
-#[test]
-fn two_stale() {
-    check("two_stale", System { processes: 2, budget: Budget { crashes: 1, stale: 1, ..NONE }, ..SYS }, &["ready"]);
-}
-#[test]
-fn delete() {
-    check("delete", System { processes: 2, budget: Budget { crashes: 1, deletes: 1, recreates: 1, ..NONE }, ..SYS }, &["ready", "late answer", "released"]);
-}
-#[test]
-fn delete_stale() {
-    check("delete_stale", System { processes: 2, budget: Budget { stale: 1, deletes: 1, recreates: 1, ..NONE }, ..SYS }, &["ready", "late answer", "released"]);
-}
-#[test]
-fn delete_retain_stale() {
-    check("delete_retain_stale", System { processes: 2, budget: Budget { stale: 1, deletes: 1, recreates: 1, edits: 1, ..NONE }, edits: &[Edit::Retain], ..SYS }, &["ready"]);
-}
-#[test]
-fn delete_one() {
-    check("delete_one", System { processes: 1, budget: Budget { crashes: 1, api: 1, vendor: 1, deletes: 1, recreates: 1, edits: 1, suspensions: 1, terms: 1, ..NONE }, edits: &[Edit::Retain], ..SYS }, &["ready", "released"]);
-}
-#[test]
-fn replace() {
-    check("replace", System { processes: 2, budget: Budget { crashes: 1, replaces: 1, deletes: 1, ..NONE }, edits: &[Edit::Retain], ..SYS }, &["ready", "released"]);
-}
-#[test]
-fn restore() {
-    check("restore", System { processes: 2, budget: Budget { crashes: 1, deletes: 1, restores: 1, ..NONE }, edits: &[Edit::Retain], ..SYS }, &["ready", "released"]);
-}
-#[test]
-fn tenant() {
-    check("tenant", System { processes: 1, budget: Budget { crashes: 1, forgeries: 1, strangers: 1, edits: 1, api: 1, vendor: 1, ..NONE }, edits: &[Edit::Retain, Edit::Suspend, Edit::Active], ..SYS }, &["ready"]);
-}
-#[test]
-fn tenant2() {
-    check("tenant2", System { processes: 2, budget: Budget { forgeries: 1, edits: 1, ..NONE }, edits: &[Edit::Retain, Edit::Suspend, Edit::Active], ..SYS }, &["ready"]);
-}
-
-#[test]
-fn removal() {
-    check("removal", System { budget: Budget { crashes: 1, deletes: 1, recreates: 1, removals: 1, api: 1, vendor: 1, ..NONE }, edits: &[Edit::Retain], ..SYS }, &["ready", "released"]);
-}
-#[test] #[ignore]
-fn deep1() {
-    check("deep1", System { processes: 2, budget: Budget { crashes: 1, api: 1, vendor: 1, retries: 1, deletes: 1, ..NONE }, ..SYS }, &["ready", "released"]);
-}
-#[test] #[ignore]
-fn deep2() {
-    check("deep2", System { processes: 2, budget: Budget { crashes: 1, deletes: 1, restores: 1, edits: 1, recreates: 1, stale: 1, ..NONE }, edits: &[Edit::Retain], ..SYS }, &["ready", "released"]);
-}
-#[test] #[ignore]
-fn deep3() {
-    check("deep3", System { processes: 2, budget: Budget { api: 2, retries: 2, vendor: 2, ..NONE }, ..SYS }, &["ready"]);
-}
-#[test] #[ignore]
-fn deep4() {
-    check("deep4", System { processes: 2, budget: Budget { api: 1, forgeries: 1, deletes: 1, strangers: 1, edits: 1, replaces: 1, crashes: 1, ..NONE }, edits: &[Edit::Active, Edit::Retain], ..SYS }, &["ready"]);
+fn every_mistake_is_found() {
+    for (mistake, name, promise) in MISTAKES {
+        let system = System {
+            mistake: Some(*mistake),
+            ..run(name).system.clone()
+        };
+        let (property, _) = check(&format!("{mistake:?} in {name}"), system, &[])
+            .unwrap_or_else(|| panic!("{mistake:?} is not found"));
+        assert_eq!(property, *promise, "{mistake:?}");
+    }
 }

@@ -1,9 +1,10 @@
-//! What everybody but the operator does: tenants, GitOps tools, people, the garbage collector, and death. Each kind of
-//! thing happens as often as the budget says.
+//! What everybody but the operator does: tenants and their tools, people, the garbage collector, and death. Each kind
+//! of thing happens as often as the budget says.
 
-use super::world::{Budget, FOREIGN, Object, Secret, Shown, World};
-use super::{Action, Edit, Mistake, System};
+use super::mistakes::Mistake;
 use super::process::restart;
+use super::world::{Budget, FOREIGN, Object, Secret, Shown, World};
+use super::{Action, Edit, System};
 
 /// Everything that may happen now.
 pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
@@ -26,11 +27,12 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     offer(left.strangers, world.secret.is_none(), Action::Stranger);
     offer(left.forgeries, world.secret.is_some(), Action::DeleteSecret);
     let recorded = world.object.and_then(|object| object.client);
-    let there = recorded.is_some_and(|client| client != FOREIGN && !world.clients[usize::from(client)].gone);
+    let there = recorded
+        .is_some_and(|client| client != FOREIGN && !world.clients[usize::from(client)].gone);
     offer(left.removals, there, Action::Remove);
+    offer(left.restores, world.backup.is_some(), Action::Restore);
     let Some(object) = &world.object else {
         offer(left.recreates, true, Action::Recreate);
-        offer(left.restores, world.backup.is_some(), Action::Restore);
         return;
     };
     for edit in system.edits {
@@ -44,9 +46,17 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     let asked = object.attempt.map(|claim| claim.id);
     let held = object.shown == Shown::Held && asked.is_some() && object.retry != asked;
     offer(left.retries, held && !object.deleting, Action::Retry);
-    offer(left.forgeries, object.client != Some(FOREIGN), Action::ForgeStatus);
+    offer(
+        left.forgeries,
+        object.client != Some(FOREIGN),
+        Action::ForgeStatus,
+    );
     for owned in [true, false] {
-        offer(left.forgeries, world.secret.is_none(), Action::ForgeSecret(owned));
+        offer(
+            left.forgeries,
+            world.secret.is_none(),
+            Action::ForgeSecret(owned),
+        );
     }
 }
 
@@ -84,8 +94,8 @@ pub fn apply(system: &System, world: &mut World, action: &Action) {
         }
         Action::ForgeSecret(owned) => {
             world.left.forgeries -= 1;
-            let owner = world.object.filter(|_| *owned).map(|object| object.uid);
-            world.store_secret(None, Some(Secret::Forged { owner }));
+            let by = world.object.filter(|_| *owned).map(|object| object.uid);
+            world.store_secret(None, Some(Secret::Forged { owner: by }));
         }
         Action::Recreate => {
             world.left.recreates -= 1;
@@ -94,6 +104,10 @@ pub fn apply(system: &System, world: &mut World, action: &Action) {
         }
         Action::Restore => {
             world.left.restores -= 1;
+            // With the whole namespace, the former object may go without its finalizer being asked.
+            if let Some(former) = world.object {
+                disown(world, former);
+            }
             let secret = world.backup.map(|client| Secret::Ours {
                 owner: None,
                 client,
@@ -131,6 +145,7 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
             world.left.deletes -= 1;
             object.deleting = true;
             if !object.finalizer {
+                disown(world, object);
                 world.store_object(None, None);
                 return;
             }
@@ -151,10 +166,7 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
         }
         Action::ForgeStatus => {
             world.left.forgeries -= 1;
-            // Whoever overwrites a record answers for what it recorded.
-            if let Some(client) = object.client {
-                world.client(client).excused = true;
-            }
+            disown(world, object);
             object.client = Some(FOREIGN);
             object.bound = false;
         }
@@ -171,6 +183,13 @@ fn erase(system: &System, object: Object) -> Object {
         retry: None,
         attempt: object.attempt.filter(|_| !annotated),
         ..object
+    }
+}
+
+/// Whoever removes a record answers for the client that it named.
+fn disown(world: &mut World, object: Object) {
+    if let Some(client) = object.client {
+        world.client(client).excused = true;
     }
 }
 

@@ -3,9 +3,11 @@
 //!
 //! - `world`: the API server with one object name and its Secret, and the vendor.
 //! - `process`: what a process of the operator remembers, and the facts it hands to the plan.
-//! - `operate`: what a process does, one request or reply at a time.
+//! - `operate`, `steps`, `requests`, `report`: what a process does, one request or reply at a time: the loop around
+//!   the plan, its steps, their writes, and the status at the end.
 //! - `environment`: what everybody else does, within a budget.
 //! - `properties`: the promises.
+//! - `runs`: the bounds. `mistakes`: what the checker must find.
 //!
 //! Between any two actions of a process everything else may happen, a crash of it among them. These things are one
 //! action, and why nothing is missed by that:
@@ -14,14 +16,26 @@
 //! - The reread right before a repair of the Secret, a PUT or a deactivation, and that request: a stated limit. The
 //!   window is one request long.
 //!
+//! The shell around the plan keeps these rules, without which the checker finds a broken promise; each is a `Mistake`, too:
+//! - Only the pass that asked may write the Secret of an answer before status, and only while no other process can take
+//!   the attempt for over. A later pass tells the plan that the vendor was not asked, so that status goes first.
+//! - Before it deactivates a client for a deletion, it reads the object again.
+//! - Before every try to deactivate the client of a late answer, it asks again whether somebody keeps it.
+//! - Whether a foreign attempt is over is settled before the Secret is read.
+//!
 //! The connection's breaker is left open: it can only forbid creates, so the model allows more than the program.
 //! Time passes as the action `Watch`: a process has seen a foreign attempt unchanged for two minutes, which is longer
 //! than any create can be on its way.
 
 mod environment;
+pub mod mistakes;
 mod operate;
 mod process;
 mod properties;
+mod report;
+mod requests;
+pub mod runs;
+mod steps;
 mod world;
 
 use provident_operator::plan::Step;
@@ -29,8 +43,9 @@ use provident_operator::provident::outcome::{Made, Reply};
 use provident_operator::provident::types::ClientId;
 use stateright::{Model, Property};
 
-pub use world::{Budget, World};
+use mistakes::Mistake;
 use world::AttemptNo;
+pub use world::{Budget, World};
 
 /// A model: how many processes, what may happen to them and how often, and which mistake they make.
 #[derive(Clone, Debug)]
@@ -45,29 +60,6 @@ pub struct System {
     pub edits: &'static [Edit],
     /// A mistake, to see that it is found.
     pub mistake: Option<Mistake>,
-}
-
-/// A mistake that an operator of this kind could make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
-    /// A 503 counts as "nothing was made".
-    ClaimDroppedOn503,
-    /// The create is sent without a claim in the cluster.
-    NoClaim,
-    /// The claim is an annotation, which `kubectl replace` erases.
-    ClaimInAnnotation,
-    /// Status is written whatever it has become since it was read.
-    StatusWithoutVersion,
-    /// A process that starts takes the attempts it does not know for attempts that were never sent.
-    HoldForgottenOnRestart,
-    /// The finalizer is taken off while another process's create may be on its way.
-    ReleaseDuringAttempt,
-    /// A pass writes the Secret of an answer before its status although the pass that asked is over.
-    SecretFirstTooLate,
-    /// A client is deactivated for the deletion that a view shows, without reading the object again.
-    DeactivateUnread,
-    /// A late answer's client is deactivated without asking again whether somebody keeps it.
-    LateUnasked,
 }
 
 /// One thing that happens. The number is the process.
@@ -101,7 +93,7 @@ pub enum Action {
     Collect,
     /// The tenant edits the spec.
     Edit(Edit),
-    /// The tenant, or a GitOps tool, runs `kubectl replace`.
+    /// The tenant, or a tool of theirs, runs `kubectl replace`.
     Replace,
     /// The tenant deletes the object.
     Delete,
@@ -219,6 +211,20 @@ impl Row {
             answered_at: None,
         });
         Reply::Answer { status, client }
+    }
+}
+
+impl System {
+    /// Its bounds in words: what may happen, and how often.
+    pub fn bounds(&self) -> String {
+        let budget = format!("{:?}", self.budget);
+        let inner = budget.trim_start_matches("Budget {").trim_end_matches('}');
+        let allowed: Vec<&str> = inner
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.ends_with(": 0"))
+            .collect();
+        format!("processes: {}, {}", self.processes, allowed.join(", "))
     }
 }
 

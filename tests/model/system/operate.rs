@@ -1,29 +1,30 @@
-//! What a process does: the loop around the plan, one request or reply at a time.
+//! What a process does between two requests: begins a pass, reads, asks the plan for the next step, and decides what
+//! becomes of answers that come too late. `steps` carries the steps out, `report` ends the pass.
 
-use provident_operator::api::{ConditionStatus, Reason};
-use provident_operator::plan::{
-    self, Fate, Found, Retry, Standing, Step, Stop, TakeUp, Texts, Vendor, diff,
-};
-use provident_operator::provident::outcome::{Outcome, Refusal, Reply, classify};
+use provident_operator::plan::{self, Content, Fate, Standing, Step, TakeUp, Vendor};
 
-use super::process::{
-    Memory, Pass, Sent, answered, attempt_id, attempt_no, client_id, client_no, declared,
-    restart, secret_seen,
-};
-use super::properties::{Broken, excuse};
-use super::world::{Claim, Client, ClientNo, FOREIGN, Object, Secret, Shown, World};
-use super::{Action, From, Luck, Mistake, Row, System};
+use super::mistakes::Mistake;
+use super::process::{Memory, Pass, Sent, attempt_id, client_id, declared, restart, secret_seen};
+use super::properties::Broken;
+use super::report::{end, report};
+use super::requests::pass;
+use super::steps::{answer, found, take};
+use super::world::{AttemptNo, Claim, ClientNo, Secret, World};
+use super::{Action, From, Luck, Row, System};
 
 /// Everything that process `p` may do now.
 pub fn actions(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) {
     let process = &world.processes[p];
     let left = &world.left;
     let Some(pass) = &process.pass else {
-        return between(world, p, actions);
+        return between(system, world, p, actions);
     };
     if !pass.read {
         actions.push(Action::Read(p));
         return;
+    }
+    if system.mistake == Some(Mistake::OverAfterRead) {
+        watch(system, world, p, actions);
     }
     if process.in_flight().is_some() {
         actions.push(Action::Answer(p, Row::Created));
@@ -68,7 +69,7 @@ pub fn actions(system: &System, world: &World, p: usize, actions: &mut Vec<Actio
 }
 
 /// What it may do while no pass runs.
-fn between(world: &World, p: usize, actions: &mut Vec<Action>) {
+fn between(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) {
     let process = &world.processes[p];
     let uid = world.object.map(|object| object.uid);
     for memory in &process.memory {
@@ -97,22 +98,29 @@ fn between(world: &World, p: usize, actions: &mut Vec<Action>) {
     {
         actions.push(Action::Begin(p, From::Cache));
     }
-    let foreign = world.object.and_then(|object| object.attempt);
-    if let Some(Claim { id, .. }) = foreign
-        && process.over != Some(id)
-        && process.remembers(id).is_none()
-        && !may_be_under_way(world, id)
-    {
-        actions.push(Action::Watch(p));
-    }
+    watch(system, world, p, actions);
     let unstored = |m: &Memory| matches!(m.state, Sent::Created(_) | Sent::Late(_));
     if process.stopping && !process.memory.iter().any(unstored) {
         actions.push(Action::Leave(p));
     }
 }
 
+/// It may have seen another's attempt unchanged for long enough.
+fn watch(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) {
+    let process = &world.processes[p];
+    let foreign = world.object.and_then(|object| object.attempt);
+    if let Some(Claim { id, .. }) = foreign
+        && process.over != Some(id)
+        && system.mistake != Some(Mistake::WaitsForEver)
+        && process.remembers(id).is_none()
+        && !may_be_under_way(world, id)
+    {
+        actions.push(Action::Watch(p));
+    }
+}
+
 /// A create is under way for less than two minutes after its claim.
-fn may_be_under_way(world: &World, id: u8) -> bool {
+fn may_be_under_way(world: &World, id: AttemptNo) -> bool {
     world.processes.iter().any(|process| {
         let in_time = process.pass.as_ref().is_some_and(|pass| pass.in_time);
         in_time && process.remembers(id).is_some()
@@ -192,7 +200,7 @@ fn read(system: &System, world: &mut World, p: usize) {
         return;
     };
     let bound = secret.and_then(|secret| {
-        let seen = secret_seen(secret, view.uid, plan::Content::Unknown);
+        let seen = secret_seen(secret, view.uid, Content::Unknown);
         match plan::take_up(&seen) {
             TakeUp::Client(id) => Some(id),
             _ => None,
@@ -212,12 +220,7 @@ fn decide(system: &System, world: &mut World, p: usize, memory: Memory, standing
         return;
     };
     let kept = is_kept(world, client);
-    let fate = plan::fate(
-        &attempt_id(memory.id),
-        &client_id(client),
-        standing,
-        kept,
-    );
+    let fate = plan::fate(&attempt_id(memory.id), &client_id(client), standing, kept);
     match fate {
         Fate::Stored | Fate::Kept => world.processes[p].forget(memory.id),
         // The plan is told that the vendor was not asked, so that this goes to status first, by its version: by now
@@ -236,25 +239,7 @@ fn decide(system: &System, world: &mut World, p: usize, memory: Memory, standing
     }
 }
 
-/// An object without deletionTimestamp records the client, or a Secret that has no owner or such an object as owner.
-fn is_kept(world: &World, client: ClientNo) -> bool {
-    let living = world.object.filter(|object| !object.deleting);
-    let recorded = living.is_some_and(|object| object.bound && object.client == Some(client));
-    let stored = match world.secret {
-        Some(Secret::Ours {
-            owner,
-            client: held,
-            ..
-        }) => {
-            let lives = |owner| living.is_some_and(|object| object.uid == owner);
-            held == client && owner.is_none_or(lives)
-        }
-        _ => false,
-    };
-    recorded || stored
-}
-
-fn disable(system: &System, world: &mut World, p: usize, id: u8, luck: Luck) {
+fn disable(system: &System, world: &mut World, p: usize, id: AttemptNo, luck: Luck) {
     if luck != Luck::Good {
         world.left.vendor -= 1;
         return;
@@ -278,6 +263,24 @@ fn disable(system: &System, world: &mut World, p: usize, id: u8, luck: Luck) {
     }
 }
 
+/// An object without deletionTimestamp records the client, or a Secret that has no owner or such an object as owner.
+fn is_kept(world: &World, client: ClientNo) -> bool {
+    let living = world.object.filter(|object| !object.deleting);
+    let recorded = living.is_some_and(|object| object.bound && object.client == Some(client));
+    let stored = match world.secret {
+        Some(Secret::Ours {
+            owner,
+            client: held,
+            ..
+        }) => {
+            let lives = |owner| living.is_some_and(|object| object.uid == owner);
+            held == client && owner.is_none_or(lives)
+        }
+        _ => false,
+    };
+    recorded || stored
+}
+
 /// The program's plan, with the mistake that is to be found.
 fn next(system: &System, world: &World, p: usize) -> Option<Step> {
     let process = &world.processes[p];
@@ -290,402 +293,4 @@ fn next(system: &System, world: &World, p: usize) -> Option<Step> {
         seen.attempt = None;
     }
     plan::next(declared(pass.view.spec), &seen)
-}
-
-fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luck) {
-    let to_vendor = matches!(
-        step,
-        Step::Verify(_) | Step::Update(..) | Step::Deactivate(_)
-    );
-    match luck {
-        Luck::Good => {}
-        _ if to_vendor => world.left.vendor -= 1,
-        _ => world.left.api -= 1,
-    }
-    let uid = pass(world, p).view.uid;
-    match step {
-        Step::Preflight if luck == Luck::Refused => {
-            pass(world, p).stop = Some(Reason::SecretWriteDenied);
-        }
-        Step::Preflight if world.secret.is_some() => abandon(world, p),
-        Step::Preflight => pass(world, p).preflight = true,
-        Step::AddFinalizer => {
-            write(world, p, luck, false, |object| object.finalizer = true);
-        }
-        Step::Claim { retry_of } => {
-            let claim = Claim {
-                id: world.attempts,
-                retry_of: retry_of.as_ref().map(attempt_no),
-            };
-            claim_attempt(system, world, p, claim, luck);
-        }
-        Step::Create => send(world, p),
-        Step::Verify(id) => verify(world, p, client_no(id), luck),
-        Step::Update(id, _) => update(world, p, client_no(id), luck),
-        Step::WriteSecret(id) => write_secret(world, p, client_no(id), luck),
-        Step::Deactivate(id) => deactivate(system, world, p, client_no(id), luck),
-        Step::DisownSecret => {
-            let disowned = match pass(world, p).secret {
-                Some(Secret::Ours {
-                    client, verified, ..
-                }) => Some(Secret::Ours {
-                    owner: None,
-                    client,
-                    verified,
-                }),
-                Some(Secret::Forged { .. }) => Some(Secret::Forged { owner: None }),
-                other => other,
-            };
-            replace_secret(world, p, luck, disowned);
-        }
-        Step::Release => {
-            let current = pass(world, p).current;
-            if current && luck != Luck::RequestLost {
-                if in_flight_for(world, uid) {
-                    world.broken.insert(Broken::PlaceGone);
-                }
-                let retain = pass(world, p).view.spec.retain;
-                world.store_object(Some(p), None);
-                if retain {
-                    excuse(world);
-                }
-            }
-            abandon(world, p);
-        }
-    }
-}
-
-fn claim_attempt(system: &System, world: &mut World, p: usize, claim: Claim, luck: Luck) {
-    let pass = pass(world, p);
-    let uid = pass.view.uid;
-    let unclaimed = system.mistake == Some(Mistake::NoClaim);
-    if unclaimed {
-        pass.view.attempt = Some(claim);
-    }
-    world.attempts += 1;
-    world.processes[p].memory.push(Memory {
-        uid,
-        id: claim.id,
-        retry_of: claim.retry_of,
-        state: Sent::Unsent,
-    });
-    let blind = system.mistake == Some(Mistake::StatusWithoutVersion);
-    if unclaimed || write(world, p, luck, blind, |object| object.attempt = Some(claim)) {
-        self::pass(world, p).in_time = true;
-    }
-}
-
-fn send(world: &mut World, p: usize) {
-    let pass = pass(world, p);
-    let (uid, proven) = (pass.view.uid, pass.preflight);
-    if let Some(id) = pass.view.attempt.map(|claim| claim.id) {
-        world.processes[p].learn(id, Sent::InFlight);
-    }
-    if !proven {
-        world.broken.insert(Broken::SentUnproven);
-    }
-    world.tally[usize::from(uid)].sent += 1;
-}
-
-fn answer(system: &System, world: &mut World, p: usize, row: Row) {
-    let Some(memory) = world.processes[p].in_flight() else {
-        return;
-    };
-    if row != Row::Created {
-        world.left.vendor -= 1;
-    }
-    if row.proves_nothing_was_made() {
-        world.tally[usize::from(memory.uid)].sent -= 1;
-    }
-    let made = u8::try_from(world.clients.len()).unwrap_or(u8::MAX);
-    let reply = row.reply(client_id(made), client_id(FOREIGN));
-    let dropped = system.mistake == Some(Mistake::ClaimDroppedOn503);
-    let outcome = match &reply {
-        Reply::Answer { status: 503, .. } if dropped => Outcome::NotCreated(Refusal::Other),
-        _ => classify(&reply, |client| *client == client_id(FOREIGN)),
-    };
-    let state = match outcome {
-        Outcome::NotCreated(refusal) => {
-            pass(world, p).stop = Some(match refusal {
-                Refusal::Invalid => Reason::SpecRejected,
-                Refusal::Unauthorized => Reason::ConnectionNotReady,
-                Refusal::Throttled => Reason::VendorThrottled,
-                Refusal::Unreachable | Refusal::Other => Reason::VendorUnavailable,
-            });
-            Sent::NotCreated(refusal)
-        }
-        Outcome::Unknown(doubt) => Sent::Unknown(doubt),
-        Outcome::Created(id) => {
-            world.clients.push(Client {
-                active: true,
-                gone: false,
-                answered: true,
-                excused: false,
-            });
-            let client = client_no(&id);
-            let pass = pass(world, p);
-            pass.vendor = found(&pass.view, true, row == Row::Created);
-            pass.verified = Some((client, true));
-            Sent::Created(client)
-        }
-    };
-    world.processes[p].learn(memory.id, state);
-}
-
-fn found(view: &Object, active: bool, credentials: bool) -> Vendor {
-    Vendor::Found(Found {
-        differs: diff::differing(declared(view.spec), &answered(active)),
-        updated: false,
-        credentials,
-        active,
-    })
-}
-
-fn verify(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
-    call(world, client);
-    let Client { active, gone, .. } = *world.client(client);
-    let pass = pass(world, p);
-    if luck == Luck::Good && gone {
-        pass.vendor = Vendor::Missing;
-    } else if luck == Luck::Good {
-        pass.vendor = found(&pass.view, active, true);
-        pass.verified = Some((client, active));
-    } else {
-        pass.stop = Some(Reason::VendorUnavailable);
-    }
-}
-
-fn update(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
-    let view = pass(world, p).view;
-    if !world.object.is_some_and(|o| o.uid == view.uid && !o.deleting) {
-        return abandon(world, p);
-    }
-    call(world, client);
-    let Client { active, gone, .. } = *world.client(client);
-    if luck != Luck::RequestLost && !gone {
-        world.client(client).active = view.spec.active.unwrap_or(active);
-    }
-    let active = world.client(client).active;
-    let pass = pass(world, p);
-    if luck == Luck::Good && gone {
-        pass.vendor = Vendor::Missing;
-    } else if luck == Luck::Good {
-        pass.vendor = found(&view, active, true);
-        if let Vendor::Found(found) = &mut pass.vendor {
-            found.updated = true;
-        }
-        pass.verified = Some((client, active));
-    } else {
-        pass.stop = Some(Reason::VendorUnavailable);
-    }
-}
-
-fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, luck: Luck) {
-    // Read again right before: the policy may have become Retain, or the object be gone and its client taken up.
-    let unread = system.mistake == Some(Mistake::DeactivateUnread);
-    if !pass(world, p).current && !unread {
-        return abandon(world, p);
-    }
-    call(world, client);
-    if luck != Luck::RequestLost {
-        let uid = pass(world, p).view.uid;
-        let asked_for = |o: Object| o.uid == uid && o.deleting && !o.spec.retain;
-        if !world.object.is_some_and(asked_for) {
-            world.broken.insert(Broken::KeptDeactivated);
-        }
-        world.client(client).active = false;
-        world.wake();
-    }
-    let gone = world.client(client).gone;
-    let pass = pass(world, p);
-    if luck == Luck::Good {
-        pass.vendor = if gone { Vendor::Missing } else { Vendor::Deactivated };
-    } else {
-        pass.stop = Some(Reason::VendorUnavailable);
-    }
-}
-
-fn call(world: &mut World, client: ClientNo) {
-    if client == FOREIGN {
-        world.broken.insert(Broken::ForeignCall);
-    }
-}
-
-fn write_secret(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
-    let view = pass(world, p).view;
-    let fresh = world.processes[p].answer(view.uid).is_some();
-    let there = world.object.is_some_and(|o| o.uid == view.uid && !o.deleting);
-    if !fresh && !there {
-        return abandon(world, p);
-    }
-    let secret = Secret::Ours {
-        owner: Some(view.uid),
-        client,
-        verified: false,
-    };
-    replace_secret(world, p, luck, Some(secret));
-}
-
-/// Writes the Secret with the version it was read in, or makes it if it was seen absent.
-fn replace_secret(world: &mut World, p: usize, luck: Luck, secret: Option<Secret>) {
-    if luck == Luck::Refused {
-        pass(world, p).stop = Some(Reason::SecretWriteDenied);
-        return;
-    }
-    let current = pass(world, p).secret_current;
-    if luck == Luck::RequestLost || !current {
-        return abandon(world, p);
-    }
-    let uid = pass(world, p).view.uid;
-    let somebody_elses = match world.secret {
-        Some(Secret::Stranger) => true,
-        Some(Secret::Forged { owner }) => owner != Some(uid),
-        _ => false,
-    };
-    if somebody_elses {
-        world.broken.insert(Broken::ForeignSecret);
-    }
-    world.store_secret(Some(p), secret);
-    if luck == Luck::AnswerLost {
-        abandon(world, p);
-    }
-}
-
-/// The status that the pass leads to, and whether it names the Secret's version; `None` if that is what stands there.
-fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool, bool)> {
-    let process = &world.processes[p];
-    let pass = process.pass.as_ref()?;
-    let seen = process.seen(pass, world.connected, system.mistake);
-    let stop = pass.stop.map(|reason| Stop {
-        reason,
-        message: String::new(),
-        retry: Retry::Backoff,
-    });
-    let texts = Texts {
-        namespace: "",
-        name: "",
-        secret: "",
-        vendor_name: "",
-        attempt_time: "",
-    };
-    let told = plan::report(declared(pass.view.spec), &seen, stop.as_ref(), texts);
-    let records = plan::records(&seen);
-    let mut object = pass.view;
-    if let Some(client) = records.client {
-        object.client = Some(client_no(&client));
-        object.bound = true;
-    }
-    object.attempt = records.attempt.map(|id| {
-        let id = attempt_no(&id);
-        let put_back = Claim { id, retry_of: None };
-        pass.view.attempt.filter(|c| c.id == id).unwrap_or(put_back)
-    });
-    let ready = |status: &ConditionStatus| *status == ConditionStatus::True;
-    if let Some((status, reason, _)) = &told.ready {
-        object.shown = match reason {
-            _ if ready(status) => Shown::Ready,
-            Reason::CreateOutcomeUnknown | Reason::AnswerNotNew => Shown::Held,
-            Reason::SpecRejected => Shown::Rejected,
-            _ => Shown::NotReady,
-        };
-    }
-    let says_ready = told.ready.is_some_and(|(status, ..)| ready(&status));
-    let stored = told.secret_ready.is_some_and(|(status, ..)| ready(&status));
-    let verified = matches!(pass.secret, Some(Secret::Ours { verified: true, .. }));
-    let marks = stored && !verified;
-    (object != pass.view || marks).then_some((object, says_ready, marks))
-}
-
-/// Ends the pass with its one status write.
-fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
-    let Some((object, says_ready, marks)) = report(system, world, p) else {
-        let pass = pass(world, p);
-        let passing = pass.stop.is_some_and(|reason| reason != Reason::SpecRejected);
-        let awake = passing || !pass.current || !pass.secret_current;
-        world.processes[p].awake = awake;
-        world.processes[p].pass = None;
-        return;
-    };
-    if luck != Luck::Good {
-        world.left.api -= 1;
-    }
-    let seen = pass(world, p).clone();
-    let blind = system.mistake == Some(Mistake::StatusWithoutVersion);
-    let written = write(world, p, luck, blind, |stored| {
-        stored.client = object.client;
-        stored.bound = object.bound;
-        stored.attempt = object.attempt;
-        stored.shown = object.shown;
-    });
-    if !written {
-        return;
-    }
-    if says_ready && !is_true(&seen, &object) {
-        world.broken.insert(Broken::ReadyUntrue);
-    }
-    if let Some(Secret::Ours { verified, .. }) = &mut world.secret
-        && marks
-        && seen.secret_current
-    {
-        *verified = true;
-    }
-    let named = object.attempt.map(|claim| claim.id);
-    world.processes[p].memory.retain(|memory| match memory.state {
-        Sent::Created(client) => object.client != Some(client),
-        Sent::Late(_) => true,
-        _ => named == Some(memory.id),
-    });
-    world.processes[p].pass = None;
-}
-
-/// Whether what a report says of a client is what this pass saw: the Secret holds it, and it is as declared.
-fn is_true(seen: &Pass, object: &Object) -> bool {
-    let Some((client, active)) = seen.verified else {
-        return false;
-    };
-    let held = matches!(seen.secret, Some(Secret::Ours { owner, client: held, .. })
-        if held == client && owner == Some(object.uid));
-    let declared = object.spec.active.unwrap_or(true) == active;
-    held && declared && object.bound && object.client == Some(client)
-}
-
-/// Writes the object with the version of the view. False if the pass ended over it: refused, or the answer was lost.
-fn write(
-    world: &mut World,
-    p: usize,
-    luck: Luck,
-    blind: bool,
-    edit: impl FnOnce(&mut Object),
-) -> bool {
-    let pass = pass(world, p);
-    let (view, current) = (pass.view, pass.current);
-    let stored = world.object.filter(|o| o.uid == view.uid && (current || blind));
-    let Some(mut object) = stored.filter(|_| luck != Luck::RequestLost) else {
-        abandon(world, p);
-        return false;
-    };
-    edit(&mut object);
-    world.store_object(Some(p), Some(object));
-    self::pass(world, p).current = true;
-    if luck == Luck::AnswerLost {
-        abandon(world, p);
-        return false;
-    }
-    true
-}
-
-fn in_flight_for(world: &World, uid: u8) -> bool {
-    let sent = |m: &Memory| m.uid == uid && m.state == Sent::InFlight;
-    world.processes.iter().any(|q| q.memory.iter().any(sent))
-}
-
-/// The pass ends without a report; the next one reads again.
-fn abandon(world: &mut World, p: usize) {
-    world.processes[p].pass = None;
-    world.processes[p].awake = true;
-}
-
-fn pass(world: &mut World, p: usize) -> &mut Pass {
-    let pass = &mut world.processes[p].pass;
-    pass.as_mut().expect("only a process in a pass takes steps")
 }

@@ -10,7 +10,7 @@ use provident_operator::plan::{
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, VendorClient};
 
-use super::Mistake;
+use super::mistakes::Mistake;
 use super::world::{AttemptNo, ClientNo, Object, Secret, Shown, Spec, Uid};
 
 /// A process. A crash leaves the default, but for the cache.
@@ -131,8 +131,7 @@ impl Process {
 
     /// The answer for this object that waits to be recorded.
     pub fn answer(&self, uid: Uid) -> Option<Memory> {
-        let created =
-            |m: &&Memory| m.uid == uid && matches!(m.state, Sent::Created(_));
+        let created = |m: &&Memory| m.uid == uid && matches!(m.state, Sent::Created(_));
         self.memory.iter().find(created).copied()
     }
 
@@ -183,14 +182,17 @@ impl Process {
             connection,
             breaker_open: false,
             stopping: self.stopping,
-            preflight: pass.preflight,
+            preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
             not_applied: Vec::new(),
         };
         if let Some(secret) = pass.secret {
             seen.secret = secret_seen(secret, view.uid, Content::Unknown);
             let asked = matches!(&pass.vendor, Vendor::Found(found) if found.credentials);
-            let content = content(secret, view.uid, plan::client(&seen), asked);
+            let content = match mistake {
+                Some(Mistake::SecretUnread) => Content::Current,
+                _ => content(secret, view.uid, plan::client(&seen).as_ref(), asked),
+            };
             seen.secret = secret_seen(secret, view.uid, content);
         }
         seen
@@ -229,13 +231,13 @@ pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
 }
 
 /// Compared with the credentials in hand; without them only the version tells.
-fn content(secret: Secret, uid: Uid, client: Option<ClientId>, asked: bool) -> Content {
+fn content(secret: Secret, uid: Uid, client: Option<&ClientId>, asked: bool) -> Content {
     match secret {
         Secret::Ours {
             owner,
             client: held,
             ..
-        } if asked && owner == Some(uid) && client == Some(client_id(held)) => Content::Current,
+        } if asked && owner == Some(uid) && client == Some(&client_id(held)) => Content::Current,
         _ if asked => Content::Stale,
         Secret::Ours { verified: true, .. } => Content::Current,
         _ => Content::Unknown,

@@ -54,14 +54,21 @@ pub fn all() -> Vec<Property<System>> {
         }),
         Property::always(P1_ONE, |_, w: &World| match (w.object, w.secret) {
             (
-                Some(Object { uid, client: Some(recorded), bound: true, .. }),
+                Some(Object {
+                    uid,
+                    client: Some(recorded),
+                    bound: true,
+                    ..
+                }),
                 Some(Secret::Ours { owner, client, .. }),
             ) => owner.is_some_and(|owner| owner != uid) || client == recorded,
             _ => true,
         }),
         Property::always(P2, |_, w: &World| !w.broken.contains(&Broken::SentUnproven)),
         Property::always(P3, |_, w: &World| !w.broken.contains(&Broken::AnswerLost)),
-        Property::always(P3_PLACE, |_, w: &World| !w.broken.contains(&Broken::PlaceGone)),
+        Property::always(P3_PLACE, |_, w: &World| {
+            !w.broken.contains(&Broken::PlaceGone)
+        }),
         Property::always(P4, |_, w: &World| !w.broken.contains(&Broken::ReadyUntrue)),
         Property::always(P5, |_, w: &World| {
             let kinds = [
@@ -82,7 +89,9 @@ pub fn all() -> Vec<Property<System>> {
         }),
         Property::sometimes("late answer", |_, w: &World| {
             let late = |state| matches!(state, Sent::Late(_));
-            w.processes.iter().any(|p| p.memory.iter().any(|m| late(m.state)))
+            w.processes
+                .iter()
+                .any(|p| p.memory.iter().any(|m| late(m.state)))
         }),
         Property::sometimes("released", |_, w: &World| w.object.is_none()),
         Property::sometimes("taken up", |_, w: &World| {
