@@ -28,6 +28,8 @@ pub enum Mistake {
     PreflightSkipped,
     /// A Secret is taken for good unread.
     SecretUnread,
+    /// Status is written though nothing in it changes.
+    WritesAlways,
     /// A process waits for another's attempt for ever.
     WaitsForEver,
 }
@@ -93,6 +95,11 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
         Mistake::SecretUnread,
         "two processes and a tenant who forges",
         "P4 Ready tells the truth",
+    ),
+    (
+        Mistake::WritesAlways,
+        "two processes, a crash, a lost answer",
+        "P6 settled is silent",
     ),
     (
         Mistake::WaitsForEver,

@@ -10,22 +10,25 @@
 //! - `runs`: the bounds. `mistakes`: what the checker must find.
 //!
 //! Between any two actions of a process everything else may happen, a crash of it among them. These things are one
-//! action, and why nothing is missed by that:
-//! - A vendor's commit and its reply: nobody can see a client in between. A client whose reply nobody reads is known to
-//!   nobody, so it is counted in `Tally::sent` and not stored.
-//! - The reread right before a repair of the Secret, a PUT or a deactivation, and that request: a stated limit. The
-//!   window is one request long.
+//! action all the same:
+//! - A vendor's commit and its reply. Nothing is missed by it, as nobody can see a client in between. One whose reply
+//!   nobody reads is known to nobody, so it is counted in `Tally::sent` and not stored.
+//! - The reread right before a repair of the Secret, a PUT or a deactivation, and that request. This is a limit of the
+//!   model and of the program: the window is one request long.
 //!
-//! The shell around the plan keeps these rules, without which the checker finds a broken promise; each is a `Mistake`, too:
+//! The shell around the plan keeps these rules, without which the checker finds a broken promise; each broken one is
+//! a `Mistake`:
 //! - Only the pass that asked may write the Secret of an answer before status, and only while no other process can take
 //!   the attempt for over. A later pass tells the plan that the vendor was not asked, so that status goes first.
 //! - Before it deactivates a client for a deletion, it reads the object again.
 //! - Before every try to deactivate the client of a late answer, it asks again whether somebody keeps it.
 //! - Whether a foreign attempt is over is settled before the Secret is read.
 //!
-//! The connection's breaker is left open: it can only forbid creates, so the model allows more than the program.
+//! The breaker never forbids a create here, so the model allows more than the program. The vendor's 404 is believed, as
+//! the connection is taken to be proven.
+//!
 //! Time passes as the action `Watch`: a process has seen a foreign attempt unchanged for two minutes, which is longer
-//! than any create can be on its way.
+//! than any create and the write of its Secret can be on their way.
 
 mod environment;
 pub mod mistakes;

@@ -251,6 +251,7 @@ fn disable(system: &System, world: &mut World, p: usize, id: AttemptNo, luck: Lu
     }) = memory
     {
         // Time has passed since it was found to be late, so whether somebody keeps it is asked again.
+        world.efforts += u8::from(world.calm);
         let kept = is_kept(world, client);
         if kept && system.mistake == Some(Mistake::LateUnasked) {
             world.broken.insert(Broken::KeptDeactivated);

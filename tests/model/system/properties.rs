@@ -44,7 +44,12 @@ const P3: &str = "P3 nothing that was answered is lost";
 const P3_PLACE: &str = "P3 the object outlives its create";
 const P4: &str = "P4 Ready tells the truth";
 const P5: &str = "P5 nobody's client or Secret reaches anybody else";
+const P6: &str = "P6 settled is silent";
 const SETTLES: &str = "settles";
+
+/// Writes and vendor calls after which a world that nobody disturbs is at rest. `settles` looks at the ends of paths
+/// only; this rules out that two processes write for ever.
+const MOST_EFFORTS: u8 = 12;
 
 /// All properties. The `sometimes` are the model's own health: it gets to where the promises are at stake.
 pub fn all() -> Vec<Property<System>> {
@@ -78,6 +83,7 @@ pub fn all() -> Vec<Property<System>> {
             ];
             kinds.iter().all(|kind| !w.broken.contains(kind))
         }),
+        Property::always(P6, |_, w: &World| w.efforts <= MOST_EFFORTS),
         Property::eventually(SETTLES, |system, w: &World| {
             w.calm && at_rest(system, w) && settled(w)
         }),

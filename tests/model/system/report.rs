@@ -52,7 +52,8 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
     let stored = told.secret_ready.is_some_and(|(status, ..)| ready(&status));
     let verified = matches!(pass.secret, Some(Secret::Ours { verified: true, .. }));
     let marks = stored && !verified;
-    (object != pass.view || marks).then_some((object, says_ready, marks))
+    let always = system.mistake == Some(Mistake::WritesAlways);
+    (object != pass.view || marks || always).then_some((object, says_ready, marks))
 }
 
 /// Ends the pass with its one status write.

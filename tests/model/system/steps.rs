@@ -236,6 +236,7 @@ fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, lu
 }
 
 fn call(world: &mut World, client: ClientNo) {
+    world.efforts += u8::from(world.calm);
     if client == FOREIGN {
         world.broken.insert(Broken::ForeignCall);
     }

@@ -36,6 +36,8 @@ pub struct World {
     pub left: Budget,
     /// Nothing happens to them any more, and caches have caught up.
     pub calm: bool,
+    /// Writes and vendor calls since then.
+    pub efforts: u8,
     /// Objects made so far.
     pub uids: Uid,
     /// Attempts claimed so far.
@@ -202,6 +204,7 @@ impl World {
             processes: vec![Process::default(); processes],
             left,
             calm: false,
+            efforts: 0,
             uids: 0,
             attempts: 0,
             backup: None,
@@ -238,6 +241,7 @@ impl World {
     /// Stores the object. Every view but the writer's is outdated by it, and every process hears of it.
     pub fn store_object(&mut self, writer: Option<usize>, object: Option<Object>) {
         self.object = object;
+        self.efforts += u8::from(self.calm);
         for (p, process) in self.processes.iter_mut().enumerate() {
             process.awake = true;
             if let Some(pass) = &mut process.pass {
@@ -252,6 +256,7 @@ impl World {
     /// Stores the Secret, likewise.
     pub fn store_secret(&mut self, writer: Option<usize>, secret: Option<Secret>) {
         self.secret = secret;
+        self.efforts += u8::from(self.calm);
         if let Some(Secret::Ours { client, .. }) = secret {
             self.backup = self.left.restores.gt(&0).then_some(client);
         }
