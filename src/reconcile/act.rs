@@ -53,7 +53,7 @@ impl Pass {
                 attempt.id,
                 self.object.vendor_name()
             );
-            self.event(true, Reason::CreateOutcomeUnknown, &note).await;
+            self.event(true, "Released", &note).await;
         }
         if let Some(client_id) = plan::client(&self.seen) {
             info!(%client_id, policy = ?self.object.spec.deletion_policy, "released");
@@ -113,18 +113,7 @@ impl Pass {
 
     async fn update(&mut self, id: &ClientId, fields: &[Field]) -> Result<(), Halt> {
         let connection = self.connection()?;
-        let live = self
-            .ctx
-            .objects(&self.namespace())
-            .get(&self.object.name_any())
-            .await
-            .map_err(stale_or)?;
-        if live.metadata.generation != self.object.metadata.generation
-            || live.uid() != self.object.uid()
-            || live.metadata.deletion_timestamp.is_some()
-        {
-            return Err(Halt::Again(SOON));
-        }
+        self.unchanged().await?;
         let permit = self.turn(&connection).await?;
         match connection
             .client
@@ -138,7 +127,7 @@ impl Pass {
                 self.found(client, true);
                 self.event(
                     false,
-                    Reason::Available,
+                    "Updated",
                     &format!("Updated at the vendor: {}", plan::names(fields)),
                 )
                 .await;
@@ -151,6 +140,7 @@ impl Pass {
     async fn deactivate(&mut self, id: &ClientId) -> Result<(), Halt> {
         let connection = self.connection()?;
         let permit = self.turn(&connection).await?;
+        self.unchanged().await?;
         let request = UpdateRequest {
             is_active: Some(false),
             ..UpdateRequest::default()
@@ -248,11 +238,19 @@ impl Pass {
                 Retry::Backoff,
             ));
         };
-        let fresh = self
+        let answered = self
             .seen
             .attempt
             .as_ref()
-            .is_some_and(|a| matches!(a.known, Known::Created(_)));
+            .filter(|a| matches!(a.known, Known::Created(_)));
+        let age = answered.and_then(|attempt| self.ctx.memory.age(&attempt.id));
+        let fresh = age.is_some();
+        if age.is_some_and(|age| age > self.ctx.settings.secret_first_within()) {
+            // Soon another process may take this attempt for over, and no resourceVersion guards the Secret against
+            // that: without credentials in hand status comes first, under its own.
+            self.seen.vendor = Vendor::NotAsked;
+            return Ok(());
+        }
         if !fresh {
             self.still_there().await?;
         }
@@ -306,6 +304,22 @@ impl Pass {
             }
             Err(error) => Err(self.refused(error)),
         }
+    }
+
+    // Nobody may have changed the policy to Retain since the view was taken.
+    async fn unchanged(&self) -> Result<(), Halt> {
+        let live = self
+            .ctx
+            .objects(&self.namespace())
+            .get(&self.object.name_any())
+            .await;
+        let live = live.map_err(stale_or)?;
+        if live.uid() == self.object.uid()
+            && live.metadata.generation == self.object.metadata.generation
+        {
+            return Ok(());
+        }
+        Err(Halt::Again(SOON))
     }
 
     // A repair must not bring a Secret back for an object that is gone or going.

@@ -39,6 +39,15 @@ pub struct Settings {
     pub grace: Duration,
 }
 
+impl Settings {
+    /// How long after its claim a process may write the Secret before status: well before any other process may take
+    /// the attempt for over, the write's own time included (75 s and [`crate::cluster::REQUEST_WITHIN`] of 2 min).
+    #[must_use]
+    pub fn secret_first_within(&self) -> Duration {
+        self.attempt_wait * 5 / 8
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -9,7 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::{ConnectionRef, OAuthClient};
 use crate::plan::{AttemptId, Known};
 use crate::provident::outcome::{Doubt, Refusal};
-use crate::provident::types::{ClientId, VendorClient};
+use crate::provident::types::ClientId;
 
 /// The first byte of a create leaves within 5 s of its claim: it may begin this long after it, and connects within
 /// [`crate::provident::client::CONNECT_WITHIN`].
@@ -36,7 +36,7 @@ enum State {
     Unsent,
     Sent,
     NotCreated(Refusal),
-    Created(ClientId, Box<VendorClient>),
+    Created(ClientId),
     Unknown(Doubt),
 }
 
@@ -62,8 +62,6 @@ pub struct Answer {
     pub target: Target,
     /// The client.
     pub client_id: ClientId,
-    /// The whole answer.
-    pub client: VendorClient,
 }
 
 impl Memory {
@@ -98,8 +96,8 @@ impl Memory {
     }
 
     /// Notes the answer.
-    pub fn created(&self, attempt: &AttemptId, client_id: ClientId, client: VendorClient) {
-        self.set(attempt, State::Created(client_id, Box::new(client)));
+    pub fn created(&self, attempt: &AttemptId, client_id: ClientId) {
+        self.set(attempt, State::Created(client_id));
     }
 
     /// Drops one attempt: stored, dropped from status, or dealt with as late.
@@ -112,6 +110,11 @@ impl Memory {
         lock(&self.own)
             .retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
         lock(&self.foreign).remove(uid);
+    }
+
+    /// Time since this process claimed an attempt of its own.
+    pub fn age(&self, attempt: &AttemptId) -> Option<Duration> {
+        lock(&self.own).get(attempt).map(|own| own.since.elapsed())
     }
 
     /// Whether this process has begun an attempt for the object: then its view must be a fresh one.
@@ -132,12 +135,11 @@ impl Memory {
         let own = lock(&self.own);
         own.iter()
             .filter_map(|(attempt, own)| match &own.state {
-                State::Created(client_id, client) => Some(Answer {
+                State::Created(client_id) => Some(Answer {
                     attempt: attempt.clone(),
                     object: own.object.clone(),
                     target: own.target.clone(),
                     client_id: client_id.clone(),
-                    client: VendorClient::clone(client),
                 }),
                 _ => None,
             })
@@ -154,7 +156,7 @@ impl Memory {
                 },
                 State::Sent => Known::Unknown(Doubt::Silent),
                 State::NotCreated(refusal) => Known::NotCreated(*refusal),
-                State::Created(client, _) => Known::Created(client.clone()),
+                State::Created(client) => Known::Created(client.clone()),
                 State::Unknown(doubt) => Known::Unknown(*doubt),
             };
         }

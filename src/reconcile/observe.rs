@@ -208,7 +208,6 @@ impl Pass {
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
         pass.observe_connection().await?;
-        pass.take_answer(&uid);
         Ok(pass)
     }
 
@@ -391,22 +390,5 @@ impl Pass {
             self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
         }
         Ok(())
-    }
-
-    // The answer of an attempt that is not stored yet brings the credentials along.
-    fn take_answer(&mut self, uid: &str) {
-        let Some(attempt) = &self.seen.attempt else {
-            return;
-        };
-        let answers = self
-            .ctx
-            .memory
-            .answers_for(&ObjectRef::from_obj(&self.object));
-        if let Some(answer) = answers
-            .into_iter()
-            .find(|answer| answer.target.uid == uid && answer.attempt == attempt.id)
-        {
-            self.found(answer.client, false);
-        }
     }
 }

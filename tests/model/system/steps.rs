@@ -1,7 +1,7 @@
 //! The steps of the plan, each carried out as one request, and the reply to a create.
 
 use provident_operator::api::Reason;
-use provident_operator::plan::{Found, Step, Vendor, diff};
+use provident_operator::plan::{Found, Step, Vendor, differing};
 use provident_operator::provident::outcome::{Outcome, Refusal, Reply, classify};
 
 use super::mistakes::Mistake;
@@ -157,7 +157,7 @@ pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
 
 pub fn found(view: &Object, active: bool, credentials: bool) -> Vendor {
     Vendor::Found(Found {
-        differs: diff::differing(declared(view.spec), &answered(active)),
+        differs: differing(declared(view.spec), &answered(active)),
         updated: false,
         credentials,
         active,
