@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::Recorder;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -105,6 +106,50 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// The watched objects.
     pub stores: Vec<Stores>,
+}
+
+impl Context {
+    /// Waits until the first lists are in the stores.
+    pub(crate) async fn listed(&self) {
+        let all = self.stores.len() * 2;
+        // An error would mean that the sender is gone, and it is ours.
+        let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
+    }
+
+    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
+    /// `false` when the process was told to stop meanwhile.
+    pub(crate) async fn ready(&self) -> bool {
+        let mut key = self.key.clone();
+        let known = async {
+            self.listed().await;
+            key.wait_for(|key| !matches!(key, KeyState::Unknown))
+                .await
+                .is_ok()
+        };
+        self.stopping
+            .run_until_cancelled(known)
+            .await
+            .unwrap_or(false)
+    }
+
+    pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn secret_in_store(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<PartialObjectMeta<Secret>>> {
+        let reference = ObjectRef::new(name).within(namespace);
+        self.stores
+            .iter()
+            .find_map(|stores| stores.secrets.get(&reference))
+    }
 }
 
 /// Serialises creates that share a Secret name.

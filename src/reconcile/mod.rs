@@ -16,6 +16,10 @@ mod memory;
 mod observe;
 mod records;
 mod report;
+mod resolve;
+mod store;
+mod timing;
+mod vendor;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +38,7 @@ pub use backoff::Backoff;
 pub use late::{drain, gone};
 pub use memory::{Answer, Memory};
 pub use records::Recorded;
+pub(crate) use timing::seconds;
 
 /// Why a step could not be carried out.
 pub(crate) enum Halt {
@@ -79,7 +84,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         return Ok(Action::await_change());
     }
     late::settle(ctx, &reference).await?;
-    let inputs = observe::inputs(ctx, &object);
+    let inputs = timing::inputs(ctx, &object);
     let unstored = ctx.memory.answers_for(&reference);
     if unstored.is_empty()
         && let Some(left) = ctx.backoff.left(&uid, inputs)
@@ -114,10 +119,10 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         Retry::Now => SOON,
         Retry::Backoff => ctx.backoff.failed(&uid, inputs, Duration::ZERO),
         Retry::After(wait) => ctx.backoff.failed(&uid, inputs, wait),
-        Retry::AttemptOver => observe::until_attempt_over(ctx, &object).max(SOON),
+        Retry::AttemptOver => timing::until_attempt_over(ctx, &object).max(SOON),
         Retry::Verification => {
             ctx.backoff.clear(&uid);
-            observe::until_verification(&object)
+            timing::until_verification(&object)
         }
     }))
 }

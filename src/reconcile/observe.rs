@@ -1,12 +1,8 @@
 //! Gathers the facts of one object.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
@@ -16,13 +12,12 @@ use super::key::KeyState;
 use super::{Halt, SOON};
 use crate::api::{
     self, ClusterProvidentConnection, ConditionType, ConnectionKind, FINALIZER, OAuthClient,
-    RECONCILE, RETRY_CREATE, Reason, parse_duration,
+    RETRY_CREATE, Reason,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor, due_slot,
-    until_next_slot,
+    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
@@ -44,108 +39,6 @@ pub(crate) struct Pass {
     /// From the preflight to the create.
     pub permit: Option<Permit>,
     pub name_guard: Option<NameGuard>,
-}
-
-impl Context {
-    /// Waits until the first lists are in the stores.
-    pub(crate) async fn listed(&self) {
-        let all = self.stores.len() * 2;
-        // An error would mean that the sender is gone, and it is ours.
-        let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
-    }
-
-    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
-    /// `false` when the process was told to stop meanwhile.
-    pub(crate) async fn ready(&self) -> bool {
-        let mut key = self.key.clone();
-        let known = async {
-            self.listed().await;
-            key.wait_for(|key| !matches!(key, KeyState::Unknown))
-                .await
-                .is_ok()
-        };
-        self.stopping
-            .run_until_cancelled(known)
-            .await
-            .unwrap_or(false)
-    }
-
-    pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    fn secret_in_store(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Arc<PartialObjectMeta<Secret>>> {
-        let reference = ObjectRef::new(name).within(namespace);
-        self.stores
-            .iter()
-            .find_map(|stores| stores.secrets.get(&reference))
-    }
-}
-
-/// A hash of all that may end an object's wait: a new generation, a deletion, what people ask for by annotation, its
-/// Secret, its connection.
-pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
-    let mut hash = DefaultHasher::new();
-    let meta = &object.metadata;
-    (
-        meta.uid.as_ref(),
-        meta.generation,
-        meta.deletion_timestamp.is_some(),
-    )
-        .hash(&mut hash);
-    for asked in [RETRY_CREATE, RECONCILE] {
-        object.annotations().get(asked).hash(&mut hash);
-    }
-    let namespace = object.namespace().unwrap_or_default();
-    let secret = ctx.secret_in_store(&namespace, object.secret_name());
-    secret
-        .and_then(|secret| secret.resource_version())
-        .hash(&mut hash);
-    ctx.connections
-        .get(&object.spec.connection_ref)
-        .map(|entry| entry.revision)
-        .hash(&mut hash);
-    hash.finish()
-}
-
-/// Time until the next scheduled verification.
-pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
-    let uid = object.uid().unwrap_or_default();
-    until_next_slot(&uid, seconds(), interval(object))
-}
-
-/// How long the attempt in status still counts as one that may run.
-pub(crate) fn until_attempt_over(ctx: &Context, object: &OAuthClient) -> Duration {
-    let attempt = object
-        .status
-        .as_ref()
-        .and_then(|status| status.create_attempt.as_ref());
-    let uid = object.uid().unwrap_or_default();
-    attempt.map_or(SOON, |attempt| {
-        ctx.memory.left(
-            &AttemptId(attempt.id.clone()),
-            &uid,
-            ctx.settings.attempt_wait,
-        )
-    })
-}
-
-fn interval(object: &OAuthClient) -> Duration {
-    // The schema holds the form; what it let through in an older version falls back to the default.
-    parse_duration(&object.spec.refresh_interval).unwrap_or(Duration::from_hours(1))
-}
-
-/// Seconds since the epoch.
-pub(crate) fn seconds() -> u64 {
-    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
 }
 
 impl Pass {
@@ -253,34 +146,6 @@ impl Pass {
             (Some(id), Some(mac)) if key.verifies(self.bound(), &id, mac) => Record::Bound(id),
             _ => Record::Unproven,
         }
-    }
-
-    fn is_due(&self, uid: &str, handled: Option<&str>) -> bool {
-        let asked = self.object.annotations().get(RECONCILE);
-        let interval = interval(&self.object);
-        let verified = self
-            .ctx
-            .verified
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let last = verified
-            .get(uid)
-            .copied()
-            .unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
-        due_slot(uid, seconds(), interval) > last
-            || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
-    }
-
-    /// Notes that the client was verified now.
-    pub fn verified(&self) {
-        let uid = self.object.uid().unwrap_or_default();
-        let slot = due_slot(&uid, seconds(), interval(&self.object));
-        let mut verified = self
-            .ctx
-            .verified
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        verified.insert(uid, slot);
     }
 
     // A Secret of the very version that status records needs no reading; any other is read by name, since the watch
