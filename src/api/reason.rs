@@ -15,7 +15,7 @@ pub enum Reason {
     ConnectionNotReady,
     /// No access rule of the connection allows this namespace these scopes. Ask its owner for a rule.
     AccessDenied,
-    /// The Secret's name belongs to somebody else. Choose another `spec.secret.name`, or remove that Secret.
+    /// The Secret's name belongs to somebody else. Remove that Secret, or declare the object anew under another one.
     SecretConflict,
     /// The Secret may not be written: rights, a quota or an admission policy. Lift what the message names.
     SecretWriteDenied,

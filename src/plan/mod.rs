@@ -12,7 +12,9 @@ mod step;
 pub use answer::{Fate, Standing, fate};
 pub use diff::{Field, create_request, differing, names, parse_names, update_request};
 pub use next::{client, is_held, next};
-pub use report::{NOT_APPLIED, Report, Retry, Stop, Texts, Told, needs_a_person, report};
+pub use report::{
+    NOT_APPLIED, Report, Retry, Stop, Texts, Told, conflict_message, needs_a_person, report,
+};
 pub use schedule::{due_slot, until_next_slot};
 pub use seen::{
     Attempt, AttemptId, Binding, Connection, Content, Found, Known, Owner, Record, Records,

@@ -213,10 +213,10 @@ fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
         TakeUp::Mismatch => {
             let message = format!(
                 "spec.secret.name: the Secret {} carries a client that was not recorded for this object. \
-                 Delete that Secret, or choose another spec.secret.name",
+                 Delete that Secret, or delete this OAuthClient and declare it anew with another spec.secret.name",
                 texts.secret
             );
-            return only(Reason::BindingMismatch, message, Retry::Verification);
+            return only(Reason::BindingMismatch, message, Retry::Backoff);
         }
         TakeUp::Stranger => return conflict(texts),
         TakeUp::Former => {
@@ -269,11 +269,7 @@ fn unusable(seen: &Seen) -> Option<Report> {
 }
 
 fn conflict(texts: Texts<'_>) -> Report {
-    let message = format!(
-        "spec.secret.name: the Secret {} exists and is not this object's; it is left as it is. \
-         Delete it, or choose another spec.secret.name",
-        texts.secret
-    );
+    let message = conflict_message(texts.secret);
     let told = (
         ConditionStatus::False,
         Reason::SecretConflict,
@@ -281,8 +277,18 @@ fn conflict(texts: Texts<'_>) -> Report {
     );
     Report {
         secret_ready: Some(told),
-        ..only(Reason::SecretConflict, message, Retry::Verification)
+        // A stranger's Secret has no label of ours, so no watch tells when it is gone.
+        ..only(Reason::SecretConflict, message, Retry::Backoff)
     }
+}
+
+/// What a user is told whose Secret's name is taken. The name is immutable, so another one needs another object.
+#[must_use]
+pub fn conflict_message(secret: &str) -> String {
+    format!(
+        "spec.secret.name: the Secret {secret} exists and is not this object's; it is left as it is. Delete it, or delete \
+         this OAuthClient and declare it anew with another spec.secret.name"
+    )
 }
 
 fn retry_asked(seen: &Seen) -> bool {

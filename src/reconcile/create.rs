@@ -13,7 +13,7 @@ use super::observe::Pass;
 use super::{Halt, SOON};
 use crate::api::{MANAGER, Reason};
 use crate::cluster;
-use crate::plan::{Attempt, AttemptId, Known, Retry, create_request};
+use crate::plan::{Attempt, AttemptId, Known, Retry, conflict_message, create_request};
 use crate::provident::client::CreateReply;
 use crate::provident::connection::{Connection, random_hex};
 use crate::provident::error::CallError;
@@ -42,10 +42,7 @@ impl Pass {
                 Ok(())
             }
             Err(error) if cluster::is_already_exists(&error) => {
-                let message = format!(
-                    "spec.secret.name: the Secret {name} exists and is not this object's; it is left as it is. \
-                     Delete it, or choose another spec.secret.name"
-                );
+                let message = conflict_message(&name);
                 Err(stop(Reason::SecretConflict, message, Retry::Backoff))
             }
             Err(error) if cluster::refusal(&error).is_some() => {
