@@ -32,6 +32,8 @@ pub enum Retry {
 /// Why a step could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
+    /// What `Ready` becomes: `False`, or `Unknown` where the vendor's answer cannot be believed.
+    pub ready: ConditionStatus,
     /// Shared by condition, event and metric.
     pub reason: Reason,
     /// What happened and what to do, for people.
@@ -131,11 +133,18 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
         Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady
     );
     // Nothing is pending for a client that is as declared: an outage is the connection's to tell.
-    if passing && seen.ready && secret_content(seen) == Content::Current {
+    if passing
+        && stop.ready == ConditionStatus::False
+        && seen.ready
+        && secret_content(seen) == Content::Current
+    {
         return unchanged(stop.retry);
     }
-    let told = (ConditionStatus::False, stop.reason, stop.message.clone());
-    let mut report = only(stop.reason, stop.message.clone(), stop.retry);
+    let told = (stop.ready, stop.reason, stop.message.clone());
+    let mut report = Report {
+        ready: Some(told.clone()),
+        ..unchanged(stop.retry)
+    };
     match stop.reason {
         Reason::SecretConflict | Reason::SecretWriteDenied | Reason::SecretImmutable => {
             report.secret_ready = Some(told);
@@ -279,8 +288,8 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
         ),
     };
     let message = format!(
-        "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, deactivate it there or \
-         take it over with spec.adoption. Then, or if it is not there: kubectl annotate oauthclient {} -n {} --overwrite {}={id}",
+        "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, deactivate it \
+         there (taking it over with spec.adoption comes with a later version). Then, or if it is not there: kubectl annotate oauthclient {} -n {} --overwrite {}={id}",
         texts.attempt_time,
         texts.vendor_name,
         texts.name,

@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::observe::Pass;
 use super::{Halt, SOON};
-use crate::api::{FINALIZER, MANAGER, Reason};
+use crate::api::{ConditionStatus, FINALIZER, MANAGER, Reason};
 use crate::cluster;
 use crate::plan::{self, Retry, Step, Stop};
 
@@ -106,6 +106,7 @@ impl Pass {
 /// A stop that is told in status.
 pub(crate) fn stop(reason: Reason, message: impl Into<String>, retry: Retry) -> Halt {
     Halt::Stop(Stop {
+        ready: ConditionStatus::False,
         reason,
         message: message.into(),
         retry,

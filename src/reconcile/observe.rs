@@ -17,10 +17,11 @@ use crate::api::{
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor,
+    Attempt, AttemptId, Binding, Connection, Content, Known, Record, SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
+use crate::provident::outcome::Doubt;
 use crate::provident::types::{ClientId, VendorClient};
 use crate::secret;
 
@@ -54,7 +55,13 @@ impl Pass {
         let uid = object.uid().unwrap_or_default();
         let attempt = status.create_attempt.as_ref().map(|attempt| {
             let id = AttemptId(attempt.id.clone());
-            let known = ctx.memory.known(&id, &uid, ctx.settings.attempt_wait);
+            let known = match ctx.memory.known(&id, &uid, ctx.settings.attempt_wait) {
+                // An earlier run told this; it stays told.
+                Known::Over if ready.is_some_and(|c| c.reason == Reason::AnswerNotNew.as_str()) => {
+                    Known::Unknown(Doubt::NotNew)
+                }
+                known => known,
+            };
             Attempt {
                 id,
                 retry_of: attempt.retry_of.clone().map(AttemptId),

@@ -5,8 +5,8 @@ use tracing::{info, warn};
 use super::act::stop;
 use super::observe::Pass;
 use super::{Halt, SOON};
-use crate::api::Reason;
-use crate::plan::{self, Field, Found, Retry, Vendor, differing, update_request};
+use crate::api::{ConditionStatus, Reason};
+use crate::plan::{self, Field, Found, Retry, Stop, Vendor, differing, update_request};
 use crate::provident::connection::Connection;
 use crate::provident::error::CallError;
 use crate::provident::limiter::Permit;
@@ -181,7 +181,12 @@ impl Pass {
                     "The vendor answered 404, and connection {connection_name} is not proven yet: it may be another account's token. \
                      This ends when any client behind it is found"
                 );
-                stop(Reason::ConnectionNotReady, message, Retry::Backoff)
+                Halt::Stop(Stop {
+                    ready: ConditionStatus::Unknown,
+                    reason: Reason::ConnectionNotReady,
+                    message,
+                    retry: Retry::Backoff,
+                })
             }
             CallError::Throttled(retry_after) => {
                 let pause = connection.limiter.back_off(*retry_after);

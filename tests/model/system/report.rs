@@ -16,6 +16,7 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
     let pass = process.pass.as_ref()?;
     let seen = process.seen(pass, world.connected, system.mistake);
     let stop = pass.stop.map(|reason| Stop {
+        ready: provident_operator::api::ConditionStatus::False,
         reason,
         message: String::new(),
         retry: Retry::Backoff,
