@@ -22,10 +22,7 @@ async fn a_new_client_costs_four_writes_one_dry_run_and_one_vendor_call() {
     world.declare("second", spec).await;
     world.until_ready("second").await;
     world.silence().await;
-    assert_eq!(
-        operator.faults.writes_by_resource(),
-        writes_of_one_create()
-    );
+    assert_eq!(operator.faults.writes_by_resource(), writes_of_one_create());
     assert_eq!(operator.faults.dry_runs(), 1);
     let calls = &world.emulator.calls()[calls..];
     let operations: Vec<_> = calls.iter().map(|call| call.operation).collect();

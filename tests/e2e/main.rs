@@ -11,5 +11,7 @@ mod lifecycle;
 mod operator;
 mod oracles;
 mod point;
+mod refused;
 mod rivals;
+mod unknown;
 mod world;

@@ -272,6 +272,47 @@ impl World {
         }
     }
 
+    /// Waits until the connection says this reason for its `Ready`.
+    pub async fn until_connection(&self, reason: Reason) {
+        let start = Instant::now();
+        loop {
+            let status = self
+                .connections()
+                .get(&self.connection)
+                .await
+                .unwrap()
+                .status;
+            let conditions = status.unwrap_or_default().conditions;
+            if find(&conditions, ConditionType::Ready).is_some_and(|c| c.reason == reason.as_str())
+            {
+                return;
+            }
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("the connection is not {reason}")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until this event about the object is there; events are written beside all else.
+    pub async fn until_event(&self, name: &str, event: &str) {
+        let start = Instant::now();
+        while !self.events(name).await.iter().any(|seen| seen == event) {
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("{name} has no event {event}")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Deletes an object and leaves its client at the vendor as it is.
+    pub async fn delete_without_vendor(&self, name: &str) {
+        self.patch(name, json!({ "spec": { "deletionPolicy": "Retain" } }))
+            .await;
+        self.delete(name).await;
+        self.until_gone(name).await;
+    }
+
     /// Waits until an operator has made such requests.
     pub async fn until_requests(
         &self,
