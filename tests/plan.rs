@@ -1,7 +1,11 @@
 //! The plan, case by case: what is done next, and what people are told. `tests/model` has every interleaving of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "short tables of cases")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "short tables of cases"
+)]
 
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{

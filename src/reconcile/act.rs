@@ -5,8 +5,8 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tracing::info;
 
+use super::Halt;
 use super::observe::Pass;
-use super::{Halt, SOON};
 use crate::api::{ConditionStatus, FINALIZER, MANAGER, Reason};
 use crate::cluster;
 use crate::plan::{self, Retry, Step, Stop};
@@ -95,7 +95,7 @@ impl Pass {
         {
             return Ok(());
         }
-        Err(Halt::Again(SOON))
+        Err(Halt::Stale)
     }
 
     pub fn namespace(&self) -> String {
@@ -116,7 +116,7 @@ pub(crate) fn stop(reason: Reason, message: impl Into<String>, retry: Retry) -> 
 /// A refused write: the view was stale, the object is gone, or the API server is in trouble.
 pub(crate) fn stale_or(error: kube::Error) -> Halt {
     if cluster::is_conflict(&error) {
-        Halt::Again(SOON)
+        Halt::Stale
     } else if cluster::is_not_found(&error) {
         Halt::Gone
     } else {

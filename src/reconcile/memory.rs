@@ -1,6 +1,6 @@
 //! What this process remembers of attempts: which it began, which it sent, what was answered and is not stored yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ const FORGET_UNSENT: Duration = Duration::from_mins(10);
 pub struct Memory {
     own: Mutex<HashMap<AttemptId, Own>>,
     foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
+    doubted: Mutex<HashSet<String>>,
 }
 
 struct Own {
@@ -110,6 +111,17 @@ impl Memory {
         lock(&self.own)
             .retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
         lock(&self.foreign).remove(uid);
+        lock(&self.doubted).remove(uid);
+    }
+
+    /// Notes that the watch's view of an object was found stale.
+    pub fn doubt(&self, uid: &str) {
+        lock(&self.doubted).insert(uid.to_owned());
+    }
+
+    /// Whether the next pass must read the object itself; told once.
+    pub fn take_doubt(&self, uid: &str) -> bool {
+        lock(&self.doubted).remove(uid)
     }
 
     /// Time since this process claimed an attempt of its own.

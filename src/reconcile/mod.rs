@@ -44,8 +44,10 @@ pub(crate) use timing::seconds;
 pub(crate) enum Halt {
     /// It is to be told in status.
     Stop(Stop),
-    /// The view was stale, or somebody else was first: look again, and say nothing.
+    /// Somebody else was first, or it is not its turn: look again, and say nothing.
     Again(Duration),
+    /// The view was stale: look again, at the object itself, since the watch may be behind for long.
+    Stale,
     /// The object is gone.
     Gone,
     /// The API server did not do it, and hence could not take a status either.
@@ -96,7 +98,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     let result = match &outcome {
         Ok((_, None)) => "success",
         Ok((_, Some(reason))) => reason.as_str(),
-        Err(Halt::Again(_)) => "again",
+        Err(Halt::Again(_) | Halt::Stale) => "again",
         Err(Halt::Gone) => "gone",
         Err(Halt::Stop(_) | Halt::Cluster(_)) => "error",
     };
@@ -104,6 +106,10 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     let retry = match outcome {
         Ok((retry, _)) => retry,
         Err(Halt::Again(delay)) => return Ok(Action::requeue(delay)),
+        Err(Halt::Stale) => {
+            ctx.memory.doubt(&uid);
+            return Ok(Action::requeue(SOON));
+        }
         Err(Halt::Stop(stop)) => stop.retry,
         Err(Halt::Gone) => {
             gone(ctx, &reference).await?;

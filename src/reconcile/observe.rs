@@ -111,9 +111,10 @@ impl Pass {
         Ok(pass)
     }
 
-    // An attempt of this process is judged by a fresh view only.
+    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
-        if !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+        let doubted = ctx.memory.take_doubt(&object.uid().unwrap_or_default());
+        if !doubted && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();

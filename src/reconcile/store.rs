@@ -128,7 +128,7 @@ impl Pass {
         if live.uid() == self.object.uid() && live.metadata.deletion_timestamp.is_none() {
             return Ok(());
         }
-        Err(Halt::Again(SOON))
+        Err(Halt::Stale)
     }
 
     pub async fn disown_secret(&mut self) -> Result<(), Halt> {
