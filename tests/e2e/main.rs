@@ -1,0 +1,17 @@
+//! The operator, in process, against a real API server and the emulated vendor.
+//!
+//! Every test has a [`world::World`] of its own on the one control plane of this binary, so tests run side by side.
+//! A test is named `sNN_…` after its scenario: a fault at one point of a client's life, and what a user sees then.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crash;
+mod create;
+mod forged;
+mod lifecycle;
+mod operator;
+mod oracles;
+mod point;
+mod refused;
+mod rivals;
+mod unknown;
+mod world;

@@ -1,0 +1,140 @@
+//! One operator process, as far as a test can tell: its own thread, its own runtime, its own memory, its own log.
+
+use std::io;
+use std::sync::{Arc, Mutex, Once};
+use std::thread;
+use std::time::Duration;
+
+use harness::faults::Faults;
+use kube::Config;
+use kube::client::ClientBuilder;
+use provident_operator::admin::Readiness;
+use provident_operator::metrics::Metrics;
+use provident_operator::reconcile::context::Settings;
+use provident_operator::{cluster, controller};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tower::timeout::TimeoutLayer;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// A running operator. Dropping it is a crash too.
+pub struct Operator {
+    /// Faults between this operator and the API server, and the record of its requests.
+    pub faults: Faults,
+    stop: CancellationToken,
+    crash: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Operator {
+    pub fn start(
+        config: Config,
+        faults: &Faults,
+        request_within: Duration,
+        settings: Settings,
+        log: &Log,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let (crash, crashed) = oneshot::channel();
+        let (its_faults, its_stop, its_log) = (faults.clone(), stop.clone(), log.clone());
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            its_log.capture(|| {
+                runtime.block_on(async {
+                    let client = ClientBuilder::try_from(cluster::without_retries(config))
+                        .unwrap()
+                        .with_layer(&its_faults.layer())
+                        .with_layer(&TimeoutLayer::new(request_within))
+                        .build();
+                    let run = controller::run(
+                        client,
+                        settings,
+                        Metrics::default(),
+                        Readiness::default(),
+                        its_stop,
+                    );
+                    tokio::select! {
+                        () = run => {}
+                        _ = crashed => {}
+                    }
+                });
+                // Every task it spawned ends here, wherever it stands.
+                runtime.shutdown_background();
+            });
+        });
+        Self {
+            faults: faults.clone(),
+            stop,
+            crash,
+            thread,
+        }
+    }
+
+    /// Ends it on the spot, with all it knows.
+    pub async fn crash(self) {
+        let _ = self.crash.send(());
+        join(self.thread).await;
+    }
+
+    /// Tells it to stop, as SIGTERM does; [`Operator::stopped`] waits for the end.
+    pub fn begin_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until it has left by itself.
+    pub async fn stopped(self) {
+        let _not_crashed = self.crash;
+        join(self.thread).await;
+    }
+}
+
+// Off the test's own runtime, which serves the vendor meanwhile.
+async fn join(thread: thread::JoinHandle<()>) {
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    joined.unwrap().expect("the operator panicked");
+}
+
+/// Everything that operators of one world logged, at TRACE, their libraries included.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture(&self, run: impl FnOnce()) {
+        static LOG_CRATE: Once = Once::new();
+        // Sends what libraries write through the `log` crate the same way.
+        LOG_CRATE.call_once(|| tracing_subscriber::registry().init());
+        let to = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || to.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, run);
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+
+    /// The operators' own lines, without the chatter of libraries: for the message of a failed test.
+    pub fn tail(&self) -> String {
+        let text = self.text();
+        let own = |line: &&str| line.contains("provident_operator") && !line.contains(" TRACE ");
+        let lines: Vec<_> = text.lines().filter(own).collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! What holds at the end of every test, whatever it was about.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use provident_operator::api::OAuthClient;
+use provident_operator::provident::emulator::{Operation, StoredClient};
+use serde_json::Value;
+
+use crate::world::{PATIENCE, World, is_ready, ready};
+
+/// Nothing may happen for this long at the end. Longer than any first retry, so that a loop shows itself.
+const SILENCE: Duration = Duration::from_millis(2500);
+
+impl World {
+    /// All oracles, with at most one create per object.
+    pub async fn check(self) {
+        self.check_with(&[]).await;
+    }
+
+    /// All oracles; `decisions` names objects for which a person decided, and how often, that a create be made again.
+    pub async fn check_with(self, decisions: &[(&str, usize)]) {
+        self.silence().await;
+        self.creates_once(decisions).await;
+        for object in self.objects().list(&ListParams::default()).await.unwrap() {
+            self.tells_the_truth(&object).await;
+        }
+        self.keeps_secrets_secret().await;
+    }
+
+    /// O5: after the last change no object is written and the vendor is not called.
+    pub async fn silence(&self) {
+        let start = Instant::now();
+        loop {
+            let before = self.snapshot().await;
+            self.watch_for(SILENCE).await;
+            let after = self.snapshot().await;
+            if before == after {
+                return;
+            }
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!(
+                    "there is no silence: {before:#?} became {after:#?}"
+                ))
+                .await;
+            }
+        }
+    }
+
+    // The version of every object an operator may write, and the number of calls at the vendor.
+    async fn snapshot(&self) -> BTreeMap<String, String> {
+        let group = "/apis/oauth.provident.ae/v1alpha1";
+        let paths = [
+            format!("{group}/namespaces/{}/oauthclients", self.namespace),
+            format!("/api/v1/namespaces/{}/secrets", self.namespace),
+            format!("/api/v1/namespaces/{}/secrets", self.system),
+        ];
+        let mut versions = BTreeMap::new();
+        for path in &paths {
+            let list = self.get_json(path).await;
+            for item in list["items"].as_array().unwrap() {
+                versions.insert(
+                    format!("{path}/{}", item["metadata"]["name"]),
+                    item["metadata"]["resourceVersion"].to_string(),
+                );
+            }
+        }
+        let connection = self.connections().get(&self.connection).await.unwrap();
+        versions.insert(
+            "connection".to_owned(),
+            connection.resource_version().unwrap(),
+        );
+        versions.insert(
+            "vendor calls".to_owned(),
+            self.emulator.calls().len().to_string(),
+        );
+        versions
+    }
+
+    // O1: clients made per object at the vendor.
+    async fn creates_once(&self, decisions: &[(&str, usize)]) {
+        let mut made: BTreeMap<String, usize> = BTreeMap::new();
+        for call in self.emulator.calls() {
+            if call.operation == Operation::Create && call.committed {
+                *made.entry(call.name.unwrap_or_default()).or_default() += 1;
+            }
+        }
+        for (vendor_name, count) in made {
+            let decided = decisions
+                .iter()
+                .find(|(name, _)| self.vendor_name(name) == vendor_name)
+                .map_or(0, |(_, decided)| *decided);
+            if count > 1 + decided {
+                self.fail(&format!("{vendor_name} was created {count} times"))
+                    .await;
+            }
+        }
+    }
+
+    // O2: Ready means that the Secret opens the vendor's client and that client is as declared; else status says why.
+    async fn tells_the_truth(&self, object: &OAuthClient) {
+        let name = object.name_any();
+        if !is_ready(object) {
+            let told = ready(object).is_some_and(|ready| {
+                ready.status == "False"
+                    && !ready.message.is_empty()
+                    && ready.observed_generation == object.metadata.generation
+            });
+            if !told {
+                self.fail(&format!("{name} is neither Ready nor told why not"))
+                    .await;
+            }
+            return;
+        }
+        let client_id = object.status.as_ref().unwrap().client_id.clone().unwrap();
+        let vendor = self.emulator.client(&client_id);
+        let secret = self.secret(object.secret_name()).await;
+        match (vendor, secret) {
+            (Some(vendor), Some(secret)) => {
+                if let Some(what) = difference(object, &vendor, &secret) {
+                    self.fail(&format!("{name} is Ready, and {what} differs"))
+                        .await;
+                }
+            }
+            (vendor, secret) => {
+                let there = (vendor.is_some(), secret.is_some());
+                self.fail(&format!(
+                    "{name} is Ready; (vendor's client, Secret) there: {there:?}"
+                ))
+                .await;
+            }
+        }
+    }
+
+    // O4: nothing confidential outside the data of Secrets: in no object, event or log line.
+    async fn keeps_secrets_secret(&self) {
+        let group = "/apis/oauth.provident.ae/v1alpha1";
+        let mut places = vec![("the log".to_owned(), self.log.text())];
+        for namespace in [&self.namespace, &self.system] {
+            for path in [
+                format!("{group}/namespaces/{namespace}/oauthclients"),
+                format!("/api/v1/namespaces/{namespace}/events"),
+                format!("/api/v1/namespaces/{namespace}/secrets"),
+            ] {
+                let mut list = self.get_json(&path).await;
+                for item in list["items"].as_array_mut().unwrap() {
+                    item["data"] = Value::Null;
+                }
+                places.push((path, list.to_string()));
+            }
+        }
+        let connection = self.connections().get(&self.connection).await.unwrap();
+        places.push((
+            "the connection".to_owned(),
+            serde_json::to_string(&connection).unwrap(),
+        ));
+        for secret in self.emulator.secrets() {
+            let base64 = serde_json::to_string(&ByteString(secret.clone().into_bytes())).unwrap();
+            // Without the end, which depends on what follows.
+            let base64 = base64.trim_matches(['"', '=']);
+            for (place, text) in &places {
+                if text.contains(&secret) || text.contains(&base64[..base64.len() - 2]) {
+                    let at = text.find(&secret).unwrap_or_default();
+                    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+                    panic!(
+                        "a secret of the vendor's stands in {place}: {}…",
+                        &text[line..at]
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What of an object that says Ready is not so.
+fn difference(
+    object: &OAuthClient,
+    vendor: &StoredClient,
+    secret: &Secret,
+) -> Option<&'static str> {
+    let data = |key: &str| {
+        let bytes = secret.data.as_ref()?.get(key)?;
+        String::from_utf8(bytes.0.clone()).ok()
+    };
+    let spec = &object.spec;
+    let holds = [
+        ("clientId in the Secret", {
+            data("clientId").as_deref() == Some(&vendor.client_id)
+        }),
+        (
+            "clientSecret in the Secret",
+            data("clientSecret").as_deref() == Some(&vendor.client_secret),
+        ),
+        (
+            "allowedScopes",
+            spec.allowed_scopes == vendor.allowed_scopes,
+        ),
+        (
+            "redirectUris",
+            spec.redirect_uris
+                .as_ref()
+                .is_none_or(|uris| *uris == vendor.redirect_uris),
+        ),
+        (
+            "isActive",
+            vendor.is_active != (spec.is_active == Some(false)),
+        ),
+    ];
+    holds
+        .into_iter()
+        .find(|(_, holds)| !holds)
+        .map(|(what, _)| what)
+}

@@ -1,0 +1,467 @@
+//! What a test stands on: two namespaces, a vendor, a connection to it, and operators that come and go.
+
+use std::time::{Duration, Instant};
+
+use harness::ControlPlane;
+use harness::faults::Faults;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::wait::{await_condition, conditions::is_crd_established};
+use kube::{Api, Client, ResourceExt};
+use provident_operator::api::{
+    self, ClusterProvidentConnection, ConditionType, OAuthClient, Reason, find,
+};
+use provident_operator::provident::emulator::{Call, Emulator, Operation, Options};
+use provident_operator::reconcile::context::Settings;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::operator::{Log, Operator};
+
+/// A condition that does not hold after this long never will. Generous: the machine may be loaded.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// Name of the Secret with the connection's token.
+pub const TOKEN_SECRET: &str = "provident-token";
+
+/// One test's world. Ends with [`World::check`].
+pub struct World {
+    /// An administrator's client, without faults.
+    pub client: Client,
+    /// Where the `OAuthClient` objects are.
+    pub namespace: String,
+    /// Where the operators are.
+    pub system: String,
+    /// The name of the cluster connection.
+    pub connection: String,
+    /// The vendor.
+    pub emulator: Emulator,
+    /// What operators logged.
+    pub log: Log,
+    /// For operators to come: how long another process's attempt counts as running.
+    pub attempt_wait: Duration,
+    /// For operators to come: the bound of a request to the API server.
+    pub request_within: Duration,
+    /// For operators to come: how long a stop waits for answers that are not stored.
+    pub grace: Duration,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let control_plane = ControlPlane::shared().await.unwrap();
+        let client = Client::try_from(control_plane.client_config()).unwrap();
+        install(&client).await;
+        let namespace = create_namespace(&client, "e2e-").await;
+        let system = create_namespace(&client, "e2e-system-").await;
+        let emulator = Emulator::start(Options::default()).await.unwrap();
+        let world = Self {
+            connection: namespace.clone(),
+            client,
+            namespace,
+            system,
+            emulator,
+            log: Log::default(),
+            attempt_wait: Duration::from_secs(3),
+            request_within: Duration::from_secs(15),
+            grace: Duration::from_secs(30),
+        };
+        world.put_token(&world.emulator.token()).await;
+        let connection: ClusterProvidentConnection = serde_json::from_value(json!({
+            "apiVersion": "oauth.provident.ae/v1alpha1",
+            "kind": "ClusterProvidentConnection",
+            "metadata": { "name": world.connection },
+            "spec": {
+                "baseUrl": world.emulator.base_url(),
+                "auth": { "tokenSecretRef": { "name": TOKEN_SECRET, "key": "token" } },
+                "access": [{ "namespaces": [world.namespace], "scopes": ["*"] }],
+                "requestsPerSecond": 100,
+            },
+        }))
+        .unwrap();
+        let all = world.connections();
+        all.create(&PostParams::default(), &connection)
+            .await
+            .unwrap();
+        world
+    }
+
+    /// Starts an operator without faults; they can be added while it runs.
+    pub fn start_operator(&self) -> Operator {
+        self.start_operator_with(&Faults::new())
+    }
+
+    /// Starts an operator with faults that stand already.
+    pub fn start_operator_with(&self, faults: &Faults) -> Operator {
+        let settings = Settings {
+            namespace: self.system.clone(),
+            watch_namespaces: vec![self.namespace.clone()],
+            allowed_hosts: vec![
+                format!("http://{}", self.emulator.address()),
+                // For connections that cannot be made: no TLS there, no such name.
+                self.emulator.address().to_string(),
+                "http://nowhere.invalid".to_owned(),
+            ],
+            attempt_wait: self.attempt_wait,
+            grace: self.grace,
+            ..Settings::default()
+        };
+        let config = config_of_the_cluster();
+        Operator::start(config, faults, self.request_within, settings, &self.log)
+    }
+
+    pub fn objects(&self) -> Api<OAuthClient> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn connections(&self) -> Api<ClusterProvidentConnection> {
+        Api::all(self.client.clone())
+    }
+
+    /// Puts a token into the connection's Secret.
+    pub async fn put_token(&self, token: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.system);
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": TOKEN_SECRET },
+            "stringData": { "token": token },
+        });
+        let params = PatchParams::apply("e2e").force();
+        secrets
+            .patch(TOKEN_SECRET, &params, &Patch::Apply(&secret))
+            .await
+            .unwrap();
+    }
+
+    /// Merges into the connection's spec.
+    pub async fn edit_connection(&self, spec: Value) {
+        let patch = json!({ "spec": spec });
+        let all = self.connections();
+        all.patch(
+            &self.connection,
+            &PatchParams::default(),
+            &Patch::Merge(&patch),
+        )
+        .await
+        .unwrap();
+    }
+
+    /// Declares a client of this name; `spec` may state any field, only `allowedScopes` and the connection are given.
+    pub async fn declare(&self, name: &str, spec: Value) -> OAuthClient {
+        self.declare_with(name, json!({}), spec).await
+    }
+
+    /// The same with more metadata.
+    pub async fn declare_with(&self, name: &str, metadata: Value, spec: Value) -> OAuthClient {
+        let mut object = json!({
+            "apiVersion": "oauth.provident.ae/v1alpha1",
+            "kind": "OAuthClient",
+            "metadata": metadata,
+            "spec": {
+                "allowedScopes": ["listings:read"],
+                "connectionRef": { "kind": "ClusterProvidentConnection", "name": self.connection },
+            },
+        });
+        object["metadata"]["name"] = name.into();
+        let stated = object["spec"].as_object_mut().unwrap();
+        stated.extend(spec.as_object().unwrap().clone());
+        // As a user sends it: what is left out is the API server's to fill in.
+        let path = format!(
+            "/apis/oauth.provident.ae/v1alpha1/namespaces/{}/oauthclients",
+            self.namespace
+        );
+        let request = http::Request::post(path).header("content-type", "application/json");
+        let request = request.body(serde_json::to_vec(&object).unwrap()).unwrap();
+        self.client.request(request).await.unwrap()
+    }
+
+    /// Merges into an object.
+    pub async fn patch(&self, name: &str, patch: Value) -> OAuthClient {
+        let params = PatchParams::default();
+        self.objects()
+            .patch(name, &params, &Patch::Merge(&patch))
+            .await
+            .unwrap()
+    }
+
+    /// Merges into an object's status, as only somebody with that right can.
+    pub async fn patch_status(&self, name: &str, status: Value) -> OAuthClient {
+        let params = PatchParams::default();
+        let patch = json!({ "status": status });
+        self.objects()
+            .patch_status(name, &params, &Patch::Merge(&patch))
+            .await
+            .unwrap()
+    }
+
+    pub async fn delete(&self, name: &str) {
+        self.objects()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    pub async fn get(&self, name: &str) -> OAuthClient {
+        self.objects().get(name).await.unwrap()
+    }
+
+    pub async fn secret(&self, name: &str) -> Option<Secret> {
+        self.secrets().get_opt(name).await.unwrap()
+    }
+
+    /// Waits until the object is as `done` says, and returns it.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        done: impl Fn(&OAuthClient) -> bool,
+    ) -> OAuthClient {
+        let start = Instant::now();
+        loop {
+            let object = self.get(name).await;
+            if done(&object) {
+                return object;
+            }
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("{name} is not {what}")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the object is Ready at its newest generation, and returns its clientId.
+    pub async fn until_ready(&self, name: &str) -> String {
+        let object = self.until(name, "Ready", is_ready).await;
+        object.status.unwrap().client_id.unwrap()
+    }
+
+    /// Waits until the object is not Ready for this reason, and returns the message.
+    pub async fn until_reason(&self, name: &str, reason: Reason) -> String {
+        let such = |object: &OAuthClient| {
+            ready(object).is_some_and(|ready| {
+                ready.status == "False"
+                    && ready.reason == reason.as_str()
+                    && ready.observed_generation == object.metadata.generation
+            })
+        };
+        let object = self.until(name, reason.as_str(), such).await;
+        ready(&object).unwrap().message.clone()
+    }
+
+    /// Waits until the object is gone.
+    pub async fn until_gone(&self, name: &str) {
+        let start = Instant::now();
+        while self.objects().get_opt(name).await.unwrap().is_some() {
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("{name} is not gone")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the vendor has seen this.
+    pub async fn until_vendor(&self, what: &str, seen: impl Fn(&Emulator) -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, self.emulator.until(seen)).await;
+        if waited.is_err() {
+            self.fail(&format!("the vendor: not {what}")).await;
+        }
+    }
+
+    /// Waits until the connection says this reason for its `Ready`.
+    pub async fn until_connection(&self, reason: Reason) {
+        let start = Instant::now();
+        loop {
+            let status = self
+                .connections()
+                .get(&self.connection)
+                .await
+                .unwrap()
+                .status;
+            let conditions = status.unwrap_or_default().conditions;
+            if find(&conditions, ConditionType::Ready).is_some_and(|c| c.reason == reason.as_str())
+            {
+                return;
+            }
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("the connection is not {reason}")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until this event about the object is there; events are written beside all else.
+    pub async fn until_event(&self, name: &str, event: &str) {
+        let start = Instant::now();
+        while !self.events(name).await.iter().any(|seen| seen == event) {
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("{name} has no event {event}")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Deletes an object and leaves its client at the vendor as it is.
+    pub async fn delete_without_vendor(&self, name: &str) {
+        self.patch(name, json!({ "spec": { "deletionPolicy": "Retain" } }))
+            .await;
+        self.delete(name).await;
+        self.until_gone(name).await;
+    }
+
+    /// Waits until an operator has made such requests.
+    pub async fn until_requests(
+        &self,
+        operator: &Operator,
+        what: &str,
+        made: impl Fn(&Faults) -> bool,
+    ) {
+        let start = Instant::now();
+        while !made(&operator.faults) {
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("the operator: not {what}")).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Looks away for a while: the only way to see that something does *not* happen.
+    pub async fn watch_for(&self, window: Duration) {
+        tokio::time::sleep(window).await;
+    }
+
+    /// The name that an object's client has at the vendor.
+    pub fn vendor_name(&self, name: &str) -> String {
+        format!("{}-{name}", self.namespace)
+    }
+
+    /// The creates that the vendor has read for an object, whatever became of them.
+    pub fn creates(&self, name: &str) -> Vec<Call> {
+        let wanted = self.vendor_name(name);
+        let calls = self.emulator.calls().into_iter();
+        calls
+            .filter(|call| {
+                call.operation == Operation::Create && call.name.as_deref() == Some(&wanted)
+            })
+            .collect()
+    }
+
+    /// The events about an object, as `kubectl describe` shows them: `reason: note`.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let list: Value = self
+            .get_json(&format!(
+                "/apis/events.k8s.io/v1/namespaces/{}/events",
+                self.namespace
+            ))
+            .await;
+        let items = list["items"].as_array().unwrap();
+        let about = items
+            .iter()
+            .filter(|event| event["regarding"]["name"] == name);
+        about
+            .map(|event| {
+                let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+                format!("{}: {}", text("reason"), text("note"))
+            })
+            .collect()
+    }
+
+    pub async fn get_json(&self, path: &str) -> Value {
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        self.client.request(request).await.unwrap()
+    }
+
+    /// Fails the test, with all there is to see.
+    pub async fn fail(&self, what: &str) -> ! {
+        let objects = self.objects().list(&kube::api::ListParams::default()).await;
+        let mut seen = String::new();
+        for object in objects.unwrap() {
+            let name = object.name_any();
+            let status = serde_json::to_string_pretty(&object.status).unwrap();
+            let meta = &object.metadata;
+            seen += &format!(
+                "{name}: generation {:?}, finalizers {:?}, deleted {:?}\n{status}\nevents: {:#?}\n",
+                meta.generation,
+                meta.finalizers,
+                meta.deletion_timestamp,
+                self.events(&name).await
+            );
+        }
+        let connection = self
+            .connections()
+            .get(&self.connection)
+            .await
+            .unwrap()
+            .status;
+        panic!(
+            "{what}\n{seen}\nconnection: {connection:#?}\nvendor: {:#?}\nlog:\n{}",
+            self.emulator.calls(),
+            self.log.tail()
+        );
+    }
+}
+
+/// The condition `Ready`.
+pub fn ready(object: &OAuthClient) -> Option<&Condition> {
+    find(&object.status.as_ref()?.conditions, ConditionType::Ready)
+}
+
+/// `Ready=True`, and that of the newest generation.
+pub fn is_ready(object: &OAuthClient) -> bool {
+    let observed = object
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    observed == object.metadata.generation
+        && ready(object).is_some_and(|ready| ready.status == "True")
+}
+
+/// Whether only a person can go on: `Stalled=True`.
+pub fn is_stalled(object: &OAuthClient) -> bool {
+    let conditions = object.status.as_ref().map(|status| &status.conditions);
+    conditions
+        .and_then(|conditions| find(conditions, ConditionType::Stalled))
+        .is_some_and(|stalled| stalled.status == "True")
+}
+
+/// The open attempt's id.
+pub fn attempt(object: &OAuthClient) -> Option<String> {
+    let attempt = object.status.as_ref()?.create_attempt.as_ref()?;
+    Some(attempt.id.clone())
+}
+
+fn config_of_the_cluster() -> kube::Config {
+    SHARED.get().expect("installed first").clone()
+}
+
+static SHARED: OnceCell<kube::Config> = OnceCell::const_new();
+
+async fn install(client: &Client) {
+    let install = async || {
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for crd in api::crds() {
+            let (name, params) = (crd.name_any(), PatchParams::apply("e2e").force());
+            definitions
+                .patch(&name, &params, &Patch::Apply(crd))
+                .await
+                .unwrap();
+            await_condition(definitions.clone(), &name, is_crd_established())
+                .await
+                .unwrap();
+        }
+        ControlPlane::shared().await.unwrap().client_config()
+    };
+    SHARED.get_or_init(install).await;
+}
+
+async fn create_namespace(client: &Client, prefix: &str) -> String {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace =
+        serde_json::from_value(json!({ "metadata": { "generateName": prefix } })).unwrap();
+    let created = namespaces.create(&PostParams::default(), &namespace).await;
+    created.unwrap().name_any()
+}
