@@ -4,14 +4,21 @@
 //! A test is named `sNN_…` after its scenario: a fault at one point of a client's life, and what a user sees then.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api_server;
 mod crash;
 mod create;
+mod deletion;
 mod forged;
 mod lifecycle;
+mod more;
 mod operator;
 mod oracles;
 mod point;
 mod refused;
+mod redirect;
+mod requests;
 mod rivals;
+mod secret;
+mod stop;
 mod unknown;
 mod world;
