@@ -29,6 +29,8 @@ use crate::provident::types::ClientId;
 
 /// Probes of a connection in trouble grow from a second to this.
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
+/// After a refused status write: long enough for the watch to bring what made the view stale.
+const STALE: Duration = Duration::from_secs(1);
 /// A healthy connection is looked at again after this, if nothing about it changes.
 const RESYNC: Duration = Duration::from_hours(1);
 
@@ -91,7 +93,9 @@ async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result
     ctx.connections
         .set(&reference, Some((object.spec.access.clone(), state)), news);
     ctx.metrics.connection(&name, healthy);
-    write(object, ctx, &status, told, accepted, proven).await?;
+    if !write(object, ctx, &status, told, accepted, proven).await? {
+        return Ok(Action::requeue(STALE));
+    }
     if healthy || object.spec.suspend == Some(true) {
         ctx.backoff.clear(&name);
         return Ok(Action::requeue(RESYNC));
@@ -207,6 +211,7 @@ fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
         .then_some(id)
 }
 
+// `false`: the view was stale. Its own change of status wakes nobody, so it must be looked at again.
 async fn write(
     object: &ClusterProvidentConnection,
     ctx: &Context,
@@ -214,7 +219,7 @@ async fn write(
     (value, reason, message): Told,
     accepted: Option<String>,
     proven: Option<String>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let generation = object.metadata.generation.unwrap_or_default();
     let mut after = ConnectionStatus {
         observed_generation: Some(generation),
@@ -232,7 +237,7 @@ async fn write(
         seconds_now(),
     );
     if after == *before {
-        return Ok(());
+        return Ok(true);
     }
     let patch = json!({
         "metadata": { "resourceVersion": object.resource_version() },
@@ -248,8 +253,8 @@ async fn write(
         .patch_status(&object.name_any(), &params(), &Patch::Merge(&patch))
         .await
     {
-        // Written by somebody else meanwhile: the watch brings it, and it is looked at again.
-        Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => Ok(()),
-        other => Ok(other.map(|_| ())?),
+        Err(error) if cluster::is_conflict(&error) => Ok(false),
+        Err(error) if cluster::is_not_found(&error) => Ok(true),
+        other => Ok(other.map(|_| true)?),
     }
 }
