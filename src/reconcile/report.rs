@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::Patch;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 use tracing::{debug, info, warn};
@@ -171,12 +171,9 @@ impl Pass {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self
-            .ctx
-            .recorder
-            .publish(&event, &self.object.object_ref(&()))
-            .await
-        {
+        // A recorder of its own: a shared one counts an event of equal reason as the former one, and drops its note.
+        let recorder = Recorder::new(self.ctx.client.clone(), self.ctx.reporter.clone());
+        if let Err(error) = recorder.publish(&event, &self.object.object_ref(&())).await {
             warn!(%error, "an event was not published");
         }
     }
