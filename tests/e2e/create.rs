@@ -61,6 +61,33 @@ async fn a_restart_with_settled_clients_writes_nothing_and_asks_the_vendor_nothi
     world.check().await;
 }
 
+#[tokio::test]
+async fn each_change_is_one_put_of_what_differs_and_one_event_that_names_it() {
+    let world = World::start().await;
+    let _operator = world.start_operator();
+    world.declare("storefront", json!({})).await;
+    world.until_ready("storefront").await;
+    let changes = [
+        ("tokenLifetimeSeconds", json!(86400)),
+        ("redirectUris", json!(["https://shop.example.com/callback"])),
+    ];
+    for (field, value) in &changes {
+        world
+            .patch("storefront", json!({ "spec": { *field: value } }))
+            .await;
+        world.until_ready("storefront").await;
+        let event = format!("Updated: Updated at the vendor: {field}");
+        world.until_event("storefront", &event).await;
+    }
+    let calls = world.emulator.calls().into_iter();
+    let sent: Vec<_> = calls
+        .filter(|call| call.operation == Operation::Update)
+        .map(|call| call.fields)
+        .collect();
+    assert_eq!(sent, changes.map(|(field, _)| vec![field.to_owned()]));
+    world.check().await;
+}
+
 /// Finalizer, claim, Secret, status.
 fn writes_of_one_create() -> BTreeMap<String, usize> {
     BTreeMap::from([

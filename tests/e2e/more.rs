@@ -22,8 +22,12 @@ impl World {
 
     /// Waits until so many calls stand at the vendor's gate.
     pub async fn arrived(&self, gate: &Gate, calls: usize) {
-        if tokio::time::timeout(PATIENCE, gate.arrived(calls)).await.is_err() {
-            self.fail(&format!("fewer than {calls} calls came to the gate")).await;
+        if tokio::time::timeout(PATIENCE, gate.arrived(calls))
+            .await
+            .is_err()
+        {
+            self.fail(&format!("fewer than {calls} calls came to the gate"))
+                .await;
         }
     }
 
@@ -59,7 +63,9 @@ impl World {
 
 /// The reason of the condition `Ready`.
 pub fn reason(object: &OAuthClient) -> String {
-    ready(object).map(|ready| ready.reason.clone()).unwrap_or_default()
+    ready(object)
+        .map(|ready| ready.reason.clone())
+        .unwrap_or_default()
 }
 
 /// The clientId that status records.

@@ -253,6 +253,19 @@ impl World {
         ready(&object).unwrap().message.clone()
     }
 
+    /// Waits until the object is not Ready for this reason and nothing is open: no claim, and no person is asked.
+    pub async fn until_dropped(&self, name: &str, reason: Reason) -> String {
+        let such = |object: &OAuthClient| {
+            ready(object).is_some_and(|ready| ready.reason == reason.as_str())
+                && attempt(object).is_none()
+                && !is_stalled(object)
+        };
+        let object = self
+            .until(name, "refused and its claim dropped", such)
+            .await;
+        ready(&object).unwrap().message.clone()
+    }
+
     /// Waits until the object is gone.
     pub async fn until_gone(&self, name: &str) {
         let start = Instant::now();
