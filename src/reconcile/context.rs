@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
-use kube::runtime::events::Recorder;
+use kube::runtime::events::Reporter;
 use kube::runtime::reflector::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,8 +66,8 @@ pub struct Stores {
 pub struct Context {
     /// Talks to the API server; see [`crate::cluster`].
     pub client: kube::Client,
-    /// Publishes events.
-    pub recorder: Recorder,
+    /// Who publishes events.
+    pub reporter: Reporter,
     /// What the operator was told.
     pub settings: Settings,
     /// Connections by name.

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::Patch;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 use tracing::{debug, info, warn};
@@ -170,12 +170,9 @@ impl Pass {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self
-            .ctx
-            .recorder
-            .publish(&event, &self.object.object_ref(&()))
-            .await
-        {
+        // One that lives on counts an event of the same reason as a repeat, under the first one's note.
+        let recorder = Recorder::new(self.ctx.client.clone(), self.ctx.reporter.clone());
+        if let Err(error) = recorder.publish(&event, &self.object.object_ref(&())).await {
             warn!(%error, "an event was not published");
         }
     }
