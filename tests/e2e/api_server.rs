@@ -28,7 +28,10 @@ fn requests_of_a_create(world: &World, name: &str) -> [(Such, usize); 5] {
 async fn s20_a_write_answered_504_though_it_was_stored_is_recognised_as_our_own() {
     let world = World::start().await;
     let operator = world.start_operator();
-    for (index, name) in ["finalizer", "claim", "secret", "report"].into_iter().enumerate() {
+    for (index, name) in ["finalizer", "claim", "secret", "report"]
+        .into_iter()
+        .enumerate()
+    {
         operator.faults.clear();
         operator.faults.forget();
         let [_, writes @ ..] = requests_of_a_create(&world, name);
@@ -55,19 +58,27 @@ async fn s21_an_edit_while_status_is_written_ends_in_the_status_of_the_edit() {
             let objects = objects.clone();
             async move {
                 let edit = json!({ "spec": { "tokenLifetimeSeconds": 10800 } });
-                let (params, edit) = (kube::api::PatchParams::default(), kube::api::Patch::Merge(&edit));
+                let (params, edit) = (
+                    kube::api::PatchParams::default(),
+                    kube::api::Patch::Merge(&edit),
+                );
                 objects.patch(name, &params, &edit).await.unwrap();
             }
         });
         let such = status_write(&world, name);
         strike_nth(&operator.faults, k, such, Fault::before(edit));
-        world.declare(name, json!({ "tokenLifetimeSeconds": 3600 })).await;
+        world
+            .declare(name, json!({ "tokenLifetimeSeconds": 3600 }))
+            .await;
         let settled = world
             .until(name, "ready at its second generation", |object| {
                 object.metadata.generation == Some(2) && is_ready(object)
             })
             .await;
-        let client = world.emulator.client(&client_id(&settled).unwrap()).unwrap();
+        let client = world
+            .emulator
+            .client(&client_id(&settled).unwrap())
+            .unwrap();
         assert_eq!(client.token_lifetime_seconds, 10800, "{name}");
         assert_eq!(world.creates(name).len(), 1, "{name}");
     }
@@ -81,7 +92,9 @@ async fn s22_without_the_right_to_write_status_nothing_is_created() {
     let refuse = Fault::before(Effect::Answer(403));
     let refused = strike_from(&operator.faults, 1, status_write(&world, "web"), refuse);
     world.declare("web", json!({})).await;
-    world.eventually("it has come back twice", async || refused.count() >= 3).await;
+    world
+        .eventually("it has come back twice", async || refused.count() >= 3)
+        .await;
     no_hot_loop(&world, || refused.count()).await;
     assert_eq!(world.creates("web"), []);
 
@@ -97,7 +110,9 @@ async fn s22_status_refused_after_the_claim_costs_no_second_client() {
     let refuse = Fault::before(Effect::Answer(403));
     let refused = strike_from(&operator.faults, 2, status_write(&world, "web"), refuse);
     world.declare("web", json!({})).await;
-    world.eventually("it has come back twice", async || refused.count() >= 4).await;
+    world
+        .eventually("it has come back twice", async || refused.count() >= 4)
+        .await;
     no_hot_loop(&world, || refused.count()).await;
     // The application works all the same: the Secret came first.
     let client = world.only_client();
@@ -132,7 +147,10 @@ async fn s41_a_minute_without_an_api_server_loses_nothing() {
 async fn outage(length: Duration) {
     let world = World::start().await;
     let operator = world.start_operator();
-    let gate = world.emulator.faults().gate(Operation::Create, When::AfterCommit);
+    let gate = world
+        .emulator
+        .faults()
+        .gate(Operation::Create, When::AfterCommit);
     world.declare("web", json!({})).await;
     world.arrived(&gate, 1).await;
     operator.faults.set_outage(true);
@@ -142,7 +160,10 @@ async fn outage(length: Duration) {
     assert_eq!(world.secret("web").await, None);
     operator.faults.set_outage(false);
 
-    assert_eq!(world.until_ready("web").await, world.only_client().client_id);
+    assert_eq!(
+        world.until_ready("web").await,
+        world.only_client().client_id
+    );
     assert_eq!(world.creates("web").len(), 1);
     world.check().await;
 }
@@ -177,7 +198,9 @@ async fn s42_while_one_object_hangs_the_others_go_on() {
     let hang = Fault::before(Effect::Hang);
     let hangs = strike_from(&operator.faults, 1, finalizer_write(&world, "stuck"), hang);
     world.declare("stuck", json!({})).await;
-    world.eventually("one hangs", async || hangs.count() > 0).await;
+    world
+        .eventually("one hangs", async || hangs.count() > 0)
+        .await;
     world.declare("web", json!({})).await;
     world.until_ready("web").await;
     assert_eq!(reason(&world.get("stuck").await), Reason::Pending.as_str());

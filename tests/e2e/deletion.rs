@@ -29,8 +29,15 @@ async fn until_no_secret(world: &World, name: &str) {
 
 fn is_deactivated_once(world: &World, client_id: &str) {
     assert!(!world.emulator.client(client_id).unwrap().is_active);
-    let fields: Vec<_> = updates_of(world, client_id).into_iter().map(|call| call.fields).collect();
-    assert_eq!(fields, [["isActive"]], "deactivated, once, and nothing else");
+    let fields: Vec<_> = updates_of(world, client_id)
+        .into_iter()
+        .map(|call| call.fields)
+        .collect();
+    assert_eq!(
+        fields,
+        [["isActive"]],
+        "deactivated, once, and nothing else"
+    );
 }
 
 #[tokio::test]
@@ -56,8 +63,13 @@ async fn s23_deleted_while_its_create_is_in_flight_leaves_no_active_client() {
 async fn s23_with_retain_client_and_secret_outlive_an_object_deleted_during_its_create() {
     let world = World::start().await;
     let _operator = world.start_operator();
-    let gate = world.emulator.faults().gate(Operation::Create, When::BeforeCommit);
-    world.declare("web", json!({ "deletionPolicy": "Retain" })).await;
+    let gate = world
+        .emulator
+        .faults()
+        .gate(Operation::Create, When::BeforeCommit);
+    world
+        .declare("web", json!({ "deletionPolicy": "Retain" }))
+        .await;
     world.arrived(&gate, 1).await;
     world.delete("web").await;
     gate.release();
@@ -67,7 +79,10 @@ async fn s23_with_retain_client_and_secret_outlive_an_object_deleted_during_its_
     let secret: Secret = world.secret("web").await.expect("the Secret outlives it");
     assert!(secret.owner_references().is_empty());
     assert!(secret.annotations().contains_key(BINDING_ANNOTATION));
-    assert_eq!(secret.data.unwrap()["clientSecret"].0, client.client_secret.as_bytes());
+    assert_eq!(
+        secret.data.unwrap()["clientSecret"].0,
+        client.client_secret.as_bytes()
+    );
 
     // Declared again, it takes the same client up.
     world.declare("web", json!({})).await;
@@ -99,13 +114,18 @@ async fn s24_a_namesake_gets_a_client_of_its_own_and_the_former_one_is_deactivat
 async fn s24_an_answer_for_a_former_object_is_never_its_namesakes() {
     let world = World::start().await;
     let _operator = world.start_operator();
-    let gate = world.emulator.faults().gate(Operation::Create, When::AfterCommit);
+    let gate = world
+        .emulator
+        .faults()
+        .gate(Operation::Create, When::AfterCommit);
     world.declare("web", json!({})).await;
     world.arrived(&gate, 1).await;
     let old = world.only_client().client_id;
     // Somebody takes the finalizer off by hand, and the object is declared anew, all during the create.
     world.delete("web").await;
-    world.patch("web", json!({ "metadata": { "finalizers": null } })).await;
+    world
+        .patch("web", json!({ "metadata": { "finalizers": null } }))
+        .await;
     world.until_gone("web").await;
     let next = world.declare("web", json!({})).await;
     gate.release();
@@ -132,20 +152,34 @@ async fn s09_kubectl_replace_on_a_held_object_leaves_it_held() {
     world.emulator.faults().once(Operation::Create, taken);
     let declared = world.declare("web", json!({})).await;
     let words = [&*world.vendor_name("web"), "spec.adoption", "retry-create="];
-    let held = world.until_told("web", Reason::CreateOutcomeUnknown, &words).await;
+    let held = world
+        .until_told("web", Reason::CreateOutcomeUnknown, &words)
+        .await;
 
     // As GitOps tools do it: the manifest and nothing else, at the newest version.
     let mut manifest = OAuthClient::new("web", declared.spec.clone());
     manifest.metadata.resource_version = held.metadata.resource_version.clone();
-    let replaced = world.objects().replace("web", &PostParams::default(), &manifest).await.unwrap();
-    assert!(replaced.finalizers().is_empty(), "a replace erases finalizers");
+    let replaced = world
+        .objects()
+        .replace("web", &PostParams::default(), &manifest)
+        .await
+        .unwrap();
+    assert!(
+        replaced.finalizers().is_empty(),
+        "a replace erases finalizers"
+    );
     let healed = world
         .until("web", "under our finalizer again", |object| {
-            object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+            object
+                .finalizers()
+                .iter()
+                .any(|finalizer| finalizer == FINALIZER)
         })
         .await;
     assert_eq!(attempt(&healed), attempt(&held));
-    world.until_reason("web", Reason::CreateOutcomeUnknown).await;
+    world
+        .until_reason("web", Reason::CreateOutcomeUnknown)
+        .await;
     world.silence().await;
     assert_eq!(world.creates("web").len(), 1);
 
@@ -153,7 +187,9 @@ async fn s09_kubectl_replace_on_a_held_object_leaves_it_held() {
     world.delete("web").await;
     world.until_gone("web").await;
     let id = attempt(&held).unwrap();
-    world.until_warned("web", Reason::CreateOutcomeUnknown, &["Released", &id]).await;
+    world
+        .until_event_with("web", Reason::CreateOutcomeUnknown, &["Released", &id])
+        .await;
     world.check().await;
 }
 
@@ -162,15 +198,23 @@ async fn s23_deletion_waits_for_another_processs_create() {
     let mut world = World::start().await;
     world.attempt_wait = std::time::Duration::from_secs(30);
     let creator = world.start_operator();
-    // The create's answer waits at the vendor; and its process is told of nothing else meanwhile.
-    let gate = world.emulator.faults().gate(Operation::Create, When::AfterCommit);
+    // The create's answer waits at the vendor, and its process with it: who tells of the wait is the other one.
+    let gate = world
+        .emulator
+        .faults()
+        .gate(Operation::Create, When::AfterCommit);
     world.declare("web", json!({})).await;
     world.arrived(&gate, 1).await;
     let other = world.start_operator();
     world.delete("web").await;
     let words = ["Deletion waits for the create"];
     let waiting = world.until_told("web", Reason::Deactivating, &words).await;
-    assert!(waiting.finalizers().iter().any(|finalizer| finalizer == FINALIZER));
+    assert!(
+        waiting
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == FINALIZER)
+    );
     assert_eq!(client_id(&waiting), None);
     let made = world.only_client().client_id;
     assert!(world.emulator.client(&made).unwrap().is_active);
@@ -199,7 +243,9 @@ async fn s24_deleted_between_report_and_its_stale_view_costs_one_deactivation() 
     let report = status_write(&world, "web");
     strike_nth(&operator.faults, 2, report, Fault::before(delete));
     world.declare("web", json!({})).await;
-    world.until_vendor("the client is made", |vendor| vendor.clients().len() == 1).await;
+    world
+        .until_vendor("the client is made", |vendor| vendor.clients().len() == 1)
+        .await;
     world.until_gone("web").await;
     is_deactivated_once(&world, &world.only_client().client_id);
     until_no_secret(&world, "web").await;

@@ -22,8 +22,12 @@ impl World {
 
     /// Waits until so many calls stand at the vendor's gate.
     pub async fn arrived(&self, gate: &Gate, calls: usize) {
-        if tokio::time::timeout(PATIENCE, gate.arrived(calls)).await.is_err() {
-            self.fail(&format!("fewer than {calls} calls came to the gate")).await;
+        if tokio::time::timeout(PATIENCE, gate.arrived(calls))
+            .await
+            .is_err()
+        {
+            self.fail(&format!("fewer than {calls} calls came to the gate"))
+                .await;
         }
     }
 
@@ -34,12 +38,12 @@ impl World {
         for word in words {
             assert!(message.contains(word), "no {word:?} in {message:?}");
         }
-        self.until_warned(name, reason, words).await;
+        self.until_event_with(name, reason, words).await;
         self.get(name).await
     }
 
     /// Waits until an event of this reason has these words.
-    pub async fn until_warned(&self, name: &str, reason: Reason, words: &[&str]) {
+    pub async fn until_event_with(&self, name: &str, reason: Reason, words: &[&str]) {
         self.eventually(&format!("an event {reason} with {words:?}"), async || {
             let events = self.events(name).await;
             events.iter().any(|event| {
@@ -59,7 +63,9 @@ impl World {
 
 /// The reason of the condition `Ready`.
 pub fn reason(object: &OAuthClient) -> String {
-    ready(object).map(|ready| ready.reason.clone()).unwrap_or_default()
+    ready(object)
+        .map(|ready| ready.reason.clone())
+        .unwrap_or_default()
 }
 
 /// The clientId that status records.

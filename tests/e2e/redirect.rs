@@ -30,13 +30,23 @@ async fn s15_a_redirect_is_not_followed_and_makes_nothing() {
         world.emulator.faults().once(Operation::Create, fault);
         world.declare(name, json!({})).await;
         let words = [&*status.to_string(), "spec.baseUrl"];
-        world.until_warned(name, Reason::ConnectionNotReady, &words).await;
+        world
+            .until_event_with(name, Reason::ConnectionNotReady, &words)
+            .await;
         // Known not to have made anything, so it is tried again by itself.
         world.until_ready(name).await;
-        let committed: Vec<_> = world.creates(name).iter().map(|call| call.committed).collect();
+        let committed: Vec<_> = world
+            .creates(name)
+            .iter()
+            .map(|call| call.committed)
+            .collect();
         assert_eq!(committed, [false, true], "{name}");
     }
-    assert_eq!(world.emulator.count(Operation::Undocumented), 0, "a redirect was followed");
+    assert_eq!(
+        world.emulator.count(Operation::Undocumented),
+        0,
+        "a redirect was followed"
+    );
     assert_eq!(elsewhere.calls(), [], "the token went to another host");
     world.check().await;
 }

@@ -70,9 +70,7 @@ impl Met {
 pub fn strike_nth(faults: &Faults, k: usize, such: Such, fault: Fault) -> Met {
     let met = Met::default();
     let meets = met.clone();
-    faults.add_rule(move |request| {
-        (such(request) && meets.next() == k).then(|| fault.clone())
-    });
+    faults.add_rule(move |request| (such(request) && meets.next() == k).then(|| fault.clone()));
     met
 }
 
@@ -80,9 +78,7 @@ pub fn strike_nth(faults: &Faults, k: usize, such: Such, fault: Fault) -> Met {
 pub fn strike_from(faults: &Faults, k: usize, such: Such, fault: Fault) -> Met {
     let met = Met::default();
     let meets = met.clone();
-    faults.add_rule(move |request| {
-        (such(request) && meets.next() >= k).then(|| fault.clone())
-    });
+    faults.add_rule(move |request| (such(request) && meets.next() >= k).then(|| fault.clone()));
     met
 }
 

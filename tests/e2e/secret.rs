@@ -29,7 +29,9 @@ fn a_strangers(name: &str) -> Secret {
 }
 
 fn status_of<'a>(object: &'a OAuthClient, type_: ConditionType) -> &'a str {
-    object.condition(type_).map_or("", |condition| &condition.status)
+    object
+        .condition(type_)
+        .map_or("", |condition| &condition.status)
 }
 
 #[tokio::test]
@@ -42,7 +44,9 @@ async fn s17_a_secret_refused_after_the_post_leaves_the_client_id_in_status_at_o
     world.declare("web", json!({})).await;
 
     let words = ["the Secret web (403)", "quotas", "rights"];
-    let refused = world.until_told("web", Reason::SecretWriteDenied, &words).await;
+    let refused = world
+        .until_told("web", Reason::SecretWriteDenied, &words)
+        .await;
     let client = world.only_client().client_id;
     assert_eq!(client_id(&refused).as_ref(), Some(&client));
     assert_eq!(status_of(&refused, ConditionType::SecretReady), "False");
@@ -52,7 +56,9 @@ async fn s17_a_secret_refused_after_the_post_leaves_the_client_id_in_status_at_o
     let records = operator.faults.records().into_iter();
     let next = records
         .map(|record| record.request)
-        .filter(|request| !request.is_background() && request.resource != "clusterprovidentconnections")
+        .filter(|request| {
+            !request.is_background() && request.resource != "clusterprovidentconnections"
+        })
         .skip_while(|request| !writes(request))
         .nth(1)
         .unwrap();
@@ -69,7 +75,8 @@ async fn s17_a_secret_refused_after_the_post_leaves_the_client_id_in_status_at_o
 async fn s17_two_clients_and_a_quota_with_one_slot_left_lose_nothing() {
     let world = World::start().await;
     let quotas: Api<ResourceQuota> = Api::namespaced(world.client.clone(), &world.namespace);
-    let quota = json!({ "metadata": { "name": "secrets" }, "spec": { "hard": { "count/secrets": "1" } } });
+    let quota =
+        json!({ "metadata": { "name": "secrets" }, "spec": { "hard": { "count/secrets": "1" } } });
     let quota = serde_json::from_value(quota).unwrap();
     quotas.create(&PostParams::default(), &quota).await.unwrap();
     // Until its usage is counted, a quota admits nothing.
@@ -81,7 +88,10 @@ async fn s17_two_clients_and_a_quota_with_one_slot_left_lose_nothing() {
         .await;
 
     // Both dry runs meet the free slot, and both creates are under way before either Secret is written.
-    let gate = world.emulator.faults().gate(Operation::Create, When::BeforeCommit);
+    let gate = world
+        .emulator
+        .faults()
+        .gate(Operation::Create, When::BeforeCommit);
     let _operator = world.start_operator();
     let names = ["one", "two"];
     for name in names {
@@ -106,12 +116,18 @@ async fn s17_two_clients_and_a_quota_with_one_slot_left_lose_nothing() {
 
     let raised = json!({ "spec": { "hard": { "count/secrets": "2" } } });
     let params = PatchParams::default();
-    quotas.patch("secrets", &params, &Patch::Merge(&raised)).await.unwrap();
+    quotas
+        .patch("secrets", &params, &Patch::Merge(&raised))
+        .await
+        .unwrap();
     for name in names {
         world.until_ready(name).await;
         assert_eq!(world.creates(name).len(), 1);
     }
-    assert_eq!(client_id(&world.get(&refused.name_any()).await), Some(recorded));
+    assert_eq!(
+        client_id(&world.get(&refused.name_any()).await),
+        Some(recorded)
+    );
     world.check().await;
 }
 
@@ -142,26 +158,51 @@ async fn s17_an_admission_policy_that_would_refuse_the_secret_means_no_post() {
         serde_json::from_value(policy).unwrap(),
         serde_json::from_value(binding).unwrap(),
     );
-    policies.create(&PostParams::default(), &policy).await.unwrap();
-    bindings.create(&PostParams::default(), &binding).await.unwrap();
+    policies
+        .create(&PostParams::default(), &policy)
+        .await
+        .unwrap();
+    bindings
+        .create(&PostParams::default(), &binding)
+        .await
+        .unwrap();
     let dry_run = PostParams {
         dry_run: true,
         ..PostParams::default()
     };
-    let denied = async || world.secrets().create(&dry_run, &a_strangers("x")).await.is_err();
+    let denied = async || {
+        world
+            .secrets()
+            .create(&dry_run, &a_strangers("x"))
+            .await
+            .is_err()
+    };
     world.eventually("the policy is in force", denied).await;
 
     let operator = world.start_operator();
     world.declare("web", json!({})).await;
-    let words = ["the Secret web", "no client is created", &name, "no Secrets by hand"];
-    let refused = world.until_told("web", Reason::SecretWriteDenied, &words).await;
+    let words = [
+        "the Secret web",
+        "no client is created",
+        &name,
+        "no Secrets by hand",
+    ];
+    let refused = world
+        .until_told("web", Reason::SecretWriteDenied, &words)
+        .await;
     let status = refused.status.unwrap();
     assert!(status.create_attempt.is_none() && status.client_id.is_none());
     assert_eq!(world.creates("web"), []);
     assert_eq!(sent(&operator.faults, &secret_write(&world)), 0);
 
-    bindings.delete(&name, &DeleteParams::default()).await.unwrap();
-    policies.delete(&name, &DeleteParams::default()).await.unwrap();
+    bindings
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
+    policies
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
     world.until_ready("web").await;
     world.check().await;
 }
@@ -170,12 +211,17 @@ async fn s17_an_admission_policy_that_would_refuse_the_secret_means_no_post() {
 async fn s18_a_strangers_secret_is_left_alone_and_nothing_is_created() {
     let world = World::start().await;
     let secrets = world.secrets();
-    let theirs = secrets.create(&PostParams::default(), &a_strangers("web")).await.unwrap();
+    let theirs = secrets
+        .create(&PostParams::default(), &a_strangers("web"))
+        .await
+        .unwrap();
     let operator = world.start_operator();
     world.declare("web", json!({})).await;
 
     let words = ["spec.secret.name", "the Secret web exists", "Delete it"];
-    let refused = world.until_told("web", Reason::SecretConflict, &words).await;
+    let refused = world
+        .until_told("web", Reason::SecretConflict, &words)
+        .await;
     assert!(is_stalled(&refused));
     assert_eq!(status_of(&refused, ConditionType::SecretReady), "False");
     assert_eq!(world.secret("web").await, Some(theirs));
@@ -183,7 +229,10 @@ async fn s18_a_strangers_secret_is_left_alone_and_nothing_is_created() {
     assert_eq!(sent(&operator.faults, &secret_write(&world)), 0);
 
     // The first way out that the message names.
-    secrets.delete("web", &DeleteParams::default()).await.unwrap();
+    secrets
+        .delete("web", &DeleteParams::default())
+        .await
+        .unwrap();
     world.until_ready("web").await;
     assert!(!is_stalled(&world.get("web").await));
     world.check().await;
@@ -199,7 +248,11 @@ async fn s18_of_two_objects_with_one_secret_name_one_gets_it() {
     world
         .eventually("one has it, and the other says so", async || {
             let (one, two) = (world.get("one").await, world.get("two").await);
-            let (winner, loser) = if is_ready(&one) { (one, two) } else { (two, one) };
+            let (winner, loser) = if is_ready(&one) {
+                (one, two)
+            } else {
+                (two, one)
+            };
             let done = is_ready(&winner) && reason(&loser) == Reason::SecretConflict.as_str();
             pair = Some((winner, loser));
             done
@@ -223,7 +276,10 @@ async fn s19_a_strangers_secret_between_dry_run_and_write_is_not_overwritten() {
         let secrets = secrets.clone();
         async move {
             let theirs = a_strangers("web");
-            secrets.create(&PostParams::default(), &theirs).await.unwrap();
+            secrets
+                .create(&PostParams::default(), &theirs)
+                .await
+                .unwrap();
         }
     });
     let first_write = secret_write(&world);
@@ -231,14 +287,20 @@ async fn s19_a_strangers_secret_between_dry_run_and_write_is_not_overwritten() {
     world.declare("web", json!({})).await;
 
     let words = ["spec.secret.name", "the Secret web exists", "Delete it"];
-    let refused = world.until_told("web", Reason::SecretConflict, &words).await;
+    let refused = world
+        .until_told("web", Reason::SecretConflict, &words)
+        .await;
     let client = world.only_client().client_id;
     assert_eq!(client_id(&refused).as_ref(), Some(&client));
     let theirs = world.secret("web").await.unwrap();
     assert_eq!(theirs.data, a_strangers("web").data);
     assert!(theirs.owner_references().is_empty() && theirs.annotations().is_empty());
 
-    world.secrets().delete("web", &DeleteParams::default()).await.unwrap();
+    world
+        .secrets()
+        .delete("web", &DeleteParams::default())
+        .await
+        .unwrap();
     assert_eq!(world.until_ready("web").await, client);
     assert_eq!(world.creates("web").len(), 1);
     world.check().await;

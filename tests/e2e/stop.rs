@@ -80,9 +80,17 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     )
     .await
     .unwrap();
-    let running = tokio::spawn(controller::run(client, settings, metrics, readiness, stop.clone()));
+    let running = tokio::spawn(controller::run(
+        client,
+        settings,
+        metrics,
+        readiness,
+        stop.clone(),
+    ));
     let get = async |path: &str| {
-        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        let answer = reqwest::get(format!("http://{address}{path}"))
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let until_readyz = async |wanted: (u16, &str)| {
@@ -98,7 +106,10 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     faults.set_outage(false);
     until_readyz((200, "ready")).await;
 
-    let gate = world.emulator.faults().gate(Operation::Create, When::BeforeCommit);
+    let gate = world
+        .emulator
+        .faults()
+        .gate(Operation::Create, When::BeforeCommit);
     world.declare("web", json!({})).await;
     world.arrived(&gate, 1).await;
     faults.set_outage(true);
@@ -107,17 +118,27 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     until_readyz((503, "stopping")).await;
     assert!(!running.is_finished(), "what is in flight is waited for");
     gate.release();
-    world.until_vendor("the create is answered", |vendor| {
-        vendor.calls().iter().any(|call| call.operation == Operation::Create && call.status.is_some())
-    })
-    .await;
+    world
+        .until_vendor("the create is answered", |vendor| {
+            vendor
+                .calls()
+                .iter()
+                .any(|call| call.operation == Operation::Create && call.status.is_some())
+        })
+        .await;
     faults.set_outage(false);
     running.await.unwrap();
-    assert_eq!(client_id(&world.get("web").await), Some(world.only_client().client_id));
+    assert_eq!(
+        client_id(&world.get("web").await),
+        Some(world.only_client().client_id)
+    );
     assert!(world.secret("web").await.is_some());
     let (status, figures) = get("/metrics").await;
     assert_eq!(status, 200);
-    assert!(figures.contains("provident_operator_creates_total{outcome=\"created\"} 1"), "{figures}");
+    assert!(
+        figures.contains("provident_operator_creates_total{outcome=\"created\"} 1"),
+        "{figures}"
+    );
     admin_stop.cancel();
     world.check().await;
 }
