@@ -1,13 +1,17 @@
 //! What status says at the end of a pass: one function, so that every message can be read in one place.
 
+mod deleting;
+mod kept;
+
 use std::time::Duration;
 
-use super::diff::names;
+use self::deleting::deleting;
+pub use self::kept::NOT_APPLIED;
+use self::kept::kept;
+
 use super::next::{client, is_held};
-use super::seen::{
-    Connection, Content, Found, Known, Record, SecretSeen, Seen, TakeUp, Vendor, take_up,
-};
-use crate::api::{ConditionStatus, DeletionPolicy, DriftPolicy, OAuthClientSpec, Reason};
+use super::seen::{Connection, Content, Known, Record, SecretSeen, Seen, TakeUp, take_up};
+use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
 use crate::provident::outcome::Doubt;
 
 /// When the object is looked at again, if nothing about it changes before.
@@ -28,6 +32,8 @@ pub enum Retry {
 /// Why a step could not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
+    /// What `Ready` becomes: `False`, or `Unknown` where the vendor's answer cannot be believed.
+    pub ready: ConditionStatus,
     /// Shared by condition, event and metric.
     pub reason: Reason,
     /// What happened and what to do, for people.
@@ -96,17 +102,11 @@ pub fn report(
     stop: Option<&Stop>,
     texts: Texts<'_>,
 ) -> Report {
-    let mut report = if seen.deleting {
-        deleting(seen, stop, texts)
-    } else if let Some(stop) = stop {
-        stopped(seen, stop)
-    } else {
-        standing(spec, seen, texts)
-    };
-    if spec.deletion_policy == DeletionPolicy::Retain && seen.deleting {
-        report.synced = None;
+    match stop {
+        _ if seen.deleting => deleting(seen, stop, texts),
+        Some(stop) => stopped(seen, stop),
+        None => standing(spec, seen, texts),
     }
-    report
 }
 
 fn only(reason: Reason, message: impl Into<String>, retry: Retry) -> Report {
@@ -133,11 +133,18 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
         Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady
     );
     // Nothing is pending for a client that is as declared: an outage is the connection's to tell.
-    if passing && seen.ready && secret_content(seen) == Content::Current {
+    if passing
+        && stop.ready == ConditionStatus::False
+        && seen.ready
+        && secret_content(seen) == Content::Current
+    {
         return unchanged(stop.retry);
     }
-    let told = (ConditionStatus::False, stop.reason, stop.message.clone());
-    let mut report = only(stop.reason, stop.message.clone(), stop.retry);
+    let told = (stop.ready, stop.reason, stop.message.clone());
+    let mut report = Report {
+        ready: Some(told.clone()),
+        ..unchanged(stop.retry)
+    };
     match stop.reason {
         Reason::SecretConflict | Reason::SecretWriteDenied | Reason::SecretImmutable => {
             report.secret_ready = Some(told);
@@ -146,36 +153,6 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
         _ => {}
     }
     report
-}
-
-fn deleting(seen: &Seen, stop: Option<&Stop>, texts: Texts<'_>) -> Report {
-    if let Some(attempt) = &seen.attempt {
-        if attempt.known == Known::MayRun {
-            let message = format!(
-                "Deletion waits for the create that began at {}: it may still be answered",
-                texts.attempt_time
-            );
-            return only(Reason::Deactivating, message, Retry::AttemptOver);
-        }
-        if matches!(attempt.known, Known::Created(_)) && seen.record == Record::Empty {
-            return unchanged(Retry::Now);
-        }
-    }
-    let (reason, cause, retry) = match (stop, &seen.connection, &seen.record) {
-        (Some(stop), _, _) => (stop.reason, stop.message.as_str(), stop.retry),
-        (None, _, Record::Unproven) => (Reason::BindingMismatch, MISMATCH, Retry::Verification),
-        (None, _, Record::KeyMissing) => (Reason::BindingKeyMissing, KEY_MISSING, Retry::Backoff),
-        (None, Connection::Unusable(reason, message), _) => {
-            (*reason, message.as_str(), Retry::Backoff)
-        }
-        _ => return unchanged(Retry::Verification),
-    };
-    let message = format!(
-        "Deletion waits for the client to be deactivated. {cause}. To delete without deactivating it: \
-         kubectl patch oauthclient {} -n {} --type merge -p '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'",
-        texts.name, texts.namespace
-    );
-    only(reason, message, retry)
 }
 
 const MISMATCH: &str =
@@ -311,8 +288,8 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
         ),
     };
     let message = format!(
-        "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, deactivate it there or \
-         take it over with spec.adoption. Then, or if it is not there: kubectl annotate oauthclient {} -n {} --overwrite {}={id}",
+        "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, deactivate it \
+         there (taking it over with spec.adoption comes with a later version). Then, or if it is not there: kubectl annotate oauthclient {} -n {} --overwrite {}={id}",
         texts.attempt_time,
         texts.vendor_name,
         texts.name,
@@ -321,88 +298,6 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
     );
     only(reason, message, Retry::Verification)
 }
-
-fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
-    let unrecorded = seen.record == Record::Empty;
-    let found = match &seen.vendor {
-        Vendor::Found(found) => found,
-        Vendor::Missing => {
-            let message = "The vendor has no client of this clientId any more. It is looked for again at every refreshInterval; \
-                           to have a new one, delete this OAuthClient and declare it again";
-            let told = (
-                ConditionStatus::False,
-                Reason::ClientMissing,
-                message.to_owned(),
-            );
-            return Report {
-                synced: Some(told),
-                ..only(Reason::ClientMissing, message, Retry::Verification)
-            };
-        }
-        Vendor::NotAsked | Vendor::Deactivated => {
-            return match unusable(seen) {
-                _ if spec.suspend == Some(true) => unchanged(Retry::Verification),
-                Some(report) if !(seen.ready && report.retry == Retry::Backoff) => report,
-                Some(report) => unchanged(report.retry),
-                None => unchanged(if unrecorded {
-                    Retry::Now
-                } else {
-                    Retry::Verification
-                }),
-            };
-        }
-    };
-    if secret_content(seen) != Content::Current {
-        return if found.credentials {
-            conflict(texts)
-        } else {
-            unchanged(Retry::Now)
-        };
-    }
-    let good = |message: String| Some((ConditionStatus::True, Reason::Available, message));
-    let secret_ready = good(format!(
-        "The Secret {} holds the client's credentials",
-        texts.secret
-    ));
-    let (ready, synced) = synced(spec, seen, found);
-    Report {
-        ready: Some(ready),
-        synced: Some(synced),
-        secret_ready,
-        retry: Retry::Verification,
-    }
-}
-
-fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
-    let good = |message: &str| (ConditionStatus::True, Reason::Available, message.to_owned());
-    let ready = good("The client exists as declared, and the Secret holds its credentials");
-    let bad = |reason, message: String| {
-        let told = (ConditionStatus::False, reason, message);
-        (told.clone(), told)
-    };
-    if !found.differs.is_empty() {
-        let fields = names(&found.differs);
-        return match spec.drift_policy {
-            DriftPolicy::Report => {
-                let message = format!("Differs at the vendor, and driftPolicy is Report: {fields}");
-                (ready, (ConditionStatus::False, Reason::Drifted, message))
-            }
-            DriftPolicy::Correct if seen.rejected && !found.updated => bad(
-                Reason::SpecRejected,
-                format!("The vendor rejected the change of: {fields}. Edit the spec"),
-            ),
-            DriftPolicy::Correct => bad(Reason::NotApplied, format!("{NOT_APPLIED}{fields}")),
-        };
-    }
-    if !found.active && spec.is_active.is_none() {
-        let message = "The client was deactivated at the vendor. To activate it again, set spec.isActive: true";
-        return bad(Reason::DeactivatedAtVendor, message.to_owned());
-    }
-    (ready, good("The vendor's client equals the spec"))
-}
-
-/// How the message of `NotApplied` begins; the fields follow, to the end.
-pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
 
 fn secret_content(seen: &Seen) -> Content {
     match seen.secret {

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::Reporter;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +38,15 @@ pub struct Settings {
     pub concurrency: u16,
     /// How long a stop waits for answers that are not stored yet.
     pub grace: Duration,
+}
+
+impl Settings {
+    /// How long after its claim a process may write the Secret before status: well before any other process may take
+    /// the attempt for over, the write's own time included (75 s and [`crate::cluster::REQUEST_WITHIN`] of 2 min).
+    #[must_use]
+    pub fn secret_first_within(&self) -> Duration {
+        self.attempt_wait * 5 / 8
+    }
 }
 
 impl Default for Settings {
@@ -96,6 +106,50 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// The watched objects.
     pub stores: Vec<Stores>,
+}
+
+impl Context {
+    /// Waits until the first lists are in the stores.
+    pub(crate) async fn listed(&self) {
+        let all = self.stores.len() * 2;
+        // An error would mean that the sender is gone, and it is ours.
+        let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
+    }
+
+    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
+    /// `false` when the process was told to stop meanwhile.
+    pub(crate) async fn ready(&self) -> bool {
+        let mut key = self.key.clone();
+        let known = async {
+            self.listed().await;
+            key.wait_for(|key| !matches!(key, KeyState::Unknown))
+                .await
+                .is_ok()
+        };
+        self.stopping
+            .run_until_cancelled(known)
+            .await
+            .unwrap_or(false)
+    }
+
+    pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn secret_in_store(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<PartialObjectMeta<Secret>>> {
+        let reference = ObjectRef::new(name).within(namespace);
+        self.stores
+            .iter()
+            .find_map(|stores| stores.secrets.get(&reference))
+    }
 }
 
 /// Serialises creates that share a Secret name.

@@ -138,9 +138,7 @@ impl Pass {
                 // The log first: whatever happens to this process, the clientId is written down somewhere.
                 info!(attempt = %id, %client_id, "the vendor made the client");
                 let client = reply.client.unwrap_or_default();
-                self.ctx
-                    .memory
-                    .created(&id, client_id.clone(), client.clone());
+                self.ctx.memory.created(&id, client_id.clone());
                 self.set_known(Known::Created(client_id));
                 self.found(client, false);
                 Ok(())

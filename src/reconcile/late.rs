@@ -134,8 +134,18 @@ async fn secret_of(
 async fn deactivate(ctx: &Context, answer: &Answer) {
     let mut delay = FIRST_RETRY;
     loop {
-        if ctx.recorded.by_a_living_object(&answer.client_id) {
-            return;
+        // Asked anew each time: a restore may have brought back who records it.
+        match judge(ctx, answer).await {
+            Ok(Fate::Late) => {}
+            Ok(fate) => {
+                info!(client_id = %answer.client_id, ?fate, "the client of a late answer stays as it is");
+                return;
+            }
+            Err(error) => {
+                warn!(client_id = %answer.client_id, %error, "the client of a late answer is still active");
+                tokio::time::sleep(delay).await;
+                continue;
+            }
         }
         match try_deactivate(ctx, answer).await {
             Ok(()) => {

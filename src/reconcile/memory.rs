@@ -1,6 +1,6 @@
 //! What this process remembers of attempts: which it began, which it sent, what was answered and is not stored yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::{ConnectionRef, OAuthClient};
 use crate::plan::{AttemptId, Known};
 use crate::provident::outcome::{Doubt, Refusal};
-use crate::provident::types::{ClientId, VendorClient};
+use crate::provident::types::ClientId;
 
 /// The first byte of a create leaves within 5 s of its claim: it may begin this long after it, and connects within
 /// [`crate::provident::client::CONNECT_WITHIN`].
@@ -22,6 +22,7 @@ const FORGET_UNSENT: Duration = Duration::from_mins(10);
 pub struct Memory {
     own: Mutex<HashMap<AttemptId, Own>>,
     foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
+    doubted: Mutex<HashSet<String>>,
 }
 
 struct Own {
@@ -36,7 +37,7 @@ enum State {
     Unsent,
     Sent,
     NotCreated(Refusal),
-    Created(ClientId, Box<VendorClient>),
+    Created(ClientId),
     Unknown(Doubt),
 }
 
@@ -62,8 +63,6 @@ pub struct Answer {
     pub target: Target,
     /// The client.
     pub client_id: ClientId,
-    /// The whole answer.
-    pub client: VendorClient,
 }
 
 impl Memory {
@@ -98,8 +97,8 @@ impl Memory {
     }
 
     /// Notes the answer.
-    pub fn created(&self, attempt: &AttemptId, client_id: ClientId, client: VendorClient) {
-        self.set(attempt, State::Created(client_id, Box::new(client)));
+    pub fn created(&self, attempt: &AttemptId, client_id: ClientId) {
+        self.set(attempt, State::Created(client_id));
     }
 
     /// Drops one attempt: stored, dropped from status, or dealt with as late.
@@ -112,6 +111,22 @@ impl Memory {
         lock(&self.own)
             .retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
         lock(&self.foreign).remove(uid);
+        lock(&self.doubted).remove(uid);
+    }
+
+    /// Notes that the watch's view of an object was found stale.
+    pub fn doubt(&self, uid: &str) {
+        lock(&self.doubted).insert(uid.to_owned());
+    }
+
+    /// Whether the next pass must read the object itself; told once.
+    pub fn take_doubt(&self, uid: &str) -> bool {
+        lock(&self.doubted).remove(uid)
+    }
+
+    /// Time since this process claimed an attempt of its own.
+    pub fn age(&self, attempt: &AttemptId) -> Option<Duration> {
+        lock(&self.own).get(attempt).map(|own| own.since.elapsed())
     }
 
     /// Whether this process has begun an attempt for the object: then its view must be a fresh one.
@@ -132,12 +147,11 @@ impl Memory {
         let own = lock(&self.own);
         own.iter()
             .filter_map(|(attempt, own)| match &own.state {
-                State::Created(client_id, client) => Some(Answer {
+                State::Created(client_id) => Some(Answer {
                     attempt: attempt.clone(),
                     object: own.object.clone(),
                     target: own.target.clone(),
                     client_id: client_id.clone(),
-                    client: VendorClient::clone(client),
                 }),
                 _ => None,
             })
@@ -154,7 +168,7 @@ impl Memory {
                 },
                 State::Sent => Known::Unknown(Doubt::Silent),
                 State::NotCreated(refusal) => Known::NotCreated(*refusal),
-                State::Created(client, _) => Known::Created(client.clone()),
+                State::Created(client) => Known::Created(client.clone()),
                 State::Unknown(doubt) => Known::Unknown(*doubt),
             };
         }

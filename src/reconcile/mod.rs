@@ -16,6 +16,10 @@ mod memory;
 mod observe;
 mod records;
 mod report;
+mod resolve;
+mod store;
+mod timing;
+mod vendor;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,13 +38,16 @@ pub use backoff::Backoff;
 pub use late::{drain, gone};
 pub use memory::{Answer, Memory};
 pub use records::Recorded;
+pub(crate) use timing::seconds;
 
 /// Why a step could not be carried out.
 pub(crate) enum Halt {
     /// It is to be told in status.
     Stop(Stop),
-    /// The view was stale, or somebody else was first: look again, and say nothing.
+    /// Somebody else was first, or it is not its turn: look again, and say nothing.
     Again(Duration),
+    /// The view was stale: look again, at the object itself, since the watch may be behind for long.
+    Stale,
     /// The object is gone.
     Gone,
     /// The API server did not do it, and hence could not take a status either.
@@ -79,7 +86,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         return Ok(Action::await_change());
     }
     late::settle(ctx, &reference).await?;
-    let inputs = observe::inputs(ctx, &object);
+    let inputs = timing::inputs(ctx, &object);
     let unstored = ctx.memory.answers_for(&reference);
     if unstored.is_empty()
         && let Some(left) = ctx.backoff.left(&uid, inputs)
@@ -91,7 +98,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     let result = match &outcome {
         Ok((_, None)) => "success",
         Ok((_, Some(reason))) => reason.as_str(),
-        Err(Halt::Again(_)) => "again",
+        Err(Halt::Again(_) | Halt::Stale) => "again",
         Err(Halt::Gone) => "gone",
         Err(Halt::Stop(_) | Halt::Cluster(_)) => "error",
     };
@@ -99,6 +106,10 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     let retry = match outcome {
         Ok((retry, _)) => retry,
         Err(Halt::Again(delay)) => return Ok(Action::requeue(delay)),
+        Err(Halt::Stale) => {
+            ctx.memory.doubt(&uid);
+            return Ok(Action::requeue(SOON));
+        }
         Err(Halt::Stop(stop)) => stop.retry,
         Err(Halt::Gone) => {
             gone(ctx, &reference).await?;
@@ -114,10 +125,10 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         Retry::Now => SOON,
         Retry::Backoff => ctx.backoff.failed(&uid, inputs, Duration::ZERO),
         Retry::After(wait) => ctx.backoff.failed(&uid, inputs, wait),
-        Retry::AttemptOver => observe::until_attempt_over(ctx, &object).max(SOON),
+        Retry::AttemptOver => timing::until_attempt_over(ctx, &object).max(SOON),
         Retry::Verification => {
             ctx.backoff.clear(&uid);
-            observe::until_verification(&object)
+            timing::until_verification(&object)
         }
     }))
 }

@@ -1,12 +1,8 @@
 //! Gathers the facts of one object.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
 
@@ -16,16 +12,16 @@ use super::key::KeyState;
 use super::{Halt, SOON};
 use crate::api::{
     self, ClusterProvidentConnection, ConditionType, ConnectionKind, FINALIZER, OAuthClient,
-    RECONCILE, RETRY_CREATE, Reason, parse_duration,
+    RETRY_CREATE, Reason,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, Binding, Connection, Content, Record, SecretSeen, Seen, Vendor, due_slot,
-    until_next_slot,
+    Attempt, AttemptId, Binding, Connection, Content, Known, Record, SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
+use crate::provident::outcome::Doubt;
 use crate::provident::types::{ClientId, VendorClient};
 use crate::secret;
 
@@ -46,108 +42,6 @@ pub(crate) struct Pass {
     pub name_guard: Option<NameGuard>,
 }
 
-impl Context {
-    /// Waits until the first lists are in the stores.
-    pub(crate) async fn listed(&self) {
-        let all = self.stores.len() * 2;
-        // An error would mean that the sender is gone, and it is ours.
-        let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
-    }
-
-    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
-    /// `false` when the process was told to stop meanwhile.
-    pub(crate) async fn ready(&self) -> bool {
-        let mut key = self.key.clone();
-        let known = async {
-            self.listed().await;
-            key.wait_for(|key| !matches!(key, KeyState::Unknown))
-                .await
-                .is_ok()
-        };
-        self.stopping
-            .run_until_cancelled(known)
-            .await
-            .unwrap_or(false)
-    }
-
-    pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    fn secret_in_store(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Arc<PartialObjectMeta<Secret>>> {
-        let reference = ObjectRef::new(name).within(namespace);
-        self.stores
-            .iter()
-            .find_map(|stores| stores.secrets.get(&reference))
-    }
-}
-
-/// A hash of all that may end an object's wait: a new generation, a deletion, what people ask for by annotation, its
-/// Secret, its connection.
-pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
-    let mut hash = DefaultHasher::new();
-    let meta = &object.metadata;
-    (
-        meta.uid.as_ref(),
-        meta.generation,
-        meta.deletion_timestamp.is_some(),
-    )
-        .hash(&mut hash);
-    for asked in [RETRY_CREATE, RECONCILE] {
-        object.annotations().get(asked).hash(&mut hash);
-    }
-    let namespace = object.namespace().unwrap_or_default();
-    let secret = ctx.secret_in_store(&namespace, object.secret_name());
-    secret
-        .and_then(|secret| secret.resource_version())
-        .hash(&mut hash);
-    ctx.connections
-        .get(&object.spec.connection_ref)
-        .map(|entry| entry.revision)
-        .hash(&mut hash);
-    hash.finish()
-}
-
-/// Time until the next scheduled verification.
-pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
-    let uid = object.uid().unwrap_or_default();
-    until_next_slot(&uid, seconds(), interval(object))
-}
-
-/// How long the attempt in status still counts as one that may run.
-pub(crate) fn until_attempt_over(ctx: &Context, object: &OAuthClient) -> Duration {
-    let attempt = object
-        .status
-        .as_ref()
-        .and_then(|status| status.create_attempt.as_ref());
-    let uid = object.uid().unwrap_or_default();
-    attempt.map_or(SOON, |attempt| {
-        ctx.memory.left(
-            &AttemptId(attempt.id.clone()),
-            &uid,
-            ctx.settings.attempt_wait,
-        )
-    })
-}
-
-fn interval(object: &OAuthClient) -> Duration {
-    // The schema holds the form; what it let through in an older version falls back to the default.
-    parse_duration(&object.spec.refresh_interval).unwrap_or(Duration::from_hours(1))
-}
-
-/// Seconds since the epoch.
-pub(crate) fn seconds() -> u64 {
-    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
-}
-
 impl Pass {
     pub async fn observe(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Self, Halt> {
         let object = Self::view(&object, ctx).await?;
@@ -161,7 +55,13 @@ impl Pass {
         let uid = object.uid().unwrap_or_default();
         let attempt = status.create_attempt.as_ref().map(|attempt| {
             let id = AttemptId(attempt.id.clone());
-            let known = ctx.memory.known(&id, &uid, ctx.settings.attempt_wait);
+            let known = match ctx.memory.known(&id, &uid, ctx.settings.attempt_wait) {
+                // An earlier run told this; it stays told.
+                Known::Over if ready.is_some_and(|c| c.reason == Reason::AnswerNotNew.as_str()) => {
+                    Known::Unknown(Doubt::NotNew)
+                }
+                known => known,
+            };
             Attempt {
                 id,
                 retry_of: attempt.retry_of.clone().map(AttemptId),
@@ -208,13 +108,13 @@ impl Pass {
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
         pass.observe_connection().await?;
-        pass.take_answer(&uid);
         Ok(pass)
     }
 
-    // An attempt of this process is judged by a fresh view only.
+    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
-        if !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+        let doubted = ctx.memory.take_doubt(&object.uid().unwrap_or_default());
+        if !doubted && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();
@@ -254,34 +154,6 @@ impl Pass {
             (Some(id), Some(mac)) if key.verifies(self.bound(), &id, mac) => Record::Bound(id),
             _ => Record::Unproven,
         }
-    }
-
-    fn is_due(&self, uid: &str, handled: Option<&str>) -> bool {
-        let asked = self.object.annotations().get(RECONCILE);
-        let interval = interval(&self.object);
-        let verified = self
-            .ctx
-            .verified
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let last = verified
-            .get(uid)
-            .copied()
-            .unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
-        due_slot(uid, seconds(), interval) > last
-            || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
-    }
-
-    /// Notes that the client was verified now.
-    pub fn verified(&self) {
-        let uid = self.object.uid().unwrap_or_default();
-        let slot = due_slot(&uid, seconds(), interval(&self.object));
-        let mut verified = self
-            .ctx
-            .verified
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        verified.insert(uid, slot);
     }
 
     // A Secret of the very version that status records needs no reading; any other is read by name, since the watch
@@ -391,22 +263,5 @@ impl Pass {
             self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
         }
         Ok(())
-    }
-
-    // The answer of an attempt that is not stored yet brings the credentials along.
-    fn take_answer(&mut self, uid: &str) {
-        let Some(attempt) = &self.seen.attempt else {
-            return;
-        };
-        let answers = self
-            .ctx
-            .memory
-            .answers_for(&ObjectRef::from_obj(&self.object));
-        if let Some(answer) = answers
-            .into_iter()
-            .find(|answer| answer.target.uid == uid && answer.attempt == attempt.id)
-        {
-            self.found(answer.client, false);
-        }
     }
 }

@@ -152,6 +152,19 @@ impl ControlPlane {
         Ok(command)
     }
 
+    /// Starts one more program, which ends with this control plane; its output goes to the log that is returned.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&mut self, name: &'static str, command: Command) -> Result<PathBuf> {
+        let processes = match &mut self.processes {
+            Some(processes) => processes,
+            none => none.insert(Processes::new()?),
+        };
+        processes.spawn(name, command)?;
+        Ok(processes.log(name))
+    }
+
     /// Says whether every program still runs.
     ///
     /// # Errors

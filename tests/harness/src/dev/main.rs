@@ -1,9 +1,10 @@
 //! `cargo dev`: a control plane to try things on.
 
+mod demo;
 mod state;
 mod up;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -31,6 +32,13 @@ enum Command {
         #[arg(long)]
         detach: bool,
     },
+    /// Show the main job end to end: an `OAuthClient` becomes a Secret that gets a token
+    Demo {
+        /// Use the cluster of this kubeconfig instead of starting one. It gets the CRDs, the namespaces
+        /// `provident-system` and `shop`, and a connection `default`
+        #[arg(long, value_name = "PATH")]
+        kubeconfig: Option<PathBuf>,
+    },
     /// End the control plane that `cargo dev up` has started
     Down,
     /// Build what is missing, without starting anything
@@ -52,6 +60,7 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { detach: false } => up::up().await,
         Command::Up { detach: true } => up::up_detached().await,
+        Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
         Command::Down => up::down().await,
         Command::Build => {
             for path in binaries::ensure(&CONTROL_PLANE)?.values() {

@@ -1,0 +1,49 @@
+//! Opens the model of `tests/model` in a browser, to walk through it step by step:
+//! `cargo run --example explore [part of the name of a run or of a mistake]`, then <http://localhost:3000>.
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+#[path = "../tests/model/system/mod.rs"]
+mod system;
+
+use std::process::ExitCode;
+
+use stateright::Model;
+use system::System;
+use system::mistakes::MISTAKES;
+use system::runs::{RUNS, run};
+
+const ADDRESS: &str = "localhost:3000";
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    if let Some(run) = RUNS.iter().find(|run| run.name.contains(&wanted)) {
+        let reached = run.reaches.join(", ");
+        println!("{}; it gets to: {reached}", run.name);
+        return explore(run.system.clone());
+    }
+    let named = |(mistake, ..): &&(_, _, _)| format!("{mistake:?}").contains(&wanted);
+    if let Some((mistake, name, promise)) = MISTAKES.iter().find(named) {
+        println!("{mistake:?}, in \"{name}\"; it breaks: {promise}");
+        return explore(System {
+            mistake: Some(*mistake),
+            ..run(name).system.clone()
+        });
+    }
+    eprintln!("Nothing is called like \"{wanted}\". There are the runs");
+    for run in RUNS {
+        eprintln!("  {}", run.name);
+    }
+    eprintln!("and the mistakes");
+    for (mistake, ..) in MISTAKES {
+        eprintln!("  {mistake:?}");
+    }
+    ExitCode::FAILURE
+}
+
+fn explore(system: System) -> ExitCode {
+    println!("Bounds: {}", system.bounds());
+    println!("Open http://{ADDRESS}; Ctrl-C ends it");
+    system.checker().serve(ADDRESS);
+    ExitCode::SUCCESS
+}

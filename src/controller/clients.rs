@@ -1,0 +1,105 @@
+//! The controller of `OAuthClient` objects, one per watched namespace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{self, Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::{Api, ResourceExt};
+use tracing::{debug, warn};
+
+use super::watches::{Troubles, Writers, api, first_list, heard_only, ticks};
+use crate::api::OAuthClient;
+use crate::reconcile::context::Context;
+use crate::reconcile::{self, key};
+
+pub(super) async fn clients(
+    ctx: Arc<Context>,
+    namespace: Option<String>,
+    writers: Writers,
+    troubles: Arc<Troubles>,
+) {
+    let namespace = namespace.as_deref();
+    let objects: Api<OAuthClient> = api(&ctx.client, namespace);
+    let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
+    let recorded = Arc::clone(&ctx.recorded);
+    let store = writers.clients.as_reader();
+    let main = watcher(objects, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .inspect_ok(move |event| recorded.observe(event))
+        .reflect(writers.clients)
+        .inspect_ok(first_list(Arc::clone(&ctx)))
+        .touched_objects();
+    // Finalizers too: a replace erases them. Status not: every write of it is our own.
+    let asked = predicates::generation
+        .combine(predicates::finalizers)
+        .combine(predicates::annotations);
+    let main = heard_only(
+        main,
+        "OAuthClient",
+        ctx.metrics.clone(),
+        Arc::clone(&troubles),
+    )
+    .predicate_filter(asked, PredicateConfig::default());
+    let owned = watcher(
+        secrets,
+        watcher::Config::default().labels(&key::managed_selector()),
+    )
+    .default_backoff()
+    .modify(|secret| secret.managed_fields_mut().clear())
+    .reflect(writers.secrets)
+    .inspect_ok(first_list(Arc::clone(&ctx)))
+    .touched_objects();
+    let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
+        .predicate_filter(predicates::resource_version, PredicateConfig::default());
+    let stopping = ctx.stopping.clone();
+    let changes = ticks(ctx.connections.changes());
+    Controller::for_stream(main, store)
+        .owns_stream(owned)
+        .with_config(Config::default().concurrency(ctx.settings.concurrency))
+        .reconcile_all_on(changes)
+        .graceful_shutdown_on(async move { stopping.cancelled().await })
+        .run(reconcile::reconcile, error_policy, Arc::clone(&ctx))
+        .for_each(|result| ended(Arc::clone(&ctx), result))
+        .await;
+}
+
+async fn ended(
+    ctx: Arc<Context>,
+    result: Result<
+        (ObjectRef<OAuthClient>, Action),
+        controller::Error<reconcile::Error, watcher::Error>,
+    >,
+) {
+    match result {
+        Ok(_) => {}
+        // Normal after a deletion; what was answered for the object must not go with it.
+        Err(controller::Error::ObjectNotFound(object)) => {
+            let reference =
+                ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
+            if let Err(error) = reconcile::gone(&ctx, &reference).await {
+                warn!(%error, "an answer of an object that is gone waits");
+            }
+        }
+        Err(error) => warn!(%error, "reconcile"),
+    }
+}
+
+// What the user must know stands in status by now; this is for what could not be written there.
+#[allow(clippy::needless_pass_by_value, reason = "the controller's signature")]
+pub(super) fn error_policy<K: kube::ResourceExt<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &reconcile::Error,
+    ctx: Arc<Context>,
+) -> Action {
+    let delay = ctx
+        .backoff
+        .failed(&object.uid().unwrap_or_default(), 0, Duration::ZERO);
+    debug!(%error, ?delay, name = object.name_any(), "comes back");
+    Action::requeue(delay)
+}

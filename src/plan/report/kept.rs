@@ -1,0 +1,88 @@
+//! What is told of an object that has its client.
+
+use super::{Report, Retry, Texts, Told, conflict, only, secret_content, unchanged, unusable};
+use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, Reason};
+use crate::plan::diff::names;
+use crate::plan::seen::{Content, Found, Record, Seen, Vendor};
+
+/// How the message of `NotApplied` begins; the fields follow, to the end.
+pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
+
+pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
+    let unrecorded = seen.record == Record::Empty;
+    let found = match &seen.vendor {
+        Vendor::Found(found) => found,
+        Vendor::Missing => {
+            let message = "The vendor has no client of this clientId any more. It is looked for again at every refreshInterval; \
+                           to have a new one, delete this OAuthClient and declare it again";
+            let told = (
+                ConditionStatus::False,
+                Reason::ClientMissing,
+                message.to_owned(),
+            );
+            return Report {
+                synced: Some(told),
+                ..only(Reason::ClientMissing, message, Retry::Verification)
+            };
+        }
+        Vendor::NotAsked | Vendor::Deactivated => {
+            return match unusable(seen) {
+                _ if spec.suspend == Some(true) => unchanged(Retry::Verification),
+                Some(report) if !(seen.ready && report.retry == Retry::Backoff) => report,
+                Some(report) => unchanged(report.retry),
+                None => unchanged(if unrecorded {
+                    Retry::Now
+                } else {
+                    Retry::Verification
+                }),
+            };
+        }
+    };
+    if secret_content(seen) != Content::Current {
+        return if found.credentials {
+            conflict(texts)
+        } else {
+            unchanged(Retry::Now)
+        };
+    }
+    let good = |message: String| Some((ConditionStatus::True, Reason::Available, message));
+    let secret_ready = good(format!(
+        "The Secret {} holds the client's credentials",
+        texts.secret
+    ));
+    let (ready, synced) = synced(spec, seen, found);
+    Report {
+        ready: Some(ready),
+        synced: Some(synced),
+        secret_ready,
+        retry: Retry::Verification,
+    }
+}
+
+fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
+    let good = |message: &str| (ConditionStatus::True, Reason::Available, message.to_owned());
+    let ready = good("The client exists as declared, and the Secret holds its credentials");
+    let bad = |reason, message: String| {
+        let told = (ConditionStatus::False, reason, message);
+        (told.clone(), told)
+    };
+    if !found.differs.is_empty() {
+        let fields = names(&found.differs);
+        return match spec.drift_policy {
+            DriftPolicy::Report => {
+                let message = format!("Differs at the vendor, and driftPolicy is Report: {fields}");
+                (ready, (ConditionStatus::False, Reason::Drifted, message))
+            }
+            DriftPolicy::Correct if seen.rejected && !found.updated => bad(
+                Reason::SpecRejected,
+                format!("The vendor rejected the change of: {fields}. Edit the spec"),
+            ),
+            DriftPolicy::Correct => bad(Reason::NotApplied, format!("{NOT_APPLIED}{fields}")),
+        };
+    }
+    if !found.active && spec.is_active.is_none() {
+        let message = "The client was deactivated at the vendor. To activate it again, set spec.isActive: true";
+        return bad(Reason::DeactivatedAtVendor, message.to_owned());
+    }
+    (ready, good("The vendor's client equals the spec"))
+}

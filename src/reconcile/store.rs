@@ -1,0 +1,177 @@
+//! The steps that write the Secret.
+
+use kube::ResourceExt;
+use kube::api::PostParams;
+use tracing::info;
+
+use super::act::{stale_or, stop};
+use super::observe::Pass;
+use super::{Halt, SOON};
+use crate::api::{MANAGER, Reason};
+use crate::cluster;
+use crate::plan::{self, Content, Known, Retry, SecretSeen, Vendor};
+use crate::provident::types::ClientId;
+use crate::secret::{self, Values};
+
+impl Pass {
+    /// What a Secret for this client should be; `None` without credentials in hand.
+    pub fn desired(&self, id: &ClientId) -> Option<k8s_openapi::api::core::v1::Secret> {
+        let client_secret = self.vendor.as_ref()?.client_secret.as_ref()?;
+        let token_url = self.connection.as_ref().map(|c| c.client.token_url())?;
+        let mac = self.key.as_ref()?.mac(self.bound(), id);
+        let values = Values {
+            client_id: id.as_str(),
+            client_secret,
+            token_url: &token_url,
+        };
+        Some(secret::render(&self.object, values, &mac))
+    }
+
+    pub fn compare_secret(&mut self) {
+        let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
+            return;
+        };
+        let Some(observed) = &self.secret else { return };
+        let current = secret::is_current(observed, &desired);
+        let content = if current {
+            Content::Current
+        } else {
+            Content::Stale
+        };
+        self.seen.secret = self.secret_seen(&observed.metadata, content);
+    }
+
+    pub async fn write_secret(&mut self, id: &ClientId) -> Result<(), Halt> {
+        let Some(desired) = self.desired(id) else {
+            return Err(stop(
+                Reason::ConnectionNotReady,
+                "The connection is gone; its URL belongs into the Secret",
+                Retry::Backoff,
+            ));
+        };
+        let answered = self
+            .seen
+            .attempt
+            .as_ref()
+            .filter(|a| matches!(a.known, Known::Created(_)));
+        let age = answered.and_then(|attempt| self.ctx.memory.age(&attempt.id));
+        let fresh = age.is_some();
+        if age.is_some_and(|age| age > self.ctx.settings.secret_first_within()) {
+            // Soon another process may take this attempt for over, and no resourceVersion guards the Secret against
+            // that: without credentials in hand status comes first, under its own.
+            self.seen.vendor = Vendor::NotAsked;
+            return Ok(());
+        }
+        if !fresh {
+            self.still_there().await?;
+        }
+        let api = self.ctx.secrets(&self.namespace());
+        let post = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let written = match &self.secret {
+            // Create, never apply: a stranger's Secret that came meanwhile is not overwritten.
+            None => api.create(&post, &desired).await,
+            Some(observed) => {
+                api.replace(
+                    self.object.secret_name(),
+                    &post,
+                    &secret::merge(observed, &desired),
+                )
+                .await
+            }
+        };
+        match written {
+            Ok(secret) => {
+                self.ctx.metrics.secret_written(fresh);
+                info!(secret = self.object.secret_name(), client_id = %id, "wrote the Secret");
+                self.seen.secret = self.secret_seen(&secret.metadata, Content::Current);
+                self.secret = Some(secret);
+                Ok(())
+            }
+            // Also our own write, answered 504 and yet done: the next pass sees whose it is.
+            Err(error) if cluster::is_already_exists(&error) || cluster::is_conflict(&error) => {
+                self.secret = api
+                    .get_opt(self.object.secret_name())
+                    .await
+                    .map_err(Halt::Cluster)?;
+                let Some(observed) = &self.secret else {
+                    return Err(Halt::Again(SOON));
+                };
+                self.seen.secret = self.secret_seen(&observed.metadata, Content::Stale);
+                self.compare_secret();
+                match &self.seen.secret {
+                    SecretSeen::Present {
+                        owner: plan::Owner::Other | plan::Owner::None,
+                        ..
+                    } => Ok(()),
+                    SecretSeen::Present {
+                        content: Content::Current,
+                        ..
+                    } => Ok(()),
+                    _ => Err(Halt::Again(SOON)),
+                }
+            }
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    // A repair must not bring a Secret back for an object that is gone or going.
+    pub async fn still_there(&self) -> Result<(), Halt> {
+        let live = self
+            .ctx
+            .objects(&self.namespace())
+            .get(&self.object.name_any())
+            .await
+            .map_err(stale_or)?;
+        if live.uid() == self.object.uid() && live.metadata.deletion_timestamp.is_none() {
+            return Ok(());
+        }
+        Err(Halt::Stale)
+    }
+
+    pub async fn disown_secret(&mut self) -> Result<(), Halt> {
+        let api = self.ctx.secrets(&self.namespace());
+        let name = self.object.secret_name().to_owned();
+        let Some(observed) = api.get_opt(&name).await.map_err(Halt::Cluster)? else {
+            self.seen.secret = SecretSeen::Absent;
+            return Ok(());
+        };
+        let disowned = secret::disown(&observed, &self.object);
+        match api.replace(&name, &PostParams::default(), &disowned).await {
+            Ok(secret) => {
+                self.seen.secret = self.secret_seen(&secret.metadata, Content::Unknown);
+                Ok(())
+            }
+            Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {
+                Err(Halt::Again(SOON))
+            }
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    // The API server's words are not shown here: what it refused held the credentials, and a policy may quote it.
+    pub fn refused(&self, error: kube::Error) -> Halt {
+        let Some(code) = cluster::refusal(&error) else {
+            return Halt::Cluster(error);
+        };
+        let immutable = self
+            .secret
+            .as_ref()
+            .is_some_and(|secret| secret.immutable == Some(true));
+        let name = self.object.secret_name();
+        if immutable && code == 422 {
+            let message = format!(
+                "spec.secret.name: the Secret {name} is immutable and differs. Delete it; it is written anew"
+            );
+            return stop(Reason::SecretImmutable, message, Retry::Backoff);
+        }
+        let message = format!(
+            "The API server refuses the Secret {name} ({code}). Look at quotas, admission policies and the operator's rights \
+             in namespace {}; the client is recorded and nothing is lost",
+            self.namespace()
+        );
+        stop(Reason::SecretWriteDenied, message, Retry::Backoff)
+    }
+}

@@ -1,0 +1,101 @@
+//! When an object is looked at: what ends its wait, and when its next verification is due.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::SOON;
+use super::context::Context;
+use super::observe::Pass;
+use crate::api::{OAuthClient, RECONCILE, RETRY_CREATE, parse_duration};
+use crate::plan::{AttemptId, due_slot, until_next_slot};
+
+/// A hash of all that may end an object's wait: a new generation, a deletion, what people ask for by annotation, its
+/// Secret, its connection.
+pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let meta = &object.metadata;
+    (
+        meta.uid.as_ref(),
+        meta.generation,
+        meta.deletion_timestamp.is_some(),
+    )
+        .hash(&mut hash);
+    for asked in [RETRY_CREATE, RECONCILE] {
+        object.annotations().get(asked).hash(&mut hash);
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let secret = ctx.secret_in_store(&namespace, object.secret_name());
+    secret
+        .and_then(|secret| secret.resource_version())
+        .hash(&mut hash);
+    ctx.connections
+        .get(&object.spec.connection_ref)
+        .map(|entry| entry.revision)
+        .hash(&mut hash);
+    hash.finish()
+}
+
+/// Time until the next scheduled verification.
+pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
+    let uid = object.uid().unwrap_or_default();
+    until_next_slot(&uid, seconds(), interval(object))
+}
+
+/// How long the attempt in status still counts as one that may run.
+pub(crate) fn until_attempt_over(ctx: &Context, object: &OAuthClient) -> Duration {
+    let attempt = object
+        .status
+        .as_ref()
+        .and_then(|status| status.create_attempt.as_ref());
+    let uid = object.uid().unwrap_or_default();
+    attempt.map_or(SOON, |attempt| {
+        ctx.memory.left(
+            &AttemptId(attempt.id.clone()),
+            &uid,
+            ctx.settings.attempt_wait,
+        )
+    })
+}
+
+fn interval(object: &OAuthClient) -> Duration {
+    // The schema holds the form; what it let through in an older version falls back to the default.
+    parse_duration(&object.spec.refresh_interval).unwrap_or(Duration::from_hours(1))
+}
+
+/// Seconds since the epoch.
+pub(crate) fn seconds() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+impl Pass {
+    pub fn is_due(&self, uid: &str, handled: Option<&str>) -> bool {
+        let asked = self.object.annotations().get(RECONCILE);
+        let interval = interval(&self.object);
+        let verified = self
+            .ctx
+            .verified
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let last = verified
+            .get(uid)
+            .copied()
+            .unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
+        due_slot(uid, seconds(), interval) > last
+            || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
+    }
+
+    /// Notes that the client was verified now.
+    pub fn verified(&self) {
+        let uid = self.object.uid().unwrap_or_default();
+        let slot = due_slot(&uid, seconds(), interval(&self.object));
+        let mut verified = self
+            .ctx
+            .verified
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        verified.insert(uid, slot);
+    }
+}

@@ -1,0 +1,240 @@
+//! The steps that ask the vendor, and what is made of its answers.
+
+use tracing::{info, warn};
+
+use super::act::stop;
+use super::observe::Pass;
+use super::{Halt, SOON};
+use crate::api::{ConditionStatus, Reason};
+use crate::plan::{self, Field, Found, Retry, Stop, Vendor, differing, update_request};
+use crate::provident::connection::Connection;
+use crate::provident::error::CallError;
+use crate::provident::limiter::Permit;
+use crate::provident::types::{ClientId, UpdateRequest, VendorClient};
+
+impl Pass {
+    pub async fn verify(&mut self, id: &ClientId) -> Result<(), Halt> {
+        let connection = self.connection()?;
+        let permit = self.turn(&connection).await?;
+        match connection.client.get(permit, id).await {
+            Ok(client) => {
+                self.ctx.metrics.vendor("get", "200");
+                self.proved(&connection);
+                self.verified();
+                self.found(client, false);
+                self.require_secret()
+            }
+            Err(CallError::NotFound) if connection.is_proven() => {
+                self.ctx.metrics.vendor("get", "404");
+                self.verified();
+                self.seen.vendor = Vendor::Missing;
+                Ok(())
+            }
+            Err(error) => Err(self.failed("get", &connection, &error)),
+        }
+    }
+
+    pub async fn update(&mut self, id: &ClientId, fields: &[Field]) -> Result<(), Halt> {
+        let connection = self.connection()?;
+        self.unchanged().await?;
+        let permit = self.turn(&connection).await?;
+        match connection
+            .client
+            .update(permit, id, &update_request(&self.object.spec, fields))
+            .await
+        {
+            Ok(client) => {
+                self.ctx.metrics.vendor("update", "200");
+                self.proved(&connection);
+                info!(client_id = %id, fields = plan::names(fields), "updated the client");
+                self.found(client, true);
+                self.event(
+                    false,
+                    "Updated",
+                    &format!("Updated at the vendor: {}", plan::names(fields)),
+                )
+                .await;
+                Ok(())
+            }
+            Err(error) => Err(self.failed("update", &connection, &error)),
+        }
+    }
+
+    pub async fn deactivate(&mut self, id: &ClientId) -> Result<(), Halt> {
+        let connection = self.connection()?;
+        let permit = self.turn(&connection).await?;
+        self.unchanged().await?;
+        let request = UpdateRequest {
+            is_active: Some(false),
+            ..UpdateRequest::default()
+        };
+        match connection.client.update(permit, id, &request).await {
+            Ok(client) if client.is_active == Some(false) => {
+                self.ctx.metrics.vendor("deactivate", "200");
+                self.proved(&connection);
+                info!(client_id = %id, "deactivated the client");
+                self.seen.vendor = Vendor::Deactivated;
+                Ok(())
+            }
+            Ok(_) => Err(stop(
+                Reason::VendorUnavailable,
+                "The vendor took isActive: false and did not apply it",
+                Retry::Backoff,
+            )),
+            Err(CallError::NotFound) if connection.is_proven() => {
+                self.ctx.metrics.vendor("deactivate", "404");
+                self.seen.vendor = Vendor::Missing;
+                Ok(())
+            }
+            Err(error) => Err(self.failed("deactivate", &connection, &error)),
+        }
+    }
+
+    /// Takes in the vendor's client as the facts a plan rests on.
+    pub fn found(&mut self, client: VendorClient, updated: bool) {
+        self.seen.vendor = Vendor::Found(Found {
+            differs: differing(&self.object.spec, &client),
+            updated,
+            credentials: client.client_secret.is_some(),
+            active: client.is_active != Some(false),
+        });
+        // A PUT's answer without the secret does not take away the one in hand.
+        let secret = client
+            .client_secret
+            .clone()
+            .or_else(|| self.vendor.take().and_then(|v| v.client_secret));
+        self.vendor = Some(VendorClient {
+            client_secret: secret,
+            ..client
+        });
+        self.compare_secret();
+    }
+
+    // What GET answers includes the secret (API document); without it nothing can be kept in a Secret.
+    pub fn require_secret(&self) -> Result<(), Halt> {
+        if self
+            .vendor
+            .as_ref()
+            .is_some_and(|client| client.client_secret.is_some())
+        {
+            return Ok(());
+        }
+        Err(stop(
+            Reason::VendorUnavailable,
+            "The vendor's answer lacks clientSecret",
+            Retry::Backoff,
+        ))
+    }
+
+    /// The connection that [`plan::next`] found usable.
+    pub fn connection(&self) -> Result<std::sync::Arc<Connection>, Halt> {
+        self.connection.clone().ok_or_else(|| {
+            stop(
+                Reason::ConnectionNotReady,
+                "The connection is not ready",
+                Retry::Backoff,
+            )
+        })
+    }
+
+    /// A turn of the connection's limiter; without one the object comes back, and nothing is said of it.
+    pub async fn turn(&self, connection: &Connection) -> Result<Permit, Halt> {
+        connection.limiter.permit().await.map_err(|throttled| {
+            self.ctx.metrics.throttled();
+            Halt::Again(throttled.0.max(SOON))
+        })
+    }
+
+    pub fn proved(&self, connection: &Connection) {
+        if connection.prove() {
+            self.ctx.connections.poke(&self.object.spec.connection_ref);
+        }
+    }
+
+    pub fn failed(
+        &self,
+        operation: &'static str,
+        connection: &Connection,
+        error: &CallError,
+    ) -> Halt {
+        self.ctx.metrics.vendor(operation, code(error));
+        self.told(connection, error)
+    }
+
+    /// A failed call, as it is told to the user.
+    pub fn told(&self, connection: &Connection, error: &CallError) -> Halt {
+        warn!(%error, "the vendor did not do it");
+        if error.is_outage() || matches!(error, CallError::Unauthorized | CallError::Forbidden) {
+            connection.trouble();
+            self.ctx.connections.poke(&self.object.spec.connection_ref);
+        }
+        let connection_name = &self.object.spec.connection_ref.name;
+        match error {
+            CallError::Unauthorized => {
+                let message = format!(
+                    "The vendor refuses the token of connection {connection_name} (401). Put a valid one into its Secret"
+                );
+                stop(Reason::ConnectionNotReady, message, Retry::Backoff)
+            }
+            CallError::NotFound => {
+                let message = format!(
+                    "The vendor answered 404, and connection {connection_name} is not proven yet: it may be another account's token. \
+                     This ends when any client behind it is found"
+                );
+                Halt::Stop(Stop {
+                    ready: ConditionStatus::Unknown,
+                    reason: Reason::ConnectionNotReady,
+                    message,
+                    retry: Retry::Backoff,
+                })
+            }
+            CallError::Throttled(retry_after) => {
+                let pause = connection.limiter.back_off(*retry_after);
+                stop(
+                    Reason::VendorThrottled,
+                    "The vendor limits the rate of requests (429). This ends by itself",
+                    Retry::After(pause),
+                )
+            }
+            CallError::Rejected { .. } => {
+                let message = format!(
+                    "{}. Edit the fields of the spec that it names",
+                    sentence(error)
+                );
+                stop(Reason::SpecRejected, message, Retry::Verification)
+            }
+            CallError::Forbidden
+            | CallError::Status(_)
+            | CallError::Unreachable(_)
+            | CallError::NotUnderstood(_) => stop(
+                Reason::VendorUnavailable,
+                format!("{}. Tried again with backoff", sentence(error)),
+                Retry::Backoff,
+            ),
+        }
+    }
+}
+
+fn sentence(error: &CallError) -> String {
+    let text = error.to_string();
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
+/// The metric label of a failed call: a status of ours to list, never the vendor's text.
+fn code(error: &CallError) -> &'static str {
+    match error {
+        CallError::Unauthorized => "401",
+        CallError::Forbidden => "403",
+        CallError::NotFound => "404",
+        CallError::Throttled(_) => "429",
+        CallError::Rejected { .. } => "rejected",
+        CallError::Status(500..=599) => "5xx",
+        CallError::Status(_) => "other",
+        CallError::Unreachable(_) => "none",
+        CallError::NotUnderstood(_) => "not_understood",
+    }
+}

@@ -1,0 +1,311 @@
+//! `cargo dev demo`: the main job, end to end, with the program as it is shipped.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use harness::ControlPlane;
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+
+const TOKEN: &str = "demo-token-of-the-emulator";
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Runs the demo; Ctrl-C ends it, and all that it started, at any time.
+pub async fn demo(kubeconfig: Option<&Path>) -> Result<()> {
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        result = run(kubeconfig) => result,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+struct Demo {
+    cluster: ControlPlane,
+    root: PathBuf,
+    base_url: String,
+    http: reqwest::Client,
+    began: Instant,
+}
+
+async fn run(kubeconfig: Option<&Path>) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let began = Instant::now();
+    let operator = build(&root)?;
+    let cluster = match kubeconfig {
+        Some(path) => ControlPlane::existing(path).await?,
+        None => ControlPlane::start().await?,
+    };
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let base_url = String::new();
+    let mut demo = Demo {
+        cluster,
+        root,
+        base_url,
+        http,
+        began,
+    };
+    demo.say("Kubernetes is up");
+    demo.start(&operator)?;
+    demo.create()?;
+    demo.use_credentials().await?;
+    demo.change().await?;
+    demo.delete().await?;
+    demo.say("Done. Everything that was started ends now");
+    Ok(())
+}
+
+// What a user would do is shown as a command, and its output as it is.
+impl Demo {
+    fn start(&mut self, operator: &Path) -> Result<()> {
+        let mut emulator = Command::new(operator);
+        emulator.args(["emulate", "--listen", "127.0.0.1:0", "--token", TOKEN]);
+        let log = self.cluster.spawn("emulator", emulator)?;
+        self.base_url = self.until("the emulator listens", || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            Ok(text
+                .lines()
+                .find_map(|line| line.strip_prefix("base URL: ").map(str::to_owned)))
+        })?;
+        self.say(&format!(
+            "The emulator stands in for the vendor at {}",
+            self.base_url
+        ));
+
+        self.show(&["apply", "-f", "crds/"])?;
+        for namespace in ["provident-system", "shop"] {
+            let object = format!(
+                r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{namespace}"}}}}"#
+            );
+            self.apply(&object)?;
+        }
+        let token = format!(
+            r#"{{"apiVersion":"v1","kind":"Secret","metadata":{{"name":"provident-token","namespace":"provident-system"}},"stringData":{{"token":"{TOKEN}"}}}}"#
+        );
+        self.apply(&token)?;
+        let host = self.base_url.trim_end_matches("/v2");
+        let mut run = Command::new(operator);
+        run.args([
+            "run",
+            "--admin-address",
+            "127.0.0.1:0",
+            "--allowed-host",
+            host,
+        ]);
+        run.env("KUBECONFIG", self.cluster.kubeconfig());
+        self.cluster.spawn("operator", run)?;
+        let sample = fs::read_to_string(self.root.join("docs/samples/connection.yaml"))?;
+        self.apply(&sample.replace("https://api.provident.ae/v2", &self.base_url))?;
+        self.wait("clusterprovidentconnection/default", "default")?;
+        self.say("The operator runs, and the vendor takes its token");
+        self.show(&["get", "clusterprovidentconnections"])
+    }
+
+    fn create(&mut self) -> Result<()> {
+        let applied = Instant::now();
+        self.show(&["apply", "-f", "docs/samples/oauthclient.yaml"])?;
+        self.wait("oauthclient/storefront", "shop")?;
+        self.say(&format!(
+            "Ready {} ms after apply",
+            applied.elapsed().as_millis()
+        ));
+        self.show(&["get", "oac", "-n", "shop"])?;
+        self.show(&["describe", "secret", "storefront", "-n", "shop"])
+    }
+
+    async fn use_credentials(&mut self) -> Result<()> {
+        let [id, secret, url] =
+            ["clientId", "clientSecret", "tokenUrl"].map(|key| self.secret(key));
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            id?, secret?
+        );
+        let request = self
+            .http
+            .post(url?)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        let answer: Value =
+            serde_json::from_slice(&request.send().await?.error_for_status()?.bytes().await?)?;
+        ensure!(
+            answer["access_token"].is_string(),
+            "the emulator gave no token"
+        );
+        self.say(&format!(
+            "With exactly these credentials: a {} token for {} s",
+            answer["token_type"], answer["expires_in"]
+        ));
+        Ok(())
+    }
+
+    async fn change(&mut self) -> Result<()> {
+        let patch = r#"{"spec":{"redirectUris":["https://shop.example.com/auth/new"]}}"#;
+        let changed = Instant::now();
+        self.show(&[
+            "patch",
+            "oac",
+            "storefront",
+            "-n",
+            "shop",
+            "--type",
+            "merge",
+            "-p",
+            patch,
+        ])?;
+        let id = self.secret("clientId")?;
+        let found = self
+            .vendor_until(&id, |client| {
+                client["redirectUris"][0] == "https://shop.example.com/auth/new"
+            })
+            .await?;
+        self.say(&format!(
+            "At the vendor {} ms later: redirectUris {}",
+            changed.elapsed().as_millis(),
+            found["redirectUris"]
+        ));
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<()> {
+        let id = self.secret("clientId")?;
+        self.show(&["delete", "oac", "storefront", "-n", "shop"])?;
+        let found = self
+            .vendor_until(&id, |client| client["isActive"] == false)
+            .await?;
+        self.say(&format!(
+            "The client is deactivated at the vendor: isActive {}",
+            found["isActive"]
+        ));
+        Ok(())
+    }
+
+    async fn vendor_until(&self, id: &str, such: impl Fn(&Value) -> bool) -> Result<Value> {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let request = self
+                .http
+                .get(format!("{}/oauth2/clients/{id}", self.base_url))
+                .bearer_auth(TOKEN);
+            let client: Value =
+                serde_json::from_slice(&request.send().await?.error_for_status()?.bytes().await?)?;
+            if such(&client) {
+                return Ok(client);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the change did not arrive at the vendor within {WAIT:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn say(&self, what: &str) {
+        println!("\n[{:5.1} s] {what}", self.began.elapsed().as_secs_f32());
+    }
+
+    fn show(&self, args: &[&str]) -> Result<()> {
+        println!(
+            "$ kubectl {}",
+            args.iter()
+                .map(|arg| quoted(arg))
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
+        let status = self
+            .cluster
+            .kubectl(args)?
+            .current_dir(&self.root)
+            .status()?;
+        ensure!(status.success(), "kubectl {} failed", args[0]);
+        Ok(())
+    }
+
+    fn wait(&self, object: &str, namespace: &str) -> Result<()> {
+        let args = [
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=30s",
+            "-n",
+            namespace,
+            object,
+        ];
+        let output = self.cluster.kubectl(args)?.output()?;
+        ensure!(
+            output.status.success(),
+            "{object} did not become Ready: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(())
+    }
+
+    fn apply(&self, object: &str) -> Result<()> {
+        let mut kubectl = self.cluster.kubectl(["apply", "-f", "-"])?;
+        let mut child = kubectl
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        child
+            .stdin
+            .take()
+            .context("kubectl has no stdin")?
+            .write_all(object.as_bytes())?;
+        ensure!(child.wait()?.success(), "kubectl apply failed");
+        Ok(())
+    }
+
+    fn secret(&self, key: &str) -> Result<String> {
+        let template = format!("go-template={{{{ index .data \"{key}\" | base64decode }}}}");
+        let output = self
+            .cluster
+            .kubectl(["get", "secret", "storefront", "-n", "shop", "-o", &template])?
+            .output()?;
+        ensure!(output.status.success(), "the Secret has no {key}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn until<T>(&mut self, what: &str, probe: impl Fn() -> Result<Option<T>>) -> Result<T> {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            if let Some(value) = probe()? {
+                return Ok(value);
+            }
+            self.cluster.check()?;
+            ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn quoted(arg: &str) -> String {
+    if arg.contains(['{', ' ', '"']) {
+        format!("'{arg}'")
+    } else {
+        arg.to_owned()
+    }
+}
+
+// The very program, built as a user would build it.
+fn build(root: &Path) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--package",
+        "provident-operator",
+        "--bin",
+        "provident-operator",
+    ]);
+    let status = command.current_dir(root).status().context("run cargo")?;
+    ensure!(status.success(), "the operator does not build");
+    let me = std::env::current_exe()?;
+    Ok(me.with_file_name("provident-operator"))
+}

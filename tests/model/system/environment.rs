@@ -1,0 +1,201 @@
+//! What everybody but the operator does: tenants and their tools, people, the garbage collector, and death. Each kind
+//! of thing happens as often as the budget says.
+
+use super::mistakes::Mistake;
+use super::process::restart;
+use super::world::{Budget, FOREIGN, Object, Secret, Shown, World};
+use super::{Action, Edit, System};
+
+/// Everything that may happen now.
+pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
+    let left = &world.left;
+    let mut offer = |budget: u8, possible: bool, action: Action| {
+        if budget > 0 && possible {
+            actions.push(action);
+        }
+    };
+    for (p, process) in world.processes.iter().enumerate() {
+        let knows = process.pass.is_some() || !process.memory.is_empty() || process.over.is_some();
+        offer(left.crashes, knows, Action::Crash(p));
+        offer(left.terms, !process.stopping, Action::Term(p));
+    }
+    let dead = |uid| !world.lives(uid);
+    let collectable = world.secret.and_then(Secret::owner).is_some_and(dead);
+    offer(1, collectable, Action::Collect);
+    offer(1, !world.calm, Action::Calm);
+    offer(left.suspensions, true, Action::Suspend);
+    offer(left.strangers, world.secret.is_none(), Action::Stranger);
+    offer(left.forgeries, world.secret.is_some(), Action::DeleteSecret);
+    let recorded = world.object.and_then(|object| object.client);
+    let there = recorded
+        .is_some_and(|client| client != FOREIGN && !world.clients[usize::from(client)].gone);
+    offer(left.removals, there, Action::Remove);
+    offer(left.restores, world.backup.is_some(), Action::Restore);
+    let Some(object) = &world.object else {
+        offer(left.recreates, true, Action::Recreate);
+        return;
+    };
+    for edit in system.edits {
+        let useful = !object.deleting || *edit == Edit::Retain;
+        offer(left.edits, useful, Action::Edit(*edit));
+    }
+    // On an object that is being deleted, both would be a finalizer stripped by hand, which releases it.
+    let erased = erase(system, *object) != *object;
+    offer(left.replaces, !object.deleting && erased, Action::Replace);
+    offer(left.deletes, !object.deleting, Action::Delete);
+    let asked = object.attempt.map(|claim| claim.id);
+    let held = object.shown == Shown::Held && asked.is_some() && object.retry != asked;
+    offer(left.retries, held && !object.deleting, Action::Retry);
+    offer(
+        left.forgeries,
+        object.client != Some(FOREIGN),
+        Action::ForgeStatus,
+    );
+    for owned in [true, false] {
+        offer(
+            left.forgeries,
+            world.secret.is_none(),
+            Action::ForgeSecret(owned),
+        );
+    }
+}
+
+/// Lets one of them happen.
+pub fn apply(system: &System, world: &mut World, action: &Action) {
+    match action {
+        Action::Crash(p) => {
+            world.left.crashes -= 1;
+            restart(&mut world.processes[*p]);
+        }
+        Action::Term(p) => {
+            world.left.terms -= 1;
+            world.processes[*p].stopping = true;
+        }
+        Action::Collect => world.store_secret(None, None),
+        Action::Calm => {
+            world.left = Budget::default();
+            world.calm = true;
+            world.connected = true;
+            world.backup = None;
+            world.wake();
+        }
+        Action::Suspend => {
+            world.left.suspensions -= 1;
+            world.connected = !world.connected;
+            world.wake();
+        }
+        Action::Stranger => {
+            world.left.strangers -= 1;
+            world.store_secret(None, Some(Secret::Stranger));
+        }
+        Action::DeleteSecret => {
+            world.left.forgeries -= 1;
+            world.store_secret(None, None);
+        }
+        Action::ForgeSecret(owned) => {
+            world.left.forgeries -= 1;
+            let by = world.object.filter(|_| *owned).map(|object| object.uid);
+            world.store_secret(None, Some(Secret::Forged { owner: by }));
+        }
+        Action::Recreate => {
+            world.left.recreates -= 1;
+            unverify(world);
+            world.declare();
+        }
+        Action::Restore => {
+            world.left.restores -= 1;
+            // With the whole namespace, the former object may go without its finalizer being asked.
+            if let Some(former) = world.object {
+                disown(world, former);
+            }
+            let secret = world.backup.map(|client| Secret::Ours {
+                owner: None,
+                client,
+                verified: false,
+            });
+            world.store_secret(None, secret);
+            world.declare();
+        }
+        _ => tenant(system, world, action),
+    }
+}
+
+fn tenant(system: &System, world: &mut World, action: &Action) {
+    let Some(mut object) = world.object else {
+        return;
+    };
+    match action {
+        Action::Edit(edit) => {
+            world.left.edits -= 1;
+            match edit {
+                Edit::Retain => object.spec.retain = !object.spec.retain,
+                Edit::Suspend => object.spec.suspend = !object.spec.suspend,
+                Edit::Active => object.spec.active = Some(object.spec.active == Some(false)),
+            }
+            // A held object stays held; Ready and Rejected are of the generation that was looked at.
+            if matches!(object.shown, Shown::Ready | Shown::Rejected) {
+                object.shown = Shown::Pending;
+            }
+        }
+        Action::Replace => {
+            world.left.replaces -= 1;
+            object = erase(system, object);
+        }
+        Action::Delete => {
+            world.left.deletes -= 1;
+            object.deleting = true;
+            if !object.finalizer {
+                disown(world, object);
+                world.store_object(None, None);
+                return;
+            }
+        }
+        Action::Remove => {
+            world.left.removals -= 1;
+            if let Some(client) = object.client {
+                world.client(client).active = false;
+                world.client(client).gone = true;
+            }
+            world.wake();
+            return;
+        }
+        Action::Retry => {
+            world.left.retries -= 1;
+            object.retry = object.attempt.map(|claim| claim.id);
+            world.tally[usize::from(object.uid)].decisions += 1;
+        }
+        Action::ForgeStatus => {
+            world.left.forgeries -= 1;
+            disown(world, object);
+            object.client = Some(FOREIGN);
+            object.bound = false;
+        }
+        _ => return,
+    }
+    world.store_object(None, Some(object));
+}
+
+/// What `kubectl replace` with the manifest from Git leaves: neither annotations nor finalizers, but status.
+fn erase(system: &System, object: Object) -> Object {
+    let annotated = system.mistake == Some(Mistake::ClaimInAnnotation);
+    Object {
+        finalizer: false,
+        retry: None,
+        attempt: object.attempt.filter(|_| !annotated),
+        ..object
+    }
+}
+
+/// Whoever removes a record answers for the client that it named.
+fn disown(world: &mut World, object: Object) {
+    if let Some(client) = object.client {
+        world.client(client).excused = true;
+    }
+}
+
+/// `status.secretVersion` goes with the object.
+fn unverify(world: &mut World) {
+    if let Some(Secret::Ours { verified, .. }) = &mut world.secret {
+        *verified = false;
+    }
+}

@@ -1,0 +1,109 @@
+//! Mistakes that an operator of this kind could make, put into the model to see that the checker finds them: one that
+//! finds nothing proves nothing.
+
+/// A mistake that an operator of this kind could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// A 503 counts as "nothing was made".
+    ClaimDroppedOn503,
+    /// The create is sent without a claim in the cluster.
+    NoClaim,
+    /// The claim is an annotation, which `kubectl replace` erases.
+    ClaimInAnnotation,
+    /// Status is written whatever it has become since it was read.
+    StatusWithoutVersion,
+    /// A process that starts takes the attempts it does not know for attempts that were never sent.
+    HoldForgottenOnRestart,
+    /// The finalizer is taken off while another process's create may be on its way.
+    ReleaseDuringAttempt,
+    /// A pass writes the Secret of an answer before its status although the pass that asked is over.
+    SecretFirstTooLate,
+    /// A client is deactivated for the deletion that a view shows, without reading the object again.
+    DeactivateUnread,
+    /// A late answer's client is deactivated without asking again whether somebody keeps it.
+    LateUnasked,
+    /// A pass that has read the Secret takes a foreign attempt for over that was not when it read.
+    OverAfterRead,
+    /// The create is sent without a preflight.
+    PreflightSkipped,
+    /// A Secret is taken for good unread.
+    SecretUnread,
+    /// Status is written though nothing in it changes.
+    WritesAlways,
+    /// A process waits for another's attempt for ever.
+    WaitsForEver,
+}
+
+/// Each mistake, a run that finds it, and the promise that it breaks there.
+pub const MISTAKES: &[(Mistake, &str, &str)] = &[
+    (
+        Mistake::ClaimDroppedOn503,
+        "every reply, with crashes and lost answers",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::NoClaim,
+        "two processes, a crash, a lost answer",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::ClaimInAnnotation,
+        "kubectl replace",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::StatusWithoutVersion,
+        "two processes, a crash, a lost answer",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::HoldForgottenOnRestart,
+        "every reply, with crashes and lost answers",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::ReleaseDuringAttempt,
+        "deleted and declared again",
+        "P3 the object outlives its create",
+    ),
+    (
+        Mistake::SecretFirstTooLate,
+        "retry while an answer waits to be stored",
+        "P1 an object and its Secret name one client",
+    ),
+    (
+        Mistake::DeactivateUnread,
+        "deleted while the policy changes",
+        "P5 nobody's client or Secret reaches anybody else",
+    ),
+    (
+        Mistake::LateUnasked,
+        "restored without status",
+        "P5 nobody's client or Secret reaches anybody else",
+    ),
+    (
+        Mistake::OverAfterRead,
+        "deleted and declared again",
+        "P3 nothing that was answered is lost",
+    ),
+    (
+        Mistake::PreflightSkipped,
+        "two processes, a crash, a lost answer",
+        "P2 nothing is created that cannot be stored",
+    ),
+    (
+        Mistake::SecretUnread,
+        "two processes and a tenant who forges",
+        "P4 Ready tells the truth",
+    ),
+    (
+        Mistake::WritesAlways,
+        "two processes, a crash, a lost answer",
+        "P6 settled is silent",
+    ),
+    (
+        Mistake::WaitsForEver,
+        "two processes, a crash, a lost answer",
+        "settles",
+    ),
+];

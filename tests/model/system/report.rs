@@ -1,0 +1,115 @@
+//! The end of a pass: what status says then, written once and only if it differs.
+
+use provident_operator::api::{ConditionStatus, Reason};
+use provident_operator::plan::{self, Retry, Stop, Texts};
+
+use super::mistakes::Mistake;
+use super::process::{Pass, Sent, attempt_no, client_no, declared};
+use super::properties::Broken;
+use super::requests::{pass, write};
+use super::world::{Claim, Object, Secret, Shown, World};
+use super::{Luck, System};
+
+/// The status that the pass leads to, and whether it names the Secret's version; `None` if that is what stands there.
+pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool, bool)> {
+    let process = &world.processes[p];
+    let pass = process.pass.as_ref()?;
+    let seen = process.seen(pass, world.connected, system.mistake);
+    let stop = pass.stop.map(|reason| Stop {
+        ready: provident_operator::api::ConditionStatus::False,
+        reason,
+        message: String::new(),
+        retry: Retry::Backoff,
+    });
+    let texts = Texts {
+        namespace: "",
+        name: "",
+        secret: "",
+        vendor_name: "",
+        attempt_time: "",
+    };
+    let told = plan::report(declared(pass.view.spec), &seen, stop.as_ref(), texts);
+    let records = plan::records(&seen);
+    let mut object = pass.view;
+    if let Some(client) = records.client {
+        object.client = Some(client_no(&client));
+        object.bound = true;
+    }
+    object.attempt = records.attempt.map(|id| {
+        let id = attempt_no(&id);
+        let put_back = Claim { id, retry_of: None };
+        pass.view.attempt.filter(|c| c.id == id).unwrap_or(put_back)
+    });
+    let ready = |status: &ConditionStatus| *status == ConditionStatus::True;
+    if let Some((status, reason, _)) = &told.ready {
+        object.shown = match reason {
+            _ if ready(status) => Shown::Ready,
+            Reason::CreateOutcomeUnknown | Reason::AnswerNotNew => Shown::Held,
+            Reason::SpecRejected => Shown::Rejected,
+            _ => Shown::NotReady,
+        };
+    }
+    let says_ready = told.ready.is_some_and(|(status, ..)| ready(&status));
+    let stored = told.secret_ready.is_some_and(|(status, ..)| ready(&status));
+    let verified = matches!(pass.secret, Some(Secret::Ours { verified: true, .. }));
+    let marks = stored && !verified;
+    let always = system.mistake == Some(Mistake::WritesAlways);
+    (object != pass.view || marks || always).then_some((object, says_ready, marks))
+}
+
+/// Ends the pass with its one status write.
+pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
+    let Some((object, says_ready, marks)) = report(system, world, p) else {
+        let pass = pass(world, p);
+        let passing = pass
+            .stop
+            .is_some_and(|reason| reason != Reason::SpecRejected);
+        let awake = passing || !pass.current || !pass.secret_current;
+        world.processes[p].awake = awake;
+        world.processes[p].pass = None;
+        return;
+    };
+    if luck != Luck::Good {
+        world.left.api -= 1;
+    }
+    let seen = pass(world, p).clone();
+    let blind = system.mistake == Some(Mistake::StatusWithoutVersion);
+    let written = write(world, p, luck, blind, |stored| {
+        stored.client = object.client;
+        stored.bound = object.bound;
+        stored.attempt = object.attempt;
+        stored.shown = object.shown;
+    });
+    if !written {
+        return;
+    }
+    if says_ready && !is_true(&seen, &object) {
+        world.broken.insert(Broken::ReadyUntrue);
+    }
+    if let Some(Secret::Ours { verified, .. }) = &mut world.secret
+        && marks
+        && seen.secret_current
+    {
+        *verified = true;
+    }
+    let named = object.attempt.map(|claim| claim.id);
+    world.processes[p]
+        .memory
+        .retain(|memory| match memory.state {
+            Sent::Created(client) => object.client != Some(client),
+            Sent::Late(_) => true,
+            _ => named == Some(memory.id),
+        });
+    world.processes[p].pass = None;
+}
+
+/// Whether what a report says of a client is what this pass saw: the Secret holds it, and it is as declared.
+fn is_true(seen: &Pass, object: &Object) -> bool {
+    let Some((client, active)) = seen.verified else {
+        return false;
+    };
+    let held = matches!(seen.secret, Some(Secret::Ours { owner, client: held, .. })
+        if held == client && owner == Some(object.uid));
+    let declared = object.spec.active.unwrap_or(true) == active;
+    held && declared && object.bound && object.client == Some(client)
+}
