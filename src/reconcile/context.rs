@@ -76,7 +76,7 @@ pub struct Stores {
 pub struct Context {
     /// Talks to the API server; see [`crate::cluster`].
     pub client: kube::Client,
-    /// Who publishes our events.
+    /// Who publishes events.
     pub reporter: Reporter,
     /// What the operator was told.
     pub settings: Settings,

@@ -171,7 +171,7 @@ impl Pass {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        // A recorder of its own: a shared one counts an event of equal reason as the former one, and drops its note.
+        // One that lives on counts an event of the same reason as a repeat, under the first one's note.
         let recorder = Recorder::new(self.ctx.client.clone(), self.ctx.reporter.clone());
         if let Err(error) = recorder.publish(&event, &self.object.object_ref(&())).await {
             warn!(%error, "an event was not published");
