@@ -86,7 +86,7 @@ async fn crash_at(part: Part, k: u64, moment: Moment) {
         let tell = Arc::clone(&tell);
         async move {
             tell.notify_one();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     });
     operator.faults.on_request(k, Fault { moment, effect });

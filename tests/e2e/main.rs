@@ -21,4 +21,5 @@ mod rivals;
 mod secret;
 mod stop;
 mod unknown;
+mod waits;
 mod world;

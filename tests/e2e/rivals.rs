@@ -13,7 +13,7 @@ use crate::world::World;
 #[tokio::test]
 async fn s06_a_claim_from_a_stale_view_is_refused() {
     let mut world = World::start().await;
-    world.attempt_wait = Duration::from_secs(60);
+    world.attempt_wait = Duration::from_mins(1);
     let first = world.start_operator();
     world.declare("first", json!({})).await;
     world.until_ready("first").await;
@@ -89,7 +89,7 @@ async fn s06_a_claim_from_a_stale_view_is_refused() {
 #[tokio::test]
 async fn s07_of_two_operators_at_the_claim_one_passes() {
     let mut world = World::start().await;
-    world.attempt_wait = Duration::from_secs(60);
+    world.attempt_wait = Duration::from_mins(1);
     let (one, two) = (world.start_operator(), world.start_operator());
     world.declare("first", json!({})).await;
     world.until_ready("first").await;
@@ -130,7 +130,7 @@ async fn s07_of_two_operators_at_the_claim_one_passes() {
 #[tokio::test]
 async fn s07_two_operators_keep_twenty_clients_with_one_post_each() {
     let mut world = World::start().await;
-    world.attempt_wait = Duration::from_secs(60);
+    world.attempt_wait = Duration::from_mins(1);
     let (_one, _two) = (world.start_operator(), world.start_operator());
     let names: Vec<_> = (0..20).map(|index| format!("client-{index}")).collect();
     for name in &names {

@@ -191,15 +191,15 @@ async fn s14_an_unknown_outcome_stops_all_creates_until_a_probe_is_answered() {
     for name in &names {
         world.declare(name, json!({})).await;
     }
-    let probes = world.emulator.count(Operation::Get);
+    let before = world.emulator.count(Operation::Get);
     for name in &names {
         let message = world.until_reason(name, Reason::VendorUnavailable).await;
         assert!(message.contains("unanswered"), "{message}");
     }
-    let probed = |emulator: &provident_operator::provident::emulator::Emulator| {
-        emulator.count(Operation::Get) >= probes + 2
+    let probed_more = |emulator: &provident_operator::provident::emulator::Emulator| {
+        emulator.count(Operation::Get) >= before + 2
     };
-    world.until_vendor("probed twice more", probed).await;
+    world.until_vendor("probed twice more", probed_more).await;
     assert_eq!(
         world.emulator.count(Operation::Create),
         2,
