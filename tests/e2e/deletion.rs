@@ -188,7 +188,7 @@ async fn s09_kubectl_replace_on_a_held_object_leaves_it_held() {
     world.until_gone("web").await;
     let id = attempt(&held).unwrap();
     world
-        .until_warned("web", Reason::CreateOutcomeUnknown, &["Released", &id])
+        .until_event_with("web", Reason::CreateOutcomeUnknown, &["Released", &id])
         .await;
     world.check().await;
 }
@@ -198,7 +198,7 @@ async fn s23_deletion_waits_for_another_processs_create() {
     let mut world = World::start().await;
     world.attempt_wait = std::time::Duration::from_secs(30);
     let creator = world.start_operator();
-    // The create's answer waits at the vendor; and its process is told of nothing else meanwhile.
+    // The create's answer waits at the vendor, and its process with it: who tells of the wait is the other one.
     let gate = world
         .emulator
         .faults()

@@ -21,5 +21,6 @@ mod rivals;
 mod secret;
 mod stop;
 mod unknown;
+mod update;
 mod waits;
 mod world;

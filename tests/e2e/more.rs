@@ -38,12 +38,12 @@ impl World {
         for word in words {
             assert!(message.contains(word), "no {word:?} in {message:?}");
         }
-        self.until_warned(name, reason, words).await;
+        self.until_event_with(name, reason, words).await;
         self.get(name).await
     }
 
     /// Waits until an event of this reason has these words.
-    pub async fn until_warned(&self, name: &str, reason: Reason, words: &[&str]) {
+    pub async fn until_event_with(&self, name: &str, reason: Reason, words: &[&str]) {
         self.eventually(&format!("an event {reason} with {words:?}"), async || {
             let events = self.events(name).await;
             events.iter().any(|event| {

@@ -31,7 +31,7 @@ async fn s15_a_redirect_is_not_followed_and_makes_nothing() {
         world.declare(name, json!({})).await;
         let words = [&*status.to_string(), "spec.baseUrl"];
         world
-            .until_warned(name, Reason::ConnectionNotReady, &words)
+            .until_event_with(name, Reason::ConnectionNotReady, &words)
             .await;
         // Known not to have made anything, so it is tried again by itself.
         world.until_ready(name).await;

@@ -28,7 +28,7 @@ fn a_strangers(name: &str) -> Secret {
     secret
 }
 
-fn status_of<'a>(object: &'a OAuthClient, type_: ConditionType) -> &'a str {
+fn status_of(object: &OAuthClient, type_: ConditionType) -> &str {
     object
         .condition(type_)
         .map_or("", |condition| &condition.status)

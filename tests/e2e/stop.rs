@@ -38,7 +38,8 @@ async fn s50_a_stop_during_fifty_creates_loses_no_answer() {
     let mut stored: Vec<_> = objects.iter().filter_map(client_id).collect();
     let clients = world.emulator.clients().into_iter();
     let mut made: Vec<_> = clients.map(|client| client.client_id).collect();
-    (stored.sort(), made.sort());
+    stored.sort();
+    made.sort();
     assert_eq!(stored, made, "every answer is stored");
     assert!(made.len() >= 32);
     for object in &objects {
