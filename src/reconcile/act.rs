@@ -45,8 +45,7 @@ impl Pass {
                 attempt.id,
                 self.object.vendor_name()
             );
-            self.event(true, Reason::CreateOutcomeUnknown.as_str(), &note)
-                .await;
+            self.event(true, Reason::CreateOutcomeUnknown, &note).await;
         }
         if let Some(client_id) = plan::client(&self.seen) {
             info!(%client_id, policy = ?self.object.spec.deletion_policy, "released");

@@ -49,8 +49,7 @@ impl Pass {
             self.write_status(&before, &after).await?;
             if let Some((reason, message)) = told {
                 info!(%reason, message, "status");
-                self.event(after_is_bad(&after), reason.as_str(), &message)
-                    .await;
+                self.event(after_is_bad(&after), reason, &message).await;
             }
         }
         let kept = self
@@ -158,7 +157,7 @@ impl Pass {
     }
 
     /// Publishes an event. It never fails a pass: a terminating namespace forbids events.
-    pub async fn event(&self, bad: bool, reason: &str, note: &str) {
+    pub async fn event(&self, bad: bool, reason: Reason, note: &str) {
         let event = Event {
             type_: if bad {
                 EventType::Warning

@@ -50,7 +50,7 @@ impl Pass {
                 self.found(client, true);
                 self.event(
                     false,
-                    "Updated",
+                    Reason::Available,
                     &format!("Updated at the vendor: {}", plan::names(fields)),
                 )
                 .await;

@@ -22,4 +22,5 @@ mod secret;
 mod stop;
 mod unknown;
 mod update;
+mod waits;
 mod world;

@@ -50,11 +50,15 @@ async fn s11_a_name_that_is_unknown_and_a_server_without_tls_are_no_attempts() {
     let world = World::start().await;
     let _operator = world.start_operator();
     let right = world.emulator.base_url();
+    // A client makes the operator look at the connection, which it does not if nobody uses it.
+    world.declare("first", json!({})).await;
+    world.until_ready("first").await;
     for (name, wrong) in [
         ("by-name", "http://nowhere.invalid".to_owned()),
         ("by-tls", right.replace("http://", "https://")),
     ] {
         world.edit_connection(json!({ "baseUrl": wrong })).await;
+        world.until_connection(Reason::VendorUnavailable).await;
         world.declare(name, json!({})).await;
         world.until_dropped(name, Reason::VendorUnavailable).await;
         world.edit_connection(json!({ "baseUrl": right })).await;
