@@ -143,15 +143,14 @@ pub struct OAuthClientSpec {
     /// than ignore it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
-    /// How often the client at the vendor is compared with this spec, 1m or more. This version compares only when the
-    /// spec changes and does not act on it yet.
+    /// How often the client at the vendor is compared with this spec, 1m or more. The times are
+    /// spread over the clients, and steady through restarts.
     #[serde(default = "default_refresh_interval")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1M).message("must be hours, minutes and seconds, 1m or more, e.g. 1h30m"))]
     pub refresh_interval: String,
     /// What to do when the client at the vendor differs from this spec. Correct: change it to what the spec states.
-    /// Report: name the differences in the condition Synced and change nothing; this version does not act on Report
-    /// yet.
+    /// Report: name the differences in the condition Synced and change nothing.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
     /// What becomes of the client at the vendor when this object is deleted. Deactivate: it is disabled, as the vendor

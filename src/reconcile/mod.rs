@@ -64,6 +64,8 @@ pub enum Error {
 
 /// A little later than now: long enough for a watch to deliver what made a view stale.
 const SOON: Duration = Duration::from_millis(200);
+/// An answer that is not stored yet is tried again at least this often.
+const UNSTORED_WAIT: Duration = Duration::from_secs(30);
 
 /// One pass over one object.
 ///
@@ -85,8 +87,10 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     if !ctx.ready().await {
         return Ok(Action::await_change());
     }
-    late::settle(ctx, &reference).await?;
     let inputs = timing::inputs(ctx, &object);
+    if let Err(error) = late::settle(ctx, &reference).await {
+        return Ok(cluster_failed(ctx, &reference, &uid, inputs, &error));
+    }
     let unstored = ctx.memory.answers_for(&reference);
     if unstored.is_empty()
         && let Some(left) = ctx.backoff.left(&uid, inputs)
@@ -116,9 +120,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
             return Ok(Action::await_change());
         }
         Err(Halt::Cluster(error)) => {
-            let delay = ctx.backoff.failed(&uid, inputs, Duration::ZERO);
-            warn!(%error, ?delay, "the API server did not do it");
-            return Ok(Action::requeue(delay));
+            return Ok(cluster_failed(ctx, &reference, &uid, inputs, &error));
         }
     };
     Ok(Action::requeue(match retry {
@@ -131,6 +133,21 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
             timing::until_verification(&object)
         }
     }))
+}
+
+fn cluster_failed(
+    ctx: &Context,
+    reference: &ObjectRef<OAuthClient>,
+    uid: &str,
+    inputs: u64,
+    error: &kube::Error,
+) -> Action {
+    let mut delay = ctx.backoff.failed(uid, inputs, Duration::ZERO);
+    if !ctx.memory.answers_for(reference).is_empty() {
+        delay = delay.min(UNSTORED_WAIT);
+    }
+    warn!(%error, ?delay, "the API server did not do it");
+    Action::requeue(delay)
 }
 
 // The loop. Status is written once, at its end.
