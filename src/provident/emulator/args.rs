@@ -15,7 +15,7 @@ pub struct EmulateArgs {
     #[arg(
         long,
         env = "PROVIDENT_EMULATOR_LISTEN",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8090"
     )]
     pub listen: SocketAddr,
     /// Bearer token that callers must send; without it a random one is made and printed
