@@ -148,7 +148,15 @@ async fn health(
                 (State::Unusable(Reason::ConnectionNotReady, message), None),
             )
         }
-        Ok(Probe::Away) | Err(_) => {
+        // Not asked: the connection's own limit, or a pause that the vendor asked for.
+        Err(_) => {
+            let told = bad(
+                Reason::VendorThrottled,
+                "spec.requestsPerSecond: no turn to ask the vendor; tried again with backoff",
+            );
+            (told, (State::Usable(connection), status.accepted.clone()))
+        }
+        Ok(Probe::Away) => {
             let told = bad(
                 Reason::VendorUnavailable,
                 "spec.baseUrl: the vendor does not answer, or answers with errors; tried again with backoff",

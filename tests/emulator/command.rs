@@ -16,7 +16,7 @@ fn parse(flags: &[&str]) -> Result<EmulateArgs, clap::Error> {
 #[test]
 fn without_flags_it_listens_on_this_machine_only() {
     let args = parse(&[]).unwrap();
-    assert_eq!(args.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(args.listen.to_string(), "127.0.0.1:8090");
     assert_eq!(
         (args.token, args.state_file, args.envelope),
         (None, None, false)
@@ -33,7 +33,7 @@ fn scopes_are_repeatable_and_replace_the_default() {
         ["a:b", "c:d", "e:f"]
     );
     assert!(
-        parse(&["--listen", "8080"])
+        parse(&["--listen", "8090"])
             .unwrap_err()
             .to_string()
             .contains("--listen")
