@@ -244,11 +244,12 @@ async fn without_access_nothing_is_created_and_a_new_rule_is_obeyed_at_once() {
 #[tokio::test]
 async fn a_host_that_is_not_allowed_is_never_called() {
     let world = World::start().await;
-    let _operator = world.start_operator();
     let (base, port) = (world.emulator.base_url(), world.emulator.address().port());
     world
         .edit_connection(json!({ "baseUrl": format!("http://localhost:{port}/v2") }))
         .await;
+    // Only now, so that no operator has ever seen the allowed host.
+    let _operator = world.start_operator();
     world.declare("web", json!({})).await;
     let flag = format!("--allowed-host http://localhost:{port}");
     let words = [world.connection.as_str(), "spec.baseUrl", &flag];
