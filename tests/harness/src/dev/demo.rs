@@ -297,13 +297,8 @@ fn quoted(arg: &str) -> String {
 fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args([
-        "build",
-        "--package",
-        "provident-operator",
-        "--bin",
-        "provident-operator",
-    ]);
+    // The same selection of packages as `cargo dev` itself, so that nothing is compiled twice.
+    command.args(["build", "--bin", "provident-operator"]);
     let status = command.current_dir(root).status().context("run cargo")?;
     ensure!(status.success(), "the operator does not build");
     let me = std::env::current_exe()?;
