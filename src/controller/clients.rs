@@ -26,12 +26,17 @@ pub(super) async fn clients(
     let namespace = namespace.as_deref();
     let objects: Api<OAuthClient> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
-    let recorded = Arc::clone(&ctx.recorded);
+    let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
     let main = watcher(objects, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
-        .inspect_ok(move |event| recorded.observe(event))
+        .inspect_ok(move |event| {
+            shared.recorded.observe(event);
+            if let watcher::Event::Delete(object) = event {
+                shared.forget(object);
+            }
+        })
         .reflect(writers.clients)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
@@ -82,7 +87,7 @@ async fn ended(
         Err(controller::Error::ObjectNotFound(object)) => {
             let reference =
                 ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
-            if let Err(error) = reconcile::gone(&ctx, &reference).await {
+            if let Err(error) = reconcile::settle(&ctx, &reference).await {
                 warn!(%error, "an answer of an object that is gone waits");
             }
         }

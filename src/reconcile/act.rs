@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::Halt;
 use super::observe::Pass;
-use crate::api::{ConditionStatus, FINALIZER, MANAGER, Reason};
+use crate::api::{ConditionStatus, FINALIZER, MANAGER, OAuthClient, Reason};
 use crate::cluster;
 use crate::plan::{self, Retry, Step, Stop};
 
@@ -63,8 +63,6 @@ impl Pass {
         }
         let uid = self.object.uid().unwrap_or_default();
         self.ctx.memory.forget_object(&uid);
-        self.ctx.backoff.clear(&uid);
-        self.ctx.metrics.forget(&uid);
         Ok(())
     }
 
@@ -82,20 +80,20 @@ impl Pass {
         Ok(())
     }
 
-    // Nobody may have changed the policy to Retain since the view was taken.
+    /// Nobody may have changed the spec, such as its policy to `Retain`, since the view was taken.
     pub async fn unchanged(&self) -> Result<(), Halt> {
-        let live = self
-            .ctx
-            .objects(&self.namespace())
-            .get(&self.object.name_any())
-            .await;
-        let live = live.map_err(stale_or)?;
-        if live.uid() == self.object.uid()
-            && live.metadata.generation == self.object.metadata.generation
-        {
-            return Ok(());
-        }
-        Err(Halt::Stale)
+        let live = self.live().await?;
+        let same = live.metadata.generation == self.object.metadata.generation;
+        same.then_some(()).ok_or(Halt::Stale)
+    }
+
+    /// The object as it is now, if it is still the one in view.
+    pub async fn live(&self) -> Result<OAuthClient, Halt> {
+        let api = self.ctx.objects(&self.namespace());
+        let live = api.get(&self.object.name_any()).await.map_err(stale_or)?;
+        (live.uid() == self.object.uid())
+            .then_some(live)
+            .ok_or(Halt::Stale)
     }
 
     pub fn namespace(&self) -> String {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::Reporter;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -130,6 +130,17 @@ impl Context {
             .run_until_cancelled(known)
             .await
             .unwrap_or(false)
+    }
+
+    /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
+    pub(crate) fn forget(&self, object: &OAuthClient) {
+        let uid = object.uid().unwrap_or_default();
+        self.backoff.clear(&uid);
+        self.metrics.forget(&uid);
+        self.verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&uid);
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {

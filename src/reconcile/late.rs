@@ -26,7 +26,7 @@ use crate::secret;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// Sees to the answers held for this name that have no place any more.
+/// Sees to the answers held for this name that have no place any more; also where the watch has no such object now.
 ///
 /// # Errors
 /// The API server could not be asked; to be tried again.
@@ -55,14 +55,6 @@ pub async fn settle(
         }
     }
     Ok(())
-}
-
-/// Like [`settle`], for an object that the watch no longer has.
-///
-/// # Errors
-/// The API server could not be asked; to be tried again.
-pub async fn gone(ctx: &Arc<Context>, object: &ObjectRef<OAuthClient>) -> Result<(), kube::Error> {
-    settle(ctx, object).await
 }
 
 async fn judge(ctx: &Context, answer: &Answer) -> Result<Fate, kube::Error> {
@@ -133,35 +125,22 @@ async fn secret_of(
 
 async fn deactivate(ctx: &Context, answer: &Answer) {
     let mut delay = FIRST_RETRY;
-    loop {
-        // Asked anew each time: a restore may have brought back who records it.
-        match judge(ctx, answer).await {
-            Ok(Fate::Late) => {}
-            Ok(fate) => {
-                info!(client_id = %answer.client_id, ?fate, "the client of a late answer stays as it is");
-                return;
-            }
-            Err(error) => {
-                warn!(client_id = %answer.client_id, %error, "the client of a late answer is still active");
-                tokio::time::sleep(delay).await;
-                continue;
-            }
-        }
-        match try_deactivate(ctx, answer).await {
-            Ok(()) => {
-                info!(client_id = %answer.client_id, "deactivated the client of a late answer");
-                return;
-            }
-            Err(why) => {
-                warn!(client_id = %answer.client_id, why, "the client of a late answer is still active");
-            }
-        }
+    while let Err(why) = try_deactivate(ctx, answer).await {
+        warn!(client_id = %answer.client_id, why, "the client of a late answer is still active");
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(LONGEST_RETRY);
     }
 }
 
 async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
+    // Asked anew each time: a restore may have brought back who records it.
+    let fate = judge(ctx, answer)
+        .await
+        .map_err(|error| error.to_string())?;
+    if fate != Fate::Late {
+        info!(client_id = %answer.client_id, ?fate, "the client of a late answer stays as it is");
+        return Ok(());
+    }
     let Some(State::Usable(connection)) = ctx
         .connections
         .get(&answer.target.connection)
@@ -183,7 +162,10 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
         .update(permit, &answer.client_id, &request)
         .await
     {
-        Ok(client) if client.is_active == Some(false) => Ok(()),
+        Ok(client) if client.is_active == Some(false) => {
+            info!(client_id = %answer.client_id, "deactivated the client of a late answer");
+            Ok(())
+        }
         Ok(_) => Err("the vendor did not apply isActive: false".to_owned()),
         // It made the client a moment ago: the connection is the right one.
         Err(CallError::NotFound) => Ok(()),

@@ -35,7 +35,7 @@ use crate::api::{OAuthClient, Reason};
 use crate::plan::{self, Retry, Stop};
 
 pub use backoff::Backoff;
-pub use late::{drain, gone};
+pub use late::{drain, settle};
 pub use memory::{Answer, Memory};
 pub use records::Recorded;
 pub(crate) use timing::seconds;
@@ -88,7 +88,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         return Ok(Action::await_change());
     }
     let inputs = timing::inputs(ctx, &object);
-    if let Err(error) = late::settle(ctx, &reference).await {
+    if let Err(error) = settle(ctx, &reference).await {
         return Ok(cluster_failed(ctx, &reference, &uid, inputs, &error));
     }
     let unstored = ctx.memory.answers_for(&reference);
@@ -116,7 +116,7 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         }
         Err(Halt::Stop(stop)) => stop.retry,
         Err(Halt::Gone) => {
-            gone(ctx, &reference).await?;
+            settle(ctx, &reference).await?;
             return Ok(Action::await_change());
         }
         Err(Halt::Cluster(error)) => {

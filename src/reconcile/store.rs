@@ -1,10 +1,9 @@
 //! The steps that write the Secret.
 
-use kube::ResourceExt;
 use kube::api::PostParams;
 use tracing::info;
 
-use super::act::{stale_or, stop};
+use super::act::stop;
 use super::observe::Pass;
 use super::{Halt, SOON};
 use crate::api::{MANAGER, Reason};
@@ -119,16 +118,8 @@ impl Pass {
 
     // A repair must not bring a Secret back for an object that is gone or going.
     pub async fn still_there(&self) -> Result<(), Halt> {
-        let live = self
-            .ctx
-            .objects(&self.namespace())
-            .get(&self.object.name_any())
-            .await
-            .map_err(stale_or)?;
-        if live.uid() == self.object.uid() && live.metadata.deletion_timestamp.is_none() {
-            return Ok(());
-        }
-        Err(Halt::Stale)
+        let going = self.live().await?.metadata.deletion_timestamp.is_some();
+        (!going).then_some(()).ok_or(Halt::Stale)
     }
 
     pub async fn disown_secret(&mut self) -> Result<(), Halt> {
