@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
+use secrecy::SecretString;
 
 use super::connections::{Entry, State};
 use super::context::{Context, NameGuard};
@@ -17,7 +18,8 @@ use crate::api::{
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, Binding, Connection, Content, Known, Record, SecretSeen, Seen, Vendor,
+    Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Record, Rival, Rotation,
+    SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
@@ -37,9 +39,18 @@ pub(crate) struct Pass {
     pub vendor: Option<VendorClient>,
     pub connection: Option<Arc<provident::connection::Connection>>,
     pub key: Option<BindingKey>,
-    /// From the preflight to the create.
+    /// Whether the connection lets this namespace take over clients.
+    pub may_adopt: bool,
+    /// The secret that must equal that of the client to adopt.
+    pub proof: Option<SecretString>,
+    /// From the preflight to the create or the rotation.
     pub permit: Option<Permit>,
+    /// The Secret's name in a create, the client in an adoption.
     pub name_guard: Option<NameGuard>,
+    /// The turn of a scheduled rotation.
+    pub rotation_turn: Option<NameGuard>,
+    /// Workloads were restarted in this pass.
+    pub restarted: bool,
 }
 
 impl Pass {
@@ -89,6 +100,11 @@ impl Pass {
             preflight: false,
             vendor: Vendor::NotAsked,
             not_applied: super::report::not_applied(&object),
+            adoption: Adoption::None,
+            rival: Rival::None,
+            restart: false,
+            rotation: Rotation::default(),
+            uninstalling: false,
         };
         let ctx = Arc::clone(ctx);
         let mut pass = Self {
@@ -99,8 +115,12 @@ impl Pass {
             vendor: None,
             connection: None,
             key,
+            may_adopt: false,
+            proof: None,
             permit: None,
             name_guard: None,
+            rotation_turn: None,
+            restarted: false,
         };
         pass.seen.record = pass.record(status.client_id.as_deref(), status.binding_mac.as_deref());
         pass.seen.due = pass.is_due(&uid, status.last_handled_reconcile.as_deref());
@@ -108,13 +128,19 @@ impl Pass {
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
         pass.observe_connection().await?;
+        pass.observe_adoption().await?;
+        pass.observe_rival();
+        pass.observe_rotation().await?;
         Ok(pass)
     }
 
     // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
-        let doubted = ctx.memory.take_doubt(&object.uid().unwrap_or_default());
-        if !doubted && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+        let uid = object.uid().unwrap_or_default();
+        let doubted = ctx.memory.take_doubt(&uid);
+        let ours =
+            ctx.memory.concerns(&ObjectRef::from_obj(object)) || ctx.rotations.concerns(&uid);
+        if !doubted && !ours {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();
@@ -254,6 +280,7 @@ impl Pass {
         } else {
             std::collections::BTreeMap::new()
         };
+        self.may_adopt = api::allows_adoption(&access, &namespace, &labels);
         if let Err(denied) = api::allows(
             &access,
             &namespace,

@@ -7,10 +7,13 @@
     reason = "short tables of cases"
 )]
 
+mod adoption;
+mod rotation;
+
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Attempt, AttemptId, Binding, Connection, Content, Field, Found, Known, Owner, Record,
-    Report, SecretSeen, Seen, Step, Texts, Vendor, differing,
+    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Field, Found, Known, Owner,
+    Record, Report, Rival, Rotation, SecretSeen, Seen, Step, Texts, Vendor, differing,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, decode_client};
@@ -45,6 +48,11 @@ fn fresh() -> Seen {
         preflight: false,
         vendor: Vendor::NotAsked,
         not_applied: Vec::new(),
+        adoption: Adoption::None,
+        rival: Rival::None,
+        restart: false,
+        rotation: Rotation::default(),
+        uninstalling: false,
     }
 }
 
@@ -74,6 +82,7 @@ fn found(differs: Vec<Field>) -> Vendor {
         updated: false,
         credentials: true,
         active: true,
+        rotated: false,
     })
 }
 
@@ -217,14 +226,6 @@ fn nothing_is_begun_while_stopping_suspended_denied_or_behind_an_open_breaker() 
         plan::next(&spec(json!({ "suspend": true })), &fresh()),
         None
     );
-    let adoption =
-        json!({ "adoption": { "clientId": "c9", "secretKeyRef": { "name": "s", "key": "k" } } });
-    assert_eq!(
-        plan::next(&spec(adoption.clone()), &fresh()),
-        None,
-        "an adoption is never a create"
-    );
-    assert_eq!(ready(&spec(adoption), &fresh()).1, Reason::AdoptionRejected);
 }
 
 #[test]
@@ -330,6 +331,7 @@ fn s37_a_put_without_effect_is_told_and_not_repeated() {
         updated: true,
         credentials: true,
         active: true,
+        rotated: false,
     };
     let mut seen = Seen {
         vendor: Vendor::Found(after_put),
