@@ -111,10 +111,13 @@ impl Pass {
         Ok(pass)
     }
 
-    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again.
+    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again: the
+    // Secret's event may come before the one of the status write that recorded it.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
-        let doubted = ctx.memory.take_doubt(&object.uid().unwrap_or_default());
-        if !doubted && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+        let uid = object.uid().unwrap_or_default();
+        let version = object.metadata.resource_version.as_deref();
+        let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, version);
+        if !stale && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();

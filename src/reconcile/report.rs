@@ -151,8 +151,13 @@ impl Pass {
         let api = self.ctx.objects(&self.namespace());
         let written = api
             .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
-            .await;
-        self.object = written.map_err(stale_or)?;
+            .await
+            .map_err(stale_or)?;
+        if let Some(version) = self.object.resource_version() {
+            let uid = self.object.uid().unwrap_or_default();
+            self.ctx.memory.replaced(&uid, version);
+        }
+        self.object = written;
         Ok(())
     }
 
