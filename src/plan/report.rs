@@ -10,7 +10,7 @@ pub use self::kept::NOT_APPLIED;
 use self::kept::kept;
 
 use super::next::{client, is_held};
-use super::seen::{Connection, Content, Known, Record, SecretSeen, Seen, TakeUp, take_up};
+use super::seen::{Connection, Content, Known, Record, SecretSeen, Seen, TakeUp, Vendor, take_up};
 use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
 use crate::provident::outcome::Doubt;
 
@@ -137,6 +137,7 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
         && stop.ready == ConditionStatus::False
         && seen.ready
         && secret_content(seen) == Content::Current
+        && !matches!(&seen.vendor, Vendor::Found(found) if !found.differs.is_empty())
     {
         return unchanged(stop.retry);
     }
