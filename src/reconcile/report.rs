@@ -15,7 +15,7 @@ use crate::api::{
     self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE,
     Reason,
 };
-use crate::plan::{self, Field, NOT_APPLIED, Report, Retry, Stop, Texts, needs_a_person};
+use crate::plan::{self, Field, NOT_APPLIED, Report, Retry, Stop, Texts, Vendor, needs_a_person};
 
 impl Pass {
     /// Ends a pass.
@@ -132,6 +132,9 @@ impl Pass {
             if let Some(secret) = &self.secret {
                 status.secret_version = secret.resource_version();
             }
+        }
+        // Whatever the vendor said of the client: it was asked.
+        if matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing) {
             status.last_handled_reconcile = self.object.annotations().get(RECONCILE).cloned();
         }
         status
