@@ -7,9 +7,9 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use tracing::{debug, warn};
 
 use super::watches::{Troubles, Writers, api, first_list, heard_only, ticks};
@@ -28,6 +28,8 @@ pub(super) async fn clients(
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
     let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
+    let named = writers.clients.as_reader();
+    let keepers = move |secret: PartialObjectMeta<Secret>| keepers(&named, &secret);
     let main = watcher(objects, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
@@ -65,13 +67,42 @@ pub(super) async fn clients(
     let stopping = ctx.stopping.clone();
     let changes = ticks(ctx.connections.changes());
     Controller::for_stream(main, store)
-        .owns_stream(owned)
+        .watches_stream(owned, keepers)
         .with_config(Config::default().concurrency(ctx.settings.concurrency))
         .reconcile_all_on(changes)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(reconcile::reconcile, error_policy, Arc::clone(&ctx))
         .for_each(|result| ended(Arc::clone(&ctx), result))
         .await;
+}
+
+/// The objects that keep a Secret: its controller owner or, where somebody took that away, whoever declares its name.
+fn keepers(
+    objects: &Store<OAuthClient>,
+    secret: &PartialObjectMeta<Secret>,
+) -> Vec<ObjectRef<OAuthClient>> {
+    let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
+    let owner = secret
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true) && owner.kind == OAuthClient::kind(&()));
+    if let Some(owner) = owner {
+        return vec![ObjectRef::new(&owner.name).within(&namespace)];
+    }
+    let declares = |object: &OAuthClient| {
+        object.metadata.namespace.as_ref() == Some(&namespace) && object.secret_name() == name
+    };
+    // Most often it has the object's own name; only else all are looked through.
+    let namesake = ObjectRef::new(&name).within(&namespace);
+    match objects.get(&namesake) {
+        Some(object) if declares(&object) => vec![namesake],
+        _ => {
+            let all = objects.state();
+            let such = all.iter().filter(|object| declares(object));
+            such.map(|object| ObjectRef::from_obj(object.as_ref()))
+                .collect()
+        }
+    }
 }
 
 async fn ended(
