@@ -44,6 +44,8 @@ fn fresh() -> Seen {
         stopping: false,
         preflight: false,
         vendor: Vendor::NotAsked,
+        contested: false,
+        definition_going: false,
         not_applied: Vec::new(),
     }
 }

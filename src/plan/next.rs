@@ -88,7 +88,8 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
     };
     // The Secret first: with it the application works, and the client is not lost.
     if found.is_some_and(|found| found.credentials) && content(&seen.secret) != Content::Current {
-        return writable(&seen.secret, &id).then_some(Step::WriteSecret(id));
+        let write = writable(&seen.secret, &id) && !seen.contested;
+        return write.then_some(Step::WriteSecret(id));
     }
     if seen.connection != Connection::Usable || is_true(spec.suspend) {
         return None;
@@ -96,7 +97,10 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
     let Some(found) = found else {
         let asked = seen.vendor != Vendor::NotAsked;
         let settled = seen.ready && !seen.due && content(&seen.secret) == Content::Current;
-        return (!asked && !settled && !unrecorded_answer(seen)).then_some(Step::Verify(id));
+        // What the other writer does next is no reason to ask the vendor.
+        let told = seen.contested && !seen.ready && !seen.due;
+        return (!asked && !settled && !told && !unrecorded_answer(seen))
+            .then_some(Step::Verify(id));
     };
     if !found.credentials && unrecorded_answer(seen) {
         return None;
@@ -115,7 +119,8 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     if !seen.finalizer || seen.attempt.as_ref().is_some_and(may_run) || unrecorded_answer(seen) {
         return None;
     }
-    if spec.deletion_policy == DeletionPolicy::Retain {
+    // Nobody who deletes the definition means to disable every client.
+    if spec.deletion_policy == DeletionPolicy::Retain || seen.definition_going {
         let ours = matches!(
             seen.secret,
             SecretSeen::Present {

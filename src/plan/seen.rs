@@ -51,6 +51,10 @@ pub struct Seen {
     pub vendor: Vendor,
     /// Fields of which a PUT at this generation is known to have had no effect.
     pub not_applied: Vec<Field>,
+    /// The Secret was put right so often lately that somebody else must be writing it too.
+    pub contested: bool,
+    /// The definition of `OAuthClient` itself is being deleted, and every object with it.
+    pub definition_going: bool,
 }
 
 /// `status.clientId`.

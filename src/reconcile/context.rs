@@ -11,12 +11,14 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use super::backoff::Backoff;
 use super::connections::Connections;
 use super::key::KeyState;
 use super::memory::Memory;
 use super::records::Recorded;
+use super::repairs::Repairs;
 use crate::api::OAuthClient;
 use crate::metrics::Metrics;
 
@@ -88,6 +90,10 @@ pub struct Context {
     pub recorded: Arc<Recorded>,
     /// Waits of objects that failed.
     pub backoff: Backoff,
+    /// How often Secrets were put right lately.
+    pub repairs: Repairs,
+    /// Said once: whether the definition of `OAuthClient` is being deleted cannot be told here.
+    pub blind_to_definition: std::sync::Once,
     /// Figures.
     pub metrics: Metrics,
     /// The binding key, or its absence.
@@ -135,6 +141,19 @@ impl Context {
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
     pub(crate) fn forget(&self, object: &OAuthClient) {
         let uid = object.uid().unwrap_or_default();
+        let client = object
+            .status
+            .as_ref()
+            .and_then(|status| status.client_id.as_ref());
+        if !self.memory.take_release(&uid)
+            && let Some(client_id) = client
+        {
+            self.metrics.orphaned();
+            warn!(
+                object = %ObjectRef::from_obj(object), client_id,
+                "went without its finalizer: its client is left at the vendor as it is"
+            );
+        }
         self.backoff.clear(&uid);
         self.metrics.forget(&uid);
         self.verified

@@ -24,6 +24,7 @@ pub struct Memory {
     foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
     doubted: Mutex<HashSet<String>>,
     replaced: Mutex<HashMap<String, String>>,
+    released: Mutex<HashSet<String>>,
 }
 
 struct Own {
@@ -114,6 +115,16 @@ impl Memory {
         lock(&self.foreign).remove(uid);
         lock(&self.doubted).remove(uid);
         lock(&self.replaced).remove(uid);
+    }
+
+    /// Notes that the operator lets an object go.
+    pub fn release(&self, uid: &str) {
+        lock(&self.released).insert(uid.to_owned());
+    }
+
+    /// Whether the operator let an object go that is gone now; told once.
+    pub fn take_release(&self, uid: &str) -> bool {
+        lock(&self.released).remove(uid)
     }
 
     /// Notes the version of an object that a write of our own has replaced.

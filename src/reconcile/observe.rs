@@ -11,8 +11,8 @@ use super::context::{Context, NameGuard};
 use super::key::KeyState;
 use super::{Halt, SOON};
 use crate::api::{
-    self, ClusterProvidentConnection, ConditionType, ConnectionKind, FINALIZER, OAuthClient,
-    RETRY_CREATE, Reason,
+    self, ClusterProvidentConnection, ConditionType, ConnectionKind, DeletionPolicy, FINALIZER,
+    OAuthClient, RETRY_CREATE, Reason,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
@@ -89,6 +89,8 @@ impl Pass {
             preflight: false,
             vendor: Vendor::NotAsked,
             not_applied: super::report::not_applied(&object),
+            contested: this_generation && ctx.repairs.are_too_many(&uid),
+            definition_going: false,
         };
         let ctx = Arc::clone(ctx);
         let mut pass = Self {
@@ -108,6 +110,10 @@ impl Pass {
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
         pass.observe_connection().await?;
+        // Also where nothing can be deactivated: such a deletion would wait.
+        if pass.seen.deleting && pass.object.spec.deletion_policy == DeletionPolicy::Deactivate {
+            pass.seen.definition_going = pass.definition_is_going().await?;
+        }
         Ok(pass)
     }
 

@@ -1,5 +1,7 @@
 //! What is told of an object that has its client.
 
+use std::time::Duration;
+
 use super::{Report, Retry, Texts, Told, conflict, only, secret_content, unchanged, unusable};
 use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, Reason};
 use crate::plan::diff::names;
@@ -7,6 +9,9 @@ use crate::plan::seen::{Content, Found, Record, Seen, Vendor};
 
 /// How the message of `NotApplied` begins; the fields follow, to the end.
 pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
+
+/// How long a Secret that somebody else writes too is left alone.
+const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
 
 pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     let unrecorded = seen.record == Record::Empty;
@@ -25,6 +30,11 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
                 ..only(Reason::ClientMissing, message, Retry::Verification)
             };
         }
+        Vendor::NotAsked
+            if seen.contested && !seen.ready && secret_content(seen) != Content::Current =>
+        {
+            return contested(texts);
+        }
         Vendor::NotAsked | Vendor::Deactivated => {
             return match unusable(seen) {
                 _ if spec.suspend == Some(true) => unchanged(Retry::Verification),
@@ -39,7 +49,9 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
         }
     };
     if secret_content(seen) != Content::Current {
-        return if found.credentials {
+        return if seen.contested {
+            contested(texts)
+        } else if found.credentials {
             conflict(texts)
         } else {
             unchanged(Retry::Now)
@@ -56,6 +68,28 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
         synced: Some(synced),
         secret_ready,
         retry: Retry::Verification,
+    }
+}
+
+fn contested(texts: Texts<'_>) -> Report {
+    let Texts {
+        namespace, secret, ..
+    } = texts;
+    let message = format!(
+        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other          writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
+    );
+    let told = (
+        ConditionStatus::False,
+        Reason::SecretConflict,
+        message.clone(),
+    );
+    Report {
+        secret_ready: Some(told),
+        ..only(
+            Reason::SecretConflict,
+            message,
+            Retry::After(CONTESTED_PAUSE),
+        )
     }
 }
 

@@ -184,6 +184,8 @@ impl Process {
             stopping: self.stopping,
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
+            contested: false,
+            definition_going: false,
             not_applied: Vec::new(),
         };
         if let Some(secret) = pass.secret {
