@@ -26,11 +26,13 @@ pub(super) async fn clients(
     let namespace = namespace.as_deref();
     let objects: Api<OAuthClient> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
+    let seconds = u32::try_from(ctx.settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
+    let config = watcher::Config::default().timeout(seconds);
     let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
     let named = writers.clients.as_reader();
     let keepers = move |secret: PartialObjectMeta<Secret>| keepers(&named, &secret);
-    let main = watcher(objects, watcher::Config::default())
+    let main = watcher(objects, config.clone())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .inspect_ok(move |event| {
@@ -53,15 +55,12 @@ pub(super) async fn clients(
         Arc::clone(&troubles),
     )
     .predicate_filter(asked, PredicateConfig::default());
-    let owned = watcher(
-        secrets,
-        watcher::Config::default().labels(&key::managed_selector()),
-    )
-    .default_backoff()
-    .modify(|secret| secret.managed_fields_mut().clear())
-    .reflect(writers.secrets)
-    .inspect_ok(first_list(Arc::clone(&ctx)))
-    .touched_objects();
+    let owned = watcher(secrets, config.labels(&key::managed_selector()))
+        .default_backoff()
+        .modify(|secret| secret.managed_fields_mut().clear())
+        .reflect(writers.secrets)
+        .inspect_ok(first_list(Arc::clone(&ctx)))
+        .touched_objects();
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();

@@ -36,6 +36,9 @@ pub struct Settings {
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
+    /// A watch is begun anew after this, and 5 s later where the server does not end it: so long a change may go unseen on
+    /// a connection that has died in silence.
+    pub watch_timeout: Duration,
     /// Objects reconciled at once, per watched namespace.
     pub concurrency: u16,
     /// How long a stop waits for answers that are not stored yet.
@@ -59,6 +62,7 @@ impl Default for Settings {
             allowed_hosts: vec!["api.provident.ae".to_owned()],
             binding_key_secret: "provident-operator-binding-key".to_owned(),
             attempt_wait: Duration::from_mins(2),
+            watch_timeout: Duration::from_secs(290),
             concurrency: 64,
             grace: Duration::from_secs(75),
         }

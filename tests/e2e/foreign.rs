@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use provident_operator::api::{ConditionType, Reason};
+use provident_operator::api::{ConditionType, OAuthClient, Reason};
 use provident_operator::provident::emulator::Operation;
 use serde_json::json;
 
@@ -213,6 +213,13 @@ async fn a_secret_that_is_fought_over_is_left_alone_for_a_minute_and_told() {
             .contains_key("team")
     };
     world.eventually("the edit is written", written).await;
+    let lost = |object: &OAuthClient| {
+        let (status, reason, _) = told(object, ConditionType::Ready);
+        let observed = object.status.as_ref().unwrap().observed_generation;
+        observed == object.metadata.generation
+            && (status.as_str(), reason.as_str()) == ("False", Reason::SecretConflict.as_str())
+    };
+    world.until("web", "told again", lost).await;
     // Once the other one is gone it ends by itself.
     go_on.store(false, Ordering::SeqCst);
     let two_minutes = Duration::from_secs(130);

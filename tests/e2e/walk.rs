@@ -16,7 +16,7 @@ use provident_operator::api::{ConditionType, DriftPolicy, OAuthClient, Reason};
 use provident_operator::provident::emulator::{Operation, Options, StoredClient};
 use serde_json::{Value, json};
 
-use self::moves::{Move, all, fields};
+use self::moves::{Change, Move, all, fields};
 use self::samples::{SCOPES, padded, sample};
 use crate::declared::{differing_field, wrong_on_secret};
 use crate::settled::told;
@@ -103,7 +103,7 @@ async fn s55_a_walk_through_the_schema_converges_after_every_step_and_comes_back
             .count();
         assert!(moves >= 2, "spec.{field}: only {moves} moves");
     }
-    let (begun, mut walked, mut refused) = (Instant::now(), 0, 0);
+    let (begun, mut walked, mut refused, mut idle) = (Instant::now(), 0, 0, 0);
     let mut todo: Vec<Move> = Vec::new();
     let mut tried = BTreeMap::<String, usize>::new();
     while steps.map_or(begun.elapsed() < TIME, |steps| walked < steps) {
@@ -111,9 +111,18 @@ async fn s55_a_walk_through_the_schema_converges_after_every_step_and_comes_back
             todo = known.clone();
             random.shuffle(&mut todo);
         }
-        let step = todo.pop().unwrap();
-        let taken = world.take(&step, &client_id, seed, walked).await;
-        refused += u64::from(!taken);
+        // A walk that stands still shows little.
+        let step = world
+            .way_out(idle)
+            .await
+            .unwrap_or_else(|| todo.pop().unwrap());
+        let end = world.take(&step, &client_id, seed, walked).await;
+        refused += u64::from(end.is_none());
+        idle = match end {
+            Some(End::Paused | End::Drifted) => idle + 1,
+            Some(End::Ready | End::Told(_)) => 0,
+            None => idle,
+        };
         *tried.entry(step.path.clone()).or_default() += 1;
         walked += 1;
     }
@@ -170,8 +179,25 @@ impl Seen {
 }
 
 impl World {
-    /// One step, and what comes of it; `false` if the API server refuses it.
-    async fn take(&self, step: &Move, client_id: &str, seed: u64, number: u64) -> bool {
+    /// The step that ends a pause, or the mere reporting of differences, that has gone on for some steps.
+    async fn way_out(&self, idle: usize) -> Option<Move> {
+        let suspended = self.get(NAME).await.spec.suspend == Some(true);
+        let (path, change) = if suspended && idle > 3 {
+            ("suspend", Change::Set(json!(false)))
+        } else if idle > 8 {
+            ("driftPolicy", Change::Delete)
+        } else {
+            return None;
+        };
+        Some(Move {
+            path: path.to_owned(),
+            change,
+            refused: false,
+        })
+    }
+
+    /// One step, and what comes of it; `None` if the API server refuses it.
+    async fn take(&self, step: &Move, client_id: &str, seed: u64, number: u64) -> Option<End> {
         let here = || format!("step {number}, {step:?}, WALK_SEED={seed}");
         let mut spec = serde_json::to_value(&self.get(NAME).await.spec).unwrap();
         step.change.make(&mut spec, &step.path);
@@ -187,7 +213,7 @@ impl World {
                     here(),
                     status.message
                 );
-                return false;
+                return None;
             }
             Err(error) => panic!("{}: {error}", here()),
         };
@@ -196,7 +222,7 @@ impl World {
         if end == End::Paused {
             // What it does not do until then shows in the next step: here only that nothing is asked.
             assert_eq!(self.emulator.calls().len(), calls, "{}", here());
-            return true;
+            return Some(end);
         }
         let begun = Instant::now();
         while !self.has_come_to(&end, client_id).await {
@@ -205,7 +231,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        true
+        Some(end)
     }
 
     async fn has_come_to(&self, end: &End, client_id: &str) -> bool {
@@ -240,11 +266,11 @@ impl World {
             "/apis/oauth.provident.ae/v1alpha1/namespaces/{}/oauthclients/{NAME}",
             self.namespace
         );
-        let patch = json!([{ "op": "replace", "path": "/spec", "value": spec }]);
+        let edit = json!([{ "op": "replace", "path": "/spec", "value": spec }]);
         let request =
             http::Request::patch(path).header("content-type", "application/json-patch+json");
         self.client
-            .request(request.body(serde_json::to_vec(&patch).unwrap()).unwrap())
+            .request(request.body(serde_json::to_vec(&edit).unwrap()).unwrap())
             .await
     }
 }

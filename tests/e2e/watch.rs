@@ -1,11 +1,15 @@
 //! Watches that expire, break, repeat themselves or fall silent: nothing is missed, and nothing is done twice.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use harness::faults::{Effect, Fault, Faults, RequestInfo, Twist};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use provident_operator::provident::emulator::Operation;
 use serde_json::json;
 
+use crate::requests::strike_from;
 use crate::world::World;
 
 fn is_watch_of(request: &RequestInfo, resources: &[&str]) -> bool {
@@ -76,24 +80,50 @@ async fn s40_watches_refused_with_410_are_begun_from_a_new_list() {
     let world = World::start().await;
     let operator = world.start_operator();
     world.settled("before", json!({})).await;
-    // All open watches break, and what happens before the next list is in no watch.
+    // All open watches break, each new one is refused, and what happens meanwhile is in no watch.
     let faults = operator.faults.clone();
-    crate::requests::strike_from(
-        &faults,
-        1,
-        std::sync::Arc::new(|request: &RequestInfo| request.watch),
-        Fault::before(Effect::Answer(410)),
-    );
+    let every = Arc::new(|request: &RequestInfo| request.watch);
+    let refused = strike_from(&faults, 1, every, Fault::before(Effect::Answer(410)));
     faults.set_outage(true);
-    faults.set_outage(false);
-    world.declare("during", json!({})).await;
-    let refused =
-        |faults: &Faults| faults.count(|record| record.request.watch && !record.sent) >= 3;
     world
-        .until_requests(&operator, "refused with 410", refused)
+        .eventually("watches are refused", async || refused.count() >= 3)
         .await;
+    world.declare("during", json!({})).await;
+    faults.set_outage(false);
+    world.watch_for(Duration::from_secs(1)).await;
     faults.clear();
     world.until_ready("during").await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn s40_a_watch_that_has_fallen_silent_is_begun_anew() {
+    let mut world = World::start().await;
+    // It is given up 5 s after that.
+    world.watch_timeout = Duration::from_secs(2);
+    let operator = world.start_operator();
+    let client_id = world.settled("web", json!({})).await;
+    let faults = operator.faults.clone();
+    let silenced = strike_from(
+        &faults,
+        1,
+        Arc::new(|request: &RequestInfo| is_watch_of(request, &["oauthclients", "secrets"])),
+        Fault::after(Effect::Watch(Twist::Silent)),
+    );
+    world
+        .eventually("both watches are silent", async || silenced.count() >= 2)
+        .await;
+    world.declare("new", json!({})).await;
+    let (secrets, params) = (world.secrets(), DeleteParams::default());
+    secrets.delete("web", &params).await.unwrap();
+    world.watch_for(Duration::from_secs(2)).await;
+    assert_eq!(world.creates("new"), [], "it was not silent");
+    faults.clear();
+    world.until_ready("new").await;
+    let back = async || world.secret("web").await.is_some();
+    world.eventually("the Secret is back", back).await;
+    assert_eq!(world.until_ready("web").await, client_id);
+    assert_eq!(world.creates("new").len(), 1);
     world.check().await;
 }
 

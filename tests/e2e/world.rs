@@ -43,6 +43,8 @@ pub struct World {
     pub attempt_wait: Duration,
     /// For operators to come: the bound of a request to the API server.
     pub request_within: Duration,
+    /// For operators to come: when a watch is begun anew.
+    pub watch_timeout: Duration,
     /// For operators to come: how long a stop waits for answers that are not stored.
     pub grace: Duration,
 }
@@ -81,6 +83,7 @@ impl World {
             attempt_wait: Duration::from_secs(3),
             request_within: Duration::from_secs(15),
             grace: Duration::from_secs(30),
+            watch_timeout: Settings::default().watch_timeout,
         };
         world.put_token(&world.emulator.token()).await;
         let connection: ClusterProvidentConnection = serde_json::from_value(json!({
@@ -120,6 +123,7 @@ impl World {
             ],
             attempt_wait: self.attempt_wait,
             grace: self.grace,
+            watch_timeout: self.watch_timeout,
             ..Settings::default()
         };
         let config = self.config.clone();

@@ -76,7 +76,8 @@ fn contested(texts: Texts<'_>) -> Report {
         namespace, secret, ..
     } = texts;
     let message = format!(
-        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other          writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
+        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
+         writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
     );
     let told = (
         ConditionStatus::False,
