@@ -1,5 +1,6 @@
 //! The steps that write the Secret.
 
+use kube::ResourceExt;
 use kube::api::PostParams;
 use tracing::info;
 
@@ -114,6 +115,11 @@ impl Pass {
         match written {
             Ok(secret) => {
                 self.ctx.metrics.secret_written(fresh);
+                if self.is_repair() {
+                    self.ctx
+                        .repairs
+                        .note(&self.object.uid().unwrap_or_default());
+                }
                 info!(secret = self.object.secret_name(), client_id = %id, "wrote the Secret");
                 self.seen.secret = self.secret_seen(&secret.metadata, Content::Current);
                 self.secret = Some(secret);
@@ -146,6 +152,16 @@ impl Pass {
         }
     }
 
+    // Somebody changed or took away what this generation has stored; an edit, a new client or a new secret is no repair.
+    fn is_repair(&self) -> bool {
+        let status = self.object.status.as_ref();
+        let stored = status
+            .filter(|status| status.observed_generation == self.object.metadata.generation)
+            .and_then(|status| status.secret_version.as_ref());
+        let observed = self.secret.as_ref().and_then(ResourceExt::resource_version);
+        stored.is_some() && stored != observed.as_ref()
+    }
+
     // A repair must not bring a Secret back for an object that is gone or going.
     pub async fn still_there(&self) -> Result<(), Halt> {
         let going = self.live().await?.metadata.deletion_timestamp.is_some();
@@ -155,18 +171,31 @@ impl Pass {
     pub async fn disown_secret(&mut self) -> Result<(), Halt> {
         let api = self.ctx.secrets(&self.namespace());
         let name = self.object.secret_name().to_owned();
-        let Some(observed) = api.get_opt(&name).await.map_err(Halt::Cluster)? else {
-            self.seen.secret = SecretSeen::Absent;
-            return Ok(());
+        let written = match api.get_opt(&name).await {
+            Ok(Some(observed)) => {
+                let disowned = secret::disown(&observed, &self.object);
+                api.replace(&name, &PostParams::default(), &disowned).await
+            }
+            Ok(None) => {
+                self.seen.secret = SecretSeen::Absent;
+                return Ok(());
+            }
+            Err(error) => Err(error),
         };
-        let disowned = secret::disown(&observed, &self.object);
-        match api.replace(&name, &PostParams::default(), &disowned).await {
+        match written {
             Ok(secret) => {
                 self.seen.secret = self.secret_seen(&secret.metadata, Content::Unknown);
                 Ok(())
             }
             Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {
                 Err(Halt::Again(SOON))
+            }
+            // It dies with its namespace, as did perhaps the right to write it: nothing to wait for.
+            Err(error)
+                if cluster::refusal(&error).is_some() && self.namespace_is_going().await? =>
+            {
+                self.seen.secret = SecretSeen::Absent;
+                Ok(())
             }
             Err(error) => Err(self.refused(error)),
         }
