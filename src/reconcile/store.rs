@@ -61,7 +61,9 @@ impl Pass {
         let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
             return;
         };
-        let Some(observed) = &self.secret else { return };
+        let Some(observed) = &self.secret else {
+            return self.compare_digest();
+        };
         let current = secret::is_current(observed, &desired);
         let content = if current {
             Content::Current
@@ -69,6 +71,41 @@ impl Pass {
             Content::Stale
         };
         self.seen.secret = self.secret_seen(&observed.metadata, content);
+    }
+
+    // A Secret that is known by its version holds what status says it holds: the vendor may have another secret by now.
+    fn compare_digest(&mut self) {
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.secret_digest.clone());
+        let same = recorded.is_some() && recorded == self.digest();
+        if let SecretSeen::Present { content, .. } = &mut self.seen.secret
+            && *content == Content::Current
+            && !same
+        {
+            *content = Content::Stale;
+        }
+    }
+
+    // One that was known by its version must be read to be replaced. `true`: it is as it should be.
+    async fn read_known_secret(&mut self) -> Result<bool, Halt> {
+        if self.secret.is_some() || self.seen.secret == SecretSeen::Absent {
+            return Ok(false);
+        }
+        let secrets = self.ctx.secrets(&self.namespace());
+        let found = secrets.get_opt(self.object.secret_name()).await;
+        self.secret = found.map_err(Halt::Cluster)?;
+        self.seen.secret = match &self.secret {
+            Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
+            None => SecretSeen::Absent,
+        };
+        self.compare_secret();
+        Ok(matches!(
+            self.seen.secret,
+            SecretSeen::Present {
+                content: Content::Current,
+                ..
+            }
+        ))
     }
 
     pub async fn write_secret(&mut self, id: &ClientId) -> Result<(), Halt> {
@@ -90,6 +127,11 @@ impl Pass {
             // Soon another process may take this attempt for over, and no resourceVersion guards the Secret against
             // that: without credentials in hand status comes first, under its own.
             self.seen.vendor = Vendor::NotAsked;
+            return Ok(());
+        }
+        // Looked at anew: the plan decides again whether it may be written, if it is another's by now.
+        let before = self.seen.secret.clone();
+        if self.read_known_secret().await? || !same_owner(&before, &self.seen.secret) {
             return Ok(());
         }
         if !fresh {
@@ -223,5 +265,14 @@ impl Pass {
             self.namespace()
         );
         stop(Reason::SecretWriteDenied, message, Retry::Backoff)
+    }
+}
+
+fn same_owner(before: &SecretSeen, now: &SecretSeen) -> bool {
+    match (before, now) {
+        (SecretSeen::Present { owner, .. }, SecretSeen::Present { owner: other, .. }) => {
+            owner == other
+        }
+        _ => before == now,
     }
 }

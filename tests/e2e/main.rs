@@ -27,6 +27,7 @@ mod repair;
 mod requests;
 mod restore;
 mod rivals;
+mod rotation;
 mod secret;
 mod settled;
 mod stop;
