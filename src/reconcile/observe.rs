@@ -18,8 +18,8 @@ use crate::api::{
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Record, Rival, Rotation,
-    SecretSeen, Seen, Vendor,
+    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Record, Rival,
+    Rotation, SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
@@ -128,7 +128,13 @@ impl Pass {
         // Another generation may want another content.
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
-        pass.observe_connection().await?;
+        if pass.key.is_some() {
+            pass.observe_connection().await?;
+        } else {
+            // No connection is looked at without the key either.
+            let message = plan::KEY_MISSING.to_owned();
+            pass.seen.connection = Connection::Unusable(Reason::BindingKeyMissing, message);
+        }
         pass.observe_adoption().await?;
         pass.observe_rival();
         pass.observe_rotation().await?;
