@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
 use crate::reconcile::context::{Context, Names, Settings};
 use crate::reconcile::key::{self, KeyState};
-use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs};
+use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
 
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
@@ -55,6 +55,7 @@ pub async fn run(
         settings,
         connections,
         memory: Memory::default(),
+        rotations: Rotations::default(),
         recorded,
         backoff: Backoff::default(),
         repairs: Repairs::default(),

@@ -54,6 +54,7 @@ pub struct Metrics {
     orphaned: Counter,
     throttled: Counter,
     secret_repairs: Counter,
+    rotations: Family<OutcomeLabel, Counter>,
     late: Counter,
     watch_errors: Counter,
     clients: Family<ReasonLabel, Gauge>,
@@ -114,6 +115,12 @@ impl Default for Metrics {
             "Secrets written again for an existing client",
             secret_repairs.clone(),
         );
+        let rotations = Family::default();
+        registry.register(
+            "rotations",
+            "Rotations that were sent, by what was said to them, and those seen done",
+            rotations.clone(),
+        );
         let late = Counter::default();
         registry.register(
             "late_answers",
@@ -148,6 +155,7 @@ impl Default for Metrics {
             orphaned,
             throttled,
             secret_repairs,
+            rotations,
             late,
             watch_errors,
             clients,
@@ -214,6 +222,13 @@ impl Metrics {
         if !fresh {
             self.secret_repairs.inc();
         }
+    }
+
+    /// A rotation was accepted, refused or not answered, or was seen done.
+    pub fn rotation(&self, outcome: &'static str) {
+        self.rotations
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
     }
 
     /// An answer came too late.

@@ -45,7 +45,7 @@ pub enum ClientError {
     Setup(#[source] reqwest::Error),
 }
 
-/// What came back from a create.
+/// What came back from a create, or from a rotation, which cannot be repeated either.
 pub struct CreateReply {
     /// For [`super::outcome::classify`].
     pub reply: Reply,
@@ -55,6 +55,26 @@ pub struct CreateReply {
     pub code: Option<String>,
     /// `Retry-After`, if it could be read.
     pub retry_after: Option<Duration>,
+}
+
+impl CreateReply {
+    /// The metric label of the reply.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.reply {
+            Reply::NeverConnected => "no_connection",
+            Reply::NoAnswer => "none",
+            Reply::Answer { status, .. } => match status {
+                200..=299 => "2xx",
+                300..=399 => "3xx",
+                401 => "401",
+                403 => "403",
+                429 => "429",
+                400..=499 => "4xx",
+                _ => "5xx",
+            },
+        }
+    }
 }
 
 struct Answer {
@@ -155,6 +175,33 @@ impl Client {
         request: &UpdateRequest,
     ) -> Result<VendorClient, CallError> {
         self.call(Method::PUT, id, Some(request)).await
+    }
+
+    /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails; the body is not looked at, as its shape is not
+    /// documented (API document), so the reply has no client.
+    pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
+        let path = format!("/{id}/rotate-secret");
+        let answer = self
+            .send::<()>(Method::POST, &path, None, CALL_WITHIN)
+            .await;
+        let (reply, code, retry_after) = match &answer {
+            Ok(answer) => (
+                Reply::Answer {
+                    status: answer.status.as_u16(),
+                    client: None,
+                },
+                error_code(answer.body.as_deref().unwrap_or_default()),
+                answer.retry_after(),
+            ),
+            Err(error) if error.is_connect() => (Reply::NeverConnected, None, None),
+            Err(_) => (Reply::NoAnswer, None, None),
+        };
+        CreateReply {
+            reply,
+            client: None,
+            code,
+            retry_after,
+        }
     }
 
     async fn call<B: Serialize>(

@@ -207,7 +207,7 @@ fn bound_client(ctx: &Context, reference: &ConnectionRef, key: &BindingKey) -> O
     })
 }
 
-fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
+pub(crate) fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
     let status = client.status.as_ref()?;
     let id = ClientId::parse(status.client_id.as_deref()?)?;
     let to = Bound {

@@ -19,6 +19,7 @@ use super::key::KeyState;
 use super::memory::Memory;
 use super::records::Recorded;
 use super::repairs::Repairs;
+use super::rotations::Rotations;
 use crate::api::OAuthClient;
 use crate::metrics::Metrics;
 
@@ -51,6 +52,13 @@ impl Settings {
     #[must_use]
     pub fn secret_first_within(&self) -> Duration {
         self.attempt_wait * 5 / 8
+    }
+
+    /// How far apart two GETs must lie to prove that an unanswered rotation will not be carried out any more: 60 s of
+    /// the 2 min, since a rotation is sent within 5 s of its record and given up 30 s later.
+    #[must_use]
+    pub fn rotation_wait(&self) -> Duration {
+        self.attempt_wait / 2
     }
 }
 
@@ -90,6 +98,8 @@ pub struct Context {
     pub connections: Connections,
     /// What this process knows of attempts.
     pub memory: Memory,
+    /// What it knows of rotations.
+    pub rotations: Rotations,
     /// Which object records which client.
     pub recorded: Arc<Recorded>,
     /// Waits of objects that failed.
@@ -108,7 +118,8 @@ pub struct Context {
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
     /// Seconds since the epoch at which this process began.
     pub began: u64,
-    /// Secret names for which a create is under way.
+    /// What only one pass may be at: a Secret's name in a create, a client in an adoption, a scheduled rotation over one
+    /// connection.
     pub names: Arc<Names>,
     /// Set when the process is told to stop: what runs is finished, nothing is begun.
     pub stopping: CancellationToken,
@@ -160,6 +171,7 @@ impl Context {
         }
         self.backoff.clear(&uid);
         self.metrics.forget(&uid);
+        self.rotations.forget(&uid);
         self.verified
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -174,6 +186,15 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// An object by its uid. It looks at every one, so it is for what is rare.
+    pub(crate) fn object_of(&self, uid: &str) -> Option<Arc<OAuthClient>> {
+        self.stores.iter().find_map(|stores| {
+            stores
+                .clients
+                .find(|object| object.metadata.uid.as_deref() == Some(uid))
+        })
+    }
+
     pub(crate) fn secret_in_store(
         &self,
         namespace: &str,
@@ -186,20 +207,19 @@ impl Context {
     }
 }
 
-/// Serialises creates that share a Secret name.
+/// Names of what only one pass may be at.
 #[derive(Default)]
-pub struct Names(Mutex<HashSet<(String, String)>>);
+pub struct Names(Mutex<HashSet<String>>);
 
-/// Holds a Secret name until dropped.
+/// Holds a name until dropped.
 pub struct NameGuard {
     names: Arc<Names>,
-    name: (String, String),
+    name: String,
 }
 
 impl Names {
-    /// Takes a name; `None` while another create has it.
-    pub fn take(self: &Arc<Self>, namespace: &str, secret: &str) -> Option<NameGuard> {
-        let name = (namespace.to_owned(), secret.to_owned());
+    /// Takes a name; `None` while another pass has it.
+    pub fn take(self: &Arc<Self>, name: String) -> Option<NameGuard> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.insert(name.clone()).then(|| NameGuard {
             names: Arc::clone(self),

@@ -5,6 +5,7 @@
 //! if it differs (`report`).
 
 mod act;
+mod adopt;
 mod backoff;
 pub mod connection;
 pub mod connections;
@@ -19,6 +20,8 @@ mod records;
 mod repairs;
 mod report;
 mod resolve;
+mod rotate;
+mod rotations;
 mod store;
 mod timing;
 mod vendor;
@@ -43,6 +46,7 @@ pub use late::{drain, settle};
 pub use memory::{Answer, Memory};
 pub use records::Recorded;
 pub use repairs::Repairs;
+pub use rotations::Rotations;
 pub(crate) use timing::seconds;
 
 /// Why a step could not be carried out.
@@ -141,9 +145,13 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         Retry::Backoff => ctx.backoff.failed(&uid, inputs, Duration::ZERO),
         Retry::After(wait) => ctx.backoff.failed(&uid, inputs, wait),
         Retry::AttemptOver => timing::until_attempt_over(ctx, &object).max(SOON),
+        Retry::RotationOver => {
+            let left = ctx.rotations.left(&uid, ctx.settings.rotation_wait());
+            left.max(SOON)
+        }
         Retry::Verification => {
             ctx.backoff.clear(&uid);
-            timing::until_verification(&object)
+            timing::until_verification(&object).min(timing::until_rotation(&object))
         }
     }))
 }
@@ -156,7 +164,8 @@ fn cluster_failed(
     error: &kube::Error,
 ) -> Action {
     let mut delay = ctx.backoff.failed(uid, inputs, Duration::ZERO);
-    if !ctx.memory.answers_for(reference).is_empty() {
+    // An answer that is not stored, or a Secret that may be of yesterday: not for long.
+    if !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid) {
         delay = delay.min(UNSTORED_WAIT);
     }
     warn!(%error, ?delay, "the API server did not do it");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
+use secrecy::SecretString;
 
 use super::connections::{Entry, State};
 use super::context::{Context, NameGuard};
@@ -17,7 +18,8 @@ use crate::api::{
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, Binding, Connection, Content, Known, Record, SecretSeen, Seen, Vendor,
+    Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Record, Rival, Rotation,
+    SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
@@ -37,9 +39,18 @@ pub(crate) struct Pass {
     pub vendor: Option<VendorClient>,
     pub connection: Option<Arc<provident::connection::Connection>>,
     pub key: Option<BindingKey>,
-    /// From the preflight to the create.
+    /// Whether the connection lets this namespace take over clients.
+    pub may_adopt: bool,
+    /// The secret that must equal that of the client to adopt.
+    pub proof: Option<SecretString>,
+    /// From the preflight to the create or the rotation.
     pub permit: Option<Permit>,
+    /// The Secret's name in a create, the client in an adoption.
     pub name_guard: Option<NameGuard>,
+    /// The turn of a scheduled rotation.
+    pub rotation_turn: Option<NameGuard>,
+    /// Workloads were restarted in this pass.
+    pub restarted: bool,
 }
 
 impl Pass {
@@ -90,7 +101,11 @@ impl Pass {
             vendor: Vendor::NotAsked,
             not_applied: super::report::not_applied(&object),
             contested: this_generation && ctx.repairs.are_too_many(&uid),
-            definition_going: false,
+            adoption: Adoption::None,
+            rival: Rival::None,
+            restart: false,
+            rotation: Rotation::default(),
+            uninstalling: false,
         };
         let ctx = Arc::clone(ctx);
         let mut pass = Self {
@@ -101,8 +116,12 @@ impl Pass {
             vendor: None,
             connection: None,
             key,
+            may_adopt: false,
+            proof: None,
             permit: None,
             name_guard: None,
+            rotation_turn: None,
+            restarted: false,
         };
         pass.seen.record = pass.record(status.client_id.as_deref(), status.binding_mac.as_deref());
         pass.seen.due = pass.is_due(&uid, status.last_handled_reconcile.as_deref());
@@ -112,8 +131,11 @@ impl Pass {
         pass.observe_connection().await?;
         // Also where nothing can be deactivated: such a deletion would wait.
         if pass.seen.deleting && pass.object.spec.deletion_policy == DeletionPolicy::Deactivate {
-            pass.seen.definition_going = pass.definition_is_going().await?;
+            pass.seen.uninstalling = pass.definition_is_going().await?;
         }
+        pass.observe_adoption().await?;
+        pass.observe_rival();
+        pass.observe_rotation().await?;
         Ok(pass)
     }
 
@@ -123,7 +145,9 @@ impl Pass {
         let uid = object.uid().unwrap_or_default();
         let version = object.metadata.resource_version.as_deref();
         let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, version);
-        if !stale && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+        let ours =
+            ctx.memory.concerns(&ObjectRef::from_obj(object)) || ctx.rotations.concerns(&uid);
+        if !stale && !ours {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();
@@ -263,6 +287,7 @@ impl Pass {
         } else {
             std::collections::BTreeMap::new()
         };
+        self.may_adopt = api::allows_adoption(&access, &namespace, &labels);
         if let Err(denied) = api::allows(
             &access,
             &namespace,

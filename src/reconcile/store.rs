@@ -27,6 +27,36 @@ impl Pass {
         Some(secret::render(&self.object, values, &mac))
     }
 
+    /// The hash of the content that the Secret should have; `None` without credentials in hand.
+    pub fn digest(&self) -> Option<String> {
+        let id = plan::client(&self.seen)?;
+        let content = self.desired(&id)?.data?;
+        Some(self.key.as_ref()?.digest(&content))
+    }
+
+    /// The number that the Secret's content has if it differs from the recorded one.
+    pub fn next_revision(&self) -> i64 {
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.secret_revision);
+        recorded.unwrap_or_default() + 1
+    }
+
+    /// Whether workloads run with a content that is another by now. Of an object without a recorded content, such as a
+    /// restored one, nothing is known, so nobody is restarted.
+    pub fn must_restart(&self) -> bool {
+        let has_targets = self
+            .object
+            .spec
+            .rollout_restart_targets
+            .as_ref()
+            .is_some_and(|targets| !targets.is_empty());
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.secret_digest.as_deref());
+        has_targets
+            && recorded
+                .is_some_and(|recorded| self.digest().is_some_and(|digest| digest != recorded))
+    }
+
     pub fn compare_secret(&mut self) {
         let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
             return;

@@ -65,7 +65,7 @@ impl Pass {
         let permit = self.turn(&connection).await?;
         self.unchanged().await?;
         if self.definition_is_going().await? {
-            self.seen.definition_going = true;
+            self.seen.uninstalling = true;
             return Ok(());
         }
         let request = UpdateRequest {
@@ -101,6 +101,7 @@ impl Pass {
             updated,
             credentials: client.client_secret.is_some(),
             active: client.is_active != Some(false),
+            rotated: false,
         });
         // A PUT's answer without the secret does not take away the one in hand.
         let secret = client
@@ -112,6 +113,11 @@ impl Pass {
             ..client
         });
         self.compare_secret();
+        let rotated = self.is_rotated();
+        if let Vendor::Found(found) = &mut self.seen.vendor {
+            found.rotated = rotated;
+        }
+        self.seen.restart = !self.restarted && self.must_restart();
     }
 
     // What GET answers includes the secret (API document); without it nothing can be kept in a Secret.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Report, Retry, Texts, Told, conflict, only, secret_content, unchanged, unusable};
-use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, Reason};
+use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, ROTATE, Reason};
 use crate::plan::diff::names;
+use crate::plan::rotation::{Open, Sent, Wait};
 use crate::plan::seen::{Content, Found, Record, Seen, Vendor};
 
 /// How the message of `NotApplied` begins; the fields follow, to the end.
@@ -12,6 +13,8 @@ pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. 
 
 /// How long a Secret that somebody else writes too is left alone.
 const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
+/// A scheduled rotation that waits for its turn looks again after this.
+const TURN: Duration = Duration::from_secs(5);
 
 pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     let unrecorded = seen.record == Record::Empty;
@@ -43,7 +46,7 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
                 None => unchanged(if unrecorded {
                     Retry::Now
                 } else {
-                    Retry::Verification
+                    until_turn(seen)
                 }),
             };
         }
@@ -62,12 +65,15 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
         "The Secret {} holds the client's credentials",
         texts.secret
     ));
-    let (ready, synced) = synced(spec, seen, found);
+    let (ready, mut synced) = synced(spec, seen, found, texts);
+    if let Some(why) = seen.rotation.waits.and_then(waiting) {
+        synced.2 = format!("{}. {why}", synced.2);
+    }
     Report {
         ready: Some(ready),
         synced: Some(synced),
         secret_ready,
-        retry: Retry::Verification,
+        retry: rotating(seen, found),
     }
 }
 
@@ -94,7 +100,46 @@ fn contested(texts: Texts<'_>) -> Report {
     }
 }
 
-fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
+/// Why a scheduled rotation does not come; a turn that is another's passes too soon to be told.
+fn waiting(why: Wait) -> Option<&'static str> {
+    match why {
+        Wait::Turn => None,
+        Wait::Clock => Some(
+            "The scheduled rotation waits: the clocks of the operator's host and of the API server differ by more than 5 min",
+        ),
+        Wait::Schedule => Some(
+            "spec.rotation: no rotation is scheduled, since the window's schedule is not a cron expression that ever comes",
+        ),
+    }
+}
+
+/// When to look again for the sake of a rotation.
+fn rotating(seen: &Seen, found: &Found) -> Retry {
+    let rotation = &seen.rotation;
+    match &rotation.open {
+        Some(_) if found.rotated => match rotation.asked {
+            Some(_) => Retry::Now,
+            None => Retry::Verification,
+        },
+        Some(open) => match open.known {
+            Sent::MayRun => Retry::RotationOver,
+            Sent::Accepted | Sent::Refused => Retry::Backoff,
+            Sent::Unsent { .. } | Sent::Over => Retry::Now,
+            Sent::NotApplied => Retry::Verification,
+        },
+        None => until_turn(seen),
+    }
+}
+
+fn until_turn(seen: &Seen) -> Retry {
+    match seen.rotation.waits {
+        Some(Wait::Turn) => Retry::After(TURN),
+        Some(Wait::Clock) => Retry::Backoff,
+        Some(Wait::Schedule) | None => Retry::Verification,
+    }
+}
+
+fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found, texts: Texts<'_>) -> (Told, Told) {
     let good = |message: &str| (ConditionStatus::True, Reason::Available, message.to_owned());
     let ready = good("The client exists as declared, and the Secret holds its credentials");
     let bad = |reason, message: String| {
@@ -114,6 +159,15 @@ fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
             ),
             DriftPolicy::Correct => bad(Reason::NotApplied, format!("{NOT_APPLIED}{fields}")),
         };
+    }
+    let refused = |open: &Open| open.known == Sent::NotApplied && !found.rotated;
+    if let Some(open) = seen.rotation.open.as_ref().filter(|open| refused(open)) {
+        let message = format!(
+            "The vendor took the rotation {} and GET still answers the former secret. Ask again with a new value: \
+             kubectl annotate oauthclient {} -n {} --overwrite {ROTATE}=<value>",
+            open.token.text, texts.name, texts.namespace
+        );
+        return bad(Reason::NotApplied, message);
     }
     if !found.active && spec.is_active.is_none() {
         let message = "The client was deactivated at the vendor. To activate it again, set spec.isActive: true";

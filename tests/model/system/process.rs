@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use provident_operator::api::{OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Attempt, AttemptId, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen,
-    Vendor,
+    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Owner, Record, Rival,
+    Rotation, SecretSeen, Seen, Vendor,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, VendorClient};
@@ -185,8 +185,12 @@ impl Process {
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
             contested: false,
-            definition_going: false,
             not_applied: Vec::new(),
+            adoption: Adoption::None,
+            rival: Rival::None,
+            restart: false,
+            rotation: Rotation::default(),
+            uninstalling: false,
         };
         if let Some(secret) = pass.secret {
             seen.secret = secret_seen(secret, view.uid, Content::Unknown);

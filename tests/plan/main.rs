@@ -7,10 +7,13 @@
     reason = "short tables of cases"
 )]
 
+mod adoption;
+mod rotation;
+
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Attempt, AttemptId, Binding, Connection, Content, Field, Found, Known, Owner, Record,
-    Report, SecretSeen, Seen, Step, Texts, Vendor, differing,
+    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Field, Found, Known, Owner,
+    Record, Report, Rival, Rotation, SecretSeen, Seen, Step, Texts, Vendor, differing,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, decode_client};
@@ -45,8 +48,12 @@ fn fresh() -> Seen {
         preflight: false,
         vendor: Vendor::NotAsked,
         contested: false,
-        definition_going: false,
         not_applied: Vec::new(),
+        adoption: Adoption::None,
+        rival: Rival::None,
+        restart: false,
+        rotation: Rotation::default(),
+        uninstalling: false,
     }
 }
 
@@ -76,6 +83,7 @@ fn found(differs: Vec<Field>) -> Vendor {
         updated: false,
         credentials: true,
         active: true,
+        rotated: false,
     })
 }
 
@@ -222,14 +230,6 @@ fn nothing_is_begun_while_stopping_suspended_denied_or_behind_an_open_breaker() 
         plan::next(&spec(json!({ "suspend": true })), &fresh()),
         None
     );
-    let adoption =
-        json!({ "adoption": { "clientId": "c9", "secretKeyRef": { "name": "s", "key": "k" } } });
-    assert_eq!(
-        plan::next(&spec(adoption.clone()), &fresh()),
-        None,
-        "an adoption is never a create"
-    );
-    assert_eq!(ready(&spec(adoption), &fresh()).1, Reason::AdoptionRejected);
 }
 
 #[test]
@@ -335,6 +335,7 @@ fn s37_a_put_without_effect_is_told_and_not_repeated() {
         updated: true,
         credentials: true,
         active: true,
+        rotated: false,
     };
     let mut seen = Seen {
         vendor: Vendor::Found(after_put),
@@ -411,7 +412,7 @@ fn a_secret_that_is_fought_over_is_neither_written_nor_asked_for_until_it_may_be
 fn while_the_definition_goes_every_deletion_is_a_retain() {
     let mut seen = Seen {
         deleting: true,
-        definition_going: true,
+        uninstalling: true,
         ..kept()
     };
     assert_eq!(plan::next(&plain(), &seen), Some(Step::DisownSecret));
@@ -420,7 +421,7 @@ fn while_the_definition_goes_every_deletion_is_a_retain() {
     // Whatever else a deletion would wait for.
     seen.record = Record::Unproven;
     assert_eq!(plan::next(&plain(), &seen), Some(Step::Release));
-    seen.definition_going = false;
+    seen.uninstalling = false;
     assert_eq!(plan::next(&plain(), &seen), None);
 }
 
