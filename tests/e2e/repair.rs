@@ -192,7 +192,8 @@ async fn s34_fifty_secrets_deleted_one_after_another() {
     let operator = world.start_operator();
     world.settled("first", json!({})).await;
     let names: Vec<_> = (0..50).map(|n| format!("web-{n:02}")).collect();
-    join_all(names.iter().map(|name| world.declare(name, json!({})))).await;
+    let spec = json!({ "refreshInterval": SELDOM });
+    join_all(names.iter().map(|name| world.declare(name, spec.clone()))).await;
     let clients = join_all(names.iter().map(|name| world.until_ready(name))).await;
     world.silence().await;
     let calls = world.emulator.calls().len();
