@@ -163,7 +163,8 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     if !seen.finalizer || seen.attempt.as_ref().is_some_and(may_run) || unrecorded_answer(seen) {
         return None;
     }
-    if spec.deletion_policy == DeletionPolicy::Retain || seen.uninstalling {
+    // Nobody who deletes the definition means to disable every client.
+    if spec.deletion_policy == DeletionPolicy::Retain || seen.definition_going {
         return Some(if is_ours(&seen.secret) {
             Step::DisownSecret
         } else {

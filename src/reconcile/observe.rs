@@ -100,12 +100,12 @@ impl Pass {
             preflight: false,
             vendor: Vendor::NotAsked,
             not_applied: super::report::not_applied(&object),
-            contested: this_generation && ctx.repairs.are_too_many(&uid),
             adoption: Adoption::None,
             rival: Rival::None,
             restart: false,
             rotation: Rotation::default(),
-            uninstalling: false,
+            contested: this_generation && ctx.repairs.are_too_many(&uid),
+            definition_going: false,
         };
         let ctx = Arc::clone(ctx);
         let mut pass = Self {
@@ -129,13 +129,13 @@ impl Pass {
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
         pass.observe_connection().await?;
-        // Also where nothing can be deactivated: such a deletion would wait.
-        if pass.seen.deleting && pass.object.spec.deletion_policy == DeletionPolicy::Deactivate {
-            pass.seen.uninstalling = pass.definition_is_going().await?;
-        }
         pass.observe_adoption().await?;
         pass.observe_rival();
         pass.observe_rotation().await?;
+        // Also where nothing can be deactivated: such a deletion would wait.
+        if pass.seen.deleting && pass.object.spec.deletion_policy == DeletionPolicy::Deactivate {
+            pass.seen.definition_going = pass.definition_is_going().await?;
+        }
         Ok(pass)
     }
 

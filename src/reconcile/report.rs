@@ -151,7 +151,8 @@ impl Pass {
             self.content(&mut status);
             self.rotation(&mut status);
         }
-        if stored || self.seen.vendor != Vendor::NotAsked {
+        // Whatever the vendor said of the client: it was asked.
+        if stored || matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing) {
             status.last_handled_reconcile = self.object.annotations().get(RECONCILE).cloned();
         }
         if is_first_look(before) {

@@ -65,7 +65,7 @@ impl Pass {
         let permit = self.turn(&connection).await?;
         self.unchanged().await?;
         if self.definition_is_going().await? {
-            self.seen.uninstalling = true;
+            self.seen.definition_going = true;
             return Ok(());
         }
         let request = UpdateRequest {

@@ -48,12 +48,12 @@ fn fresh() -> Seen {
         preflight: false,
         vendor: Vendor::NotAsked,
         contested: false,
+        definition_going: false,
         not_applied: Vec::new(),
         adoption: Adoption::None,
         rival: Rival::None,
         restart: false,
         rotation: Rotation::default(),
-        uninstalling: false,
     }
 }
 
@@ -412,7 +412,7 @@ fn a_secret_that_is_fought_over_is_neither_written_nor_asked_for_until_it_may_be
 fn while_the_definition_goes_every_deletion_is_a_retain() {
     let mut seen = Seen {
         deleting: true,
-        uninstalling: true,
+        definition_going: true,
         ..kept()
     };
     assert_eq!(plan::next(&plain(), &seen), Some(Step::DisownSecret));
@@ -421,7 +421,7 @@ fn while_the_definition_goes_every_deletion_is_a_retain() {
     // Whatever else a deletion would wait for.
     seen.record = Record::Unproven;
     assert_eq!(plan::next(&plain(), &seen), Some(Step::Release));
-    seen.uninstalling = false;
+    seen.definition_going = false;
     assert_eq!(plan::next(&plain(), &seen), None);
 }
 

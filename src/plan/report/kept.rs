@@ -11,10 +11,11 @@ use crate::plan::seen::{Content, Found, Record, Seen, Vendor};
 /// How the message of `NotApplied` begins; the fields follow, to the end.
 pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
 
-/// How long a Secret that somebody else writes too is left alone.
-const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
 /// A scheduled rotation that waits for its turn looks again after this.
 const TURN: Duration = Duration::from_secs(5);
+
+/// How long a Secret that somebody else writes too is left alone.
+const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
 
 pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     let unrecorded = seen.record == Record::Empty;
@@ -77,29 +78,6 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
     }
 }
 
-fn contested(texts: Texts<'_>) -> Report {
-    let Texts {
-        namespace, secret, ..
-    } = texts;
-    let message = format!(
-        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
-         writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
-    );
-    let told = (
-        ConditionStatus::False,
-        Reason::SecretConflict,
-        message.clone(),
-    );
-    Report {
-        secret_ready: Some(told),
-        ..only(
-            Reason::SecretConflict,
-            message,
-            Retry::After(CONTESTED_PAUSE),
-        )
-    }
-}
-
 /// Why a scheduled rotation does not come; a turn that is another's passes too soon to be told.
 fn waiting(why: Wait) -> Option<&'static str> {
     match why {
@@ -136,6 +114,29 @@ fn until_turn(seen: &Seen) -> Retry {
         Some(Wait::Turn) => Retry::After(TURN),
         Some(Wait::Clock) => Retry::Backoff,
         Some(Wait::Schedule) | None => Retry::Verification,
+    }
+}
+
+fn contested(texts: Texts<'_>) -> Report {
+    let Texts {
+        namespace, secret, ..
+    } = texts;
+    let message = format!(
+        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
+         writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
+    );
+    let told = (
+        ConditionStatus::False,
+        Reason::SecretConflict,
+        message.clone(),
+    );
+    Report {
+        secret_ready: Some(told),
+        ..only(
+            Reason::SecretConflict,
+            message,
+            Retry::After(CONTESTED_PAUSE),
+        )
     }
 }
 

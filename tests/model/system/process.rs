@@ -185,12 +185,12 @@ impl Process {
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
             contested: false,
+            definition_going: false,
             not_applied: Vec::new(),
             adoption: Adoption::None,
             rival: Rival::None,
             restart: false,
             rotation: Rotation::default(),
-            uninstalling: false,
         };
         if let Some(secret) = pass.secret {
             seen.secret = secret_seen(secret, view.uid, Content::Unknown);
