@@ -122,8 +122,10 @@ impl Memory {
         lock(&self.released).insert(uid.to_owned());
     }
 
-    /// Whether the operator let an object go that is gone now; told once.
-    pub fn take_release(&self, uid: &str) -> bool {
+    /// Drops what is noted of an object that is gone, its attempts aside; says whether the operator let it go.
+    pub fn gone(&self, uid: &str) -> bool {
+        lock(&self.doubted).remove(uid);
+        lock(&self.replaced).remove(uid);
         lock(&self.released).remove(uid)
     }
 
