@@ -61,13 +61,13 @@ impl BindingKey {
             .is_ok()
     }
 
-    /// A fingerprint of a connection's URL and credential that reveals neither.
+    /// A fingerprint of a connection's URL and the parts of its credential that reveals neither.
     #[must_use]
-    pub fn fingerprint(&self, base_url: &str, token: &str) -> String {
-        self.tagged(&["provident/credential/v1", base_url, token])
+    pub fn fingerprint(&self, base_url: &str, credential: &[&str]) -> String {
+        self.tagged(&[&["provident/credential/v1", base_url], credential].concat())
     }
 
-    // NUL separates: none of the parts can contain it, the token included, which is an HTTP header value.
+    // NUL separates: none of the parts can contain it, those of a credential included, which are printable ASCII.
     fn tagged(&self, parts: &[&str]) -> String {
         let tag = hmac::sign(&self.0, parts.join("\0").as_bytes());
         tag.as_ref().iter().fold(String::new(), |mut hex, byte| {

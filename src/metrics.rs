@@ -39,7 +39,9 @@ struct ReasonLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConnectionLabel {
-    connection: String,
+    kind: &'static str,
+    namespace: String,
+    name: String,
 }
 
 /// All figures of one process; clones share them.
@@ -53,6 +55,7 @@ pub struct Metrics {
     throttled: Counter,
     secret_repairs: Counter,
     late: Counter,
+    possible_orphans: Counter,
     watch_errors: Counter,
     clients: Family<ReasonLabel, Gauge>,
     connections: Family<ConnectionLabel, Gauge>,
@@ -106,6 +109,12 @@ impl Default for Metrics {
             "Created clients whose object was gone, deactivated",
             late.clone(),
         );
+        let possible_orphans = Counter::default();
+        registry.register(
+            "possible_orphans",
+            "Creates of unknown outcome that were made once more by unknownOutcome: Retry",
+            possible_orphans.clone(),
+        );
         let watch_errors = Counter::default();
         registry.register(
             "watch_errors",
@@ -133,11 +142,20 @@ impl Default for Metrics {
             throttled,
             secret_repairs,
             late,
+            possible_orphans,
             watch_errors,
             clients,
             connections,
             reasons: Arc::default(),
         }
+    }
+}
+
+fn connection_label(kind: &'static str, namespace: &str, name: &str) -> ConnectionLabel {
+    ConnectionLabel {
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
     }
 }
 
@@ -201,11 +219,20 @@ impl Metrics {
     }
 
     /// A connection was looked at.
-    pub fn connection(&self, name: &str, ready: bool) {
-        let label = ConnectionLabel {
-            connection: name.to_owned(),
-        };
+    pub fn connection(&self, kind: &'static str, namespace: &str, name: &str, ready: bool) {
+        let label = connection_label(kind, namespace, name);
         self.connections.get_or_create(&label).set(i64::from(ready));
+    }
+
+    /// A connection is gone.
+    pub fn forget_connection(&self, kind: &'static str, namespace: &str, name: &str) {
+        self.connections
+            .remove(&connection_label(kind, namespace, name));
+    }
+
+    /// A create of unknown outcome was made once more, as its connection says.
+    pub fn possible_orphan(&self) {
+        self.possible_orphans.inc();
     }
 
     /// A client was reported on.

@@ -9,8 +9,8 @@
 
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Attempt, AttemptId, Binding, Connection, Content, Field, Found, Known, Owner, Record,
-    Report, SecretSeen, Seen, Step, Texts, Vendor, differing,
+    self, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Field, Found, Known, Owner,
+    Record, Report, SecretSeen, Seen, Step, Texts, Vendor, differing,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, decode_client};
@@ -41,6 +41,7 @@ fn fresh() -> Seen {
         secret: SecretSeen::Absent,
         connection: Connection::Usable,
         breaker_open: false,
+        auto_retry: AutoRetry::No,
         stopping: false,
         preflight: false,
         vendor: Vendor::NotAsked,

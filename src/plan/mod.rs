@@ -17,7 +17,7 @@ pub use report::{
 };
 pub use schedule::{due_slot, until_next_slot};
 pub use seen::{
-    Attempt, AttemptId, Binding, Connection, Content, Found, Known, Owner, Record, Records,
-    SecretSeen, Seen, TakeUp, Vendor, records, take_up,
+    Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Found, Known, Owner, Record,
+    Records, SecretSeen, Seen, TakeUp, Vendor, records, take_up,
 };
 pub use step::Step;

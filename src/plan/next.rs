@@ -1,8 +1,8 @@
 //! The decision. Read it from the top: an object is being deleted, or has a client, or is to get one.
 
 use super::seen::{
-    Attempt, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen, TakeUp, Vendor,
-    take_up,
+    Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen,
+    TakeUp, Vendor, take_up,
 };
 use super::step::Step;
 use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
@@ -62,7 +62,10 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
         None => None,
         Some(attempt) => match attempt.known {
             Known::Unsent { in_time: true } if may_begin => return Some(Step::Create),
-            Known::Over | Known::Unknown(_) if seen.retry.as_ref() == Some(&attempt.id) => {
+            Known::Over | Known::Unknown(_)
+                if seen.retry.as_ref() == Some(&attempt.id)
+                    || seen.auto_retry == AutoRetry::Due =>
+            {
                 Some(attempt.id.clone())
             }
             _ => return None,

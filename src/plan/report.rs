@@ -10,7 +10,9 @@ pub use self::kept::NOT_APPLIED;
 use self::kept::kept;
 
 use super::next::{client, is_held};
-use super::seen::{Connection, Content, Known, Record, SecretSeen, Seen, TakeUp, take_up};
+use super::seen::{
+    AutoRetry, Connection, Content, Known, Record, SecretSeen, Seen, TakeUp, take_up,
+};
 use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
 use crate::provident::outcome::Doubt;
 
@@ -277,6 +279,19 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
         Some(attempt) => (&attempt.known, attempt.id.to_string()),
         None => return unchanged(Retry::Verification),
     };
+    let retry = match seen.auto_retry {
+        AutoRetry::No => None,
+        AutoRetry::Early => Some(Retry::AttemptOver),
+        AutoRetry::Unprobed | AutoRetry::Due => Some(Retry::Backoff),
+    };
+    if let Some(retry) = retry {
+        let message = format!(
+            "The create that began at {} has no known outcome. The connection says unknownOutcome: Retry, so it is made once \
+             more when it can be under way no longer and the vendor answers; a client named \"{}\" may then be there twice",
+            texts.attempt_time, texts.vendor_name
+        );
+        return only(Reason::Pending, message, retry);
+    }
     let (reason, what) = match doubt {
         Known::Unknown(Doubt::NotNew) => (
             Reason::AnswerNotNew,

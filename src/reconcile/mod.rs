@@ -4,6 +4,7 @@
 //! it out (`act`, `create`) and asks again, until there is nothing to do or a step fails; then status is written once,
 //! if it differs (`report`).
 
+mod access;
 mod act;
 mod backoff;
 pub mod connection;
@@ -11,6 +12,7 @@ pub mod connections;
 pub mod context;
 mod create;
 pub mod key;
+pub mod kinds;
 mod late;
 mod memory;
 mod observe;
@@ -96,6 +98,12 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         && let Some(left) = ctx.backoff.left(&uid, inputs)
     {
         return Ok(Action::requeue(left));
+    }
+    if unstored.is_empty()
+        && let Some(wait) = access::crowded(ctx, &object)
+    {
+        ctx.metrics.throttled();
+        return Ok(Action::requeue(wait.max(SOON)));
     }
     let started = std::time::Instant::now();
     let outcome = pass(Arc::clone(&object), ctx).await;
