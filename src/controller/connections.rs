@@ -43,8 +43,11 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Event::Apply(_) | watcher::Event::InitApply(_) => {
             any.send_if_modified(|any| !std::mem::replace(any, true));
         }
-        // A deleted connection is gone at once, for those behind it too.
-        watcher::Event::Delete(object) => removed_from.removed(&object.key()),
+        // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.
+        watcher::Event::Delete(object) => {
+            removed_from.removed(&object.key());
+            removed_from.connections.poke(&object.key());
+        }
         watcher::Event::Init | watcher::Event::InitDone => {}
     })
     .reflect(writer)
@@ -70,11 +73,17 @@ pub(super) async fn connections<K: AnyConnection>(
             error_policy,
             Arc::clone(&ctx),
         )
-        .for_each(|result| async move {
+        .for_each(|result| {
             match result {
-                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
+                Ok(_) => {}
+                Err(controller::Error::ObjectNotFound(object)) => ctx.removed(&Key {
+                    kind: K::KIND,
+                    namespace: object.namespace.unwrap_or_default(),
+                    name: object.name,
+                }),
                 Err(error) => warn!(%error, "connection"),
             }
+            futures::future::ready(())
         })
         .await;
 }

@@ -139,6 +139,15 @@ impl Pass {
         };
     }
 
+    /// Whether this is what the connection has told already, in an event of its own: five thousand clients do not repeat it.
+    pub fn is_the_connections(&self, reason: Reason) -> bool {
+        let told = match &self.seen.connection {
+            Connection::Unusable(told, _) => *told,
+            Connection::Usable | Connection::Denied(_) => return false,
+        };
+        told == reason && told != Reason::ConnectionNotFound && !self.seen.deleting
+    }
+
     /// Asks for the connection to be looked at.
     pub fn poke(&self) {
         self.ctx.connections.poke(&Key::of(&self.object));

@@ -108,6 +108,12 @@ pub struct Entry {
     pub vanished: bool,
 }
 
+impl Entry {
+    fn is_gone(&self) -> bool {
+        matches!(self.state, State::Unusable(Reason::ConnectionNotFound, _))
+    }
+}
+
 /// Whether a connection can be used.
 #[derive(Clone)]
 pub enum State {
@@ -187,18 +193,17 @@ impl Connections {
     /// that is being deleted.
     pub fn remove(&self, key: &Key, used: impl Fn(&Key) -> bool) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.get_mut(key) {
-            let message = format!(
-                "spec.connectionRef: there is no {} {key} any more. Create it, or correct the reference",
-                key.kind.as_str()
-            );
-            entry.revision += 1;
-            entry.state = State::Unusable(Reason::ConnectionNotFound, message);
-            entry.vanished = true;
-        }
-        let gone =
-            |entry: &Entry| matches!(entry.state, State::Unusable(Reason::ConnectionNotFound, _));
-        entries.retain(|key, entry| !gone(entry) || used(key));
+        let Some(entry) = entries.get_mut(key).filter(|entry| !entry.is_gone()) else {
+            return;
+        };
+        let message = format!(
+            "spec.connectionRef: there is no {} {key} any more. Create it, or correct the reference",
+            key.kind.as_str()
+        );
+        entry.revision += 1;
+        entry.state = State::Unusable(Reason::ConnectionNotFound, message);
+        entry.vanished = true;
+        entries.retain(|key, entry| !entry.is_gone() || used(key));
         drop(entries);
         let _ = self.changed.send(key.clone());
     }

@@ -49,7 +49,9 @@ impl Pass {
             self.write_status(&before, &after).await?;
             if let Some((reason, message)) = told {
                 info!(%reason, message, "status");
-                self.event(after_is_bad(&after), reason, &message).await;
+                if !self.is_the_connections(reason) {
+                    self.event(after_is_bad(&after), reason, &message).await;
+                }
             }
         }
         let kept = self

@@ -5,21 +5,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api_server;
+mod canary;
+mod connection;
 mod crash;
 mod create;
 mod deletion;
 mod forged;
 mod lifecycle;
+mod limits;
 mod more;
 mod operator;
 mod oracles;
 mod point;
+mod policy;
 mod redirect;
 mod refused;
 mod requests;
 mod rivals;
 mod secret;
 mod stop;
+mod tls;
 mod unknown;
 mod update;
 mod waits;
