@@ -20,8 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Calls at a time.
 const CALLS: usize = 16;
-/// What they may cost together: 1 MiB of body each, and the HTTP client's buffers.
-const MOST: u64 = 40 * 1024;
+/// What they may cost together, in KiB: 1 MiB of body each, the HTTP client's buffers, and the attacker's own 1 MiB each.
+const MOST: u64 = 48 * 1024;
 
 type Attack = fn(TcpStream) -> futures::future::BoxFuture<'static, ()>;
 
@@ -47,7 +47,7 @@ async fn send_for_ever(mut stream: TcpStream, head: &str, chunk: &[u8]) {
 }
 
 async fn send(mut stream: TcpStream, body: &[u8]) {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(body).await;
     // Closed when the other side has read it, or given up.
