@@ -47,7 +47,10 @@ async fn send_for_ever(mut stream: TcpStream, head: &str, chunk: &[u8]) {
 }
 
 async fn send(mut stream: TcpStream, body: &[u8]) {
-    let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(body).await;
     // Closed when the other side has read it, or given up.

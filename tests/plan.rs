@@ -389,6 +389,14 @@ fn an_unknown_outcome_is_tried_again_without_a_person_only_where_the_connection_
             assert_eq!(next(wait), None, "{wait:?}");
         }
     }
+    // Once per object: a second try is not tried again, and neither is an answer that was not new.
+    let mut second = held(AutoRetry::Due, silent());
+    if let Some(attempt) = &mut second.attempt {
+        attempt.retry_of = Some(AttemptId("a0".to_owned()));
+    }
+    assert_eq!(plan::next(&plain(), &second), None);
+    let not_new = held(AutoRetry::Due, Known::Unknown(Doubt::NotNew));
+    assert_eq!(plan::next(&plain(), &not_new), None);
     // Nothing else is tried again by it: not one that may run, nor one that is known.
     for known in [Known::MayRun, Known::Created(id())] {
         assert_ne!(plan::next(&plain(), &held(AutoRetry::Due, known)), again);

@@ -6,6 +6,7 @@ use super::seen::{
 };
 use super::step::Step;
 use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
+use crate::provident::outcome::Doubt;
 use crate::provident::types::ClientId;
 
 /// The next step towards what the spec declares, or `None` when there is nothing to do now.
@@ -62,10 +63,7 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
         None => None,
         Some(attempt) => match attempt.known {
             Known::Unsent { in_time: true } if may_begin => return Some(Step::Create),
-            Known::Over | Known::Unknown(_)
-                if seen.retry.as_ref() == Some(&attempt.id)
-                    || seen.auto_retry == AutoRetry::Due =>
-            {
+            Known::Over | Known::Unknown(_) if may_be_tried_again(seen, attempt) => {
                 Some(attempt.id.clone())
             }
             _ => return None,
@@ -82,6 +80,15 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     } else {
         Step::Claim { retry_of }
     })
+}
+
+// A person names the attempt. The connection's policy is a decision for one more per object, so not for an attempt that is
+// itself a second try; nor for an answer that was not new, since the vendor would give it again.
+fn may_be_tried_again(seen: &Seen, attempt: &Attempt) -> bool {
+    let by_policy = seen.auto_retry == AutoRetry::Due
+        && attempt.retry_of.is_none()
+        && attempt.known != Known::Unknown(Doubt::NotNew);
+    seen.retry.as_ref() == Some(&attempt.id) || by_policy
 }
 
 fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {

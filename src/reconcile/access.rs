@@ -121,6 +121,7 @@ impl Pass {
             attempt.retry_of.is_none()
                 && matches!(attempt.known, Known::Over | Known::Unknown(Doubt::Silent))
         });
+        self.seen.auto_retry = AutoRetry::No;
         let (Some(UnknownOutcome::Retry), Some(attempt), Some(connection)) =
             (policy, open, &self.connection)
         else {

@@ -24,6 +24,7 @@ mod requests;
 mod rivals;
 mod secret;
 mod stop;
+mod tenant;
 mod tls;
 mod unknown;
 mod update;

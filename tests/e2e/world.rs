@@ -314,7 +314,7 @@ async fn install(client: &Client) {
     SHARED.get_or_init(install).await;
 }
 
-async fn create_namespace(client: &Client, prefix: &str) -> String {
+pub async fn create_namespace(client: &Client, prefix: &str) -> String {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace =
         serde_json::from_value(json!({ "metadata": { "generateName": prefix } })).unwrap();
