@@ -23,6 +23,12 @@ use crate::provident::outcome::Doubt;
 impl Pass {
     pub async fn observe_connection(&mut self) -> Result<(), Halt> {
         let key = Key::of(&self.object);
+        if self.key.is_none() {
+            // Without the binding key no connection is made ready, and nothing is to be asked.
+            let message = "The binding key is missing".to_owned();
+            self.seen.connection = Connection::Unusable(Reason::BindingKeyMissing, message);
+            return Ok(());
+        }
         let Some(entry) = self.ctx.connections.get(&key) else {
             self.seen.connection = self.unknown(&key).await?;
             return Ok(());
