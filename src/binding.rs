@@ -64,10 +64,10 @@ impl BindingKey {
             .is_ok()
     }
 
-    /// A fingerprint of a connection's URL and credential that reveals neither.
+    /// A fingerprint of a connection's URL and the parts of its credential that reveals neither.
     #[must_use]
-    pub fn fingerprint(&self, base_url: &str, token: &str) -> String {
-        self.tagged(&["provident/credential/v1", base_url, token])
+    pub fn fingerprint(&self, base_url: &str, credential: &[&str]) -> String {
+        self.tagged(&[&["provident/credential/v1", base_url], credential].concat())
     }
 
     /// A hash of a client's secret, to tell whether it has changed, that reveals nothing about it.

@@ -78,6 +78,18 @@ struct RunArgs {
         value_delimiter = ','
     )]
     allowed_hosts: Vec<String>,
+    /// A host that connections may name and whose name may stand for an address of this machine, its network or the
+    /// cluster: a gateway of your own. Written as for --allowed-host, whose hosts must have public addresses.
+    #[arg(
+        long = "allowed-internal-host",
+        value_name = "HOST",
+        env = "PROVIDENT_ALLOWED_INTERNAL_HOST",
+        value_delimiter = ','
+    )]
+    internal_hosts: Vec<String>,
+    /// Reach the vendor over the proxies that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name. The proxy then looks names up.
+    #[arg(long, env = "PROVIDENT_PROXY_FROM_ENV")]
+    proxy_from_env: bool,
     /// Name of the Secret with the binding key. It is made on first start, and belongs in the backup.
     #[arg(
         long,
@@ -177,6 +189,8 @@ async fn run(args: RunArgs) -> Result<(), CliError> {
         namespace: args.namespace,
         watch_namespaces: args.watch_namespaces,
         allowed_hosts: args.allowed_hosts,
+        internal_hosts: args.internal_hosts,
+        proxy_from_env: args.proxy_from_env,
         binding_key_secret: args.binding_key_secret,
         concurrency: args.concurrency,
         grace: Duration::from_secs(args.grace),

@@ -18,7 +18,9 @@ use tracing::{info, warn};
 
 use self::watches::Troubles;
 use crate::admin::{Readiness, Stage};
-use crate::api::{BINDING_ANNOTATION, MANAGER, OAuthClient};
+use crate::api::{
+    BINDING_ANNOTATION, ClusterProvidentConnection, MANAGER, OAuthClient, ProvidentConnection,
+};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
 use crate::reconcile::context::{Context, Names, Settings};
@@ -36,7 +38,6 @@ pub async fn run(
     readiness: Readiness,
     stop: CancellationToken,
 ) {
-    let (connections, poked) = Connections::new();
     let recorded = Arc::new(Recorded::default());
     let (key_sender, key) = watch::channel(KeyState::Unknown);
     let namespaces: Vec<Option<String>> = match settings.watch_namespaces.as_slice() {
@@ -53,7 +54,7 @@ pub async fn run(
         reporter,
         client,
         settings,
-        connections,
+        connections: Connections::default(),
         memory: Memory::default(),
         rotations: Rotations::default(),
         recorded,
@@ -84,6 +85,14 @@ pub async fn run(
     )));
 
     let mut controllers = tokio::task::JoinSet::new();
+    for namespace in &namespaces {
+        controllers.spawn(connections::connections::<ProvidentConnection>(
+            Arc::clone(&ctx),
+            namespace.clone(),
+            namespace.clone(),
+            Arc::clone(&troubles),
+        ));
+    }
     for (namespace, writers) in namespaces.into_iter().zip(writers) {
         controllers.spawn(clients::clients(
             Arc::clone(&ctx),
@@ -92,9 +101,10 @@ pub async fn run(
             Arc::clone(&troubles),
         ));
     }
-    controllers.spawn(connections::cluster_connections(
+    controllers.spawn(connections::connections::<ClusterProvidentConnection>(
         Arc::clone(&ctx),
-        poked,
+        None,
+        Some(ctx.settings.namespace.clone()),
         Arc::clone(&troubles),
     ));
     // Each returns when it is told to stop and its running passes have ended.

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::api::{ConditionType, OAuthClient, find};
 use crate::provident::outcome::Outcome;
@@ -39,7 +39,9 @@ struct ReasonLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConnectionLabel {
-    connection: String,
+    kind: &'static str,
+    namespace: String,
+    name: String,
 }
 
 /// All figures of one process; clones share them.
@@ -56,10 +58,17 @@ pub struct Metrics {
     secret_repairs: Counter,
     rotations: Family<OutcomeLabel, Counter>,
     late: Counter,
+    possible_orphans: Counter,
     watch_errors: Counter,
     clients: Family<ReasonLabel, Gauge>,
     connections: Family<ConnectionLabel, Gauge>,
     reasons: Arc<Mutex<HashMap<String, String>>>,
+}
+
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 impl Default for Metrics {
@@ -67,11 +76,10 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("provident_operator");
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "What is running", Info::new(version.to_vec()));
-        let reconciles = Family::default();
-        registry.register(
+        let reconciles = registered(
+            &mut registry,
             "reconcile",
             "Passes over an object, by result",
-            reconciles.clone(),
         );
         let reconcile_seconds = Histogram::new(exponential_buckets(0.001, 4.0, 9));
         registry.register(
@@ -79,71 +87,65 @@ impl Default for Metrics {
             "Duration of a pass",
             reconcile_seconds.clone(),
         );
-        let vendor_requests = Family::default();
-        registry.register(
+        let vendor_requests = registered(
+            &mut registry,
             "vendor_requests",
             "Calls to the vendor, by operation and answer",
-            vendor_requests.clone(),
         );
-        let creates = Family::default();
-        registry.register(
+        let creates = registered(
+            &mut registry,
             "creates",
             "Creates that were sent, by what is known of them",
-            creates.clone(),
         );
-        let panics = Counter::default();
-        registry.register(
+        let panics = registered(
+            &mut registry,
             "reconcile_panics",
             "Passes over an object that panicked",
-            panics.clone(),
         );
-        let orphaned = Counter::default();
-        registry.register(
+        let orphaned = registered(
+            &mut registry,
             "orphaned_clients",
             "Clients left at the vendor because their object went without its finalizer",
-            orphaned.clone(),
         );
-        let throttled = Counter::default();
-        registry.register(
+        let throttled = registered(
+            &mut registry,
             "vendor_waits",
             "Calls put off by a connection's limit",
-            throttled.clone(),
         );
-        let secret_repairs = Counter::default();
-        registry.register(
+        let secret_repairs = registered(
+            &mut registry,
             "secret_repairs",
             "Secrets written again for an existing client",
-            secret_repairs.clone(),
         );
-        let rotations = Family::default();
-        registry.register(
+        let rotations = registered(
+            &mut registry,
             "rotations",
             "Rotations that were sent, by what was said to them, and those seen done",
-            rotations.clone(),
         );
-        let late = Counter::default();
-        registry.register(
+        let late = registered(
+            &mut registry,
             "late_answers",
             "Created clients whose object was gone, deactivated",
-            late.clone(),
         );
-        let watch_errors = Counter::default();
-        registry.register(
+        let possible_orphans = registered(
+            &mut registry,
+            "possible_orphans",
+            "Creates of unknown outcome that were made once more by unknownOutcome: Retry",
+        );
+        let watch_errors = registered(
+            &mut registry,
             "watch_errors",
             "Errors of the watches on the API server",
-            watch_errors.clone(),
         );
-        let clients = Family::default();
-        registry.register(
+        let clients = registered(
+            &mut registry,
             "clients",
             "OAuthClient objects, by the reason of their Ready condition",
-            clients.clone(),
         );
-        let connections = Family::default();
-        registry.register(
+        let connections = registered(
+            &mut registry,
             "connection_ready",
             "Whether the vendor takes the connection's token",
-            connections.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -157,11 +159,20 @@ impl Default for Metrics {
             secret_repairs,
             rotations,
             late,
+            possible_orphans,
             watch_errors,
             clients,
             connections,
             reasons: Arc::default(),
         }
+    }
+}
+
+fn connection_label(kind: &'static str, namespace: &str, name: &str) -> ConnectionLabel {
+    ConnectionLabel {
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
     }
 }
 
@@ -242,11 +253,20 @@ impl Metrics {
     }
 
     /// A connection was looked at.
-    pub fn connection(&self, name: &str, ready: bool) {
-        let label = ConnectionLabel {
-            connection: name.to_owned(),
-        };
+    pub fn connection(&self, kind: &'static str, namespace: &str, name: &str, ready: bool) {
+        let label = connection_label(kind, namespace, name);
         self.connections.get_or_create(&label).set(i64::from(ready));
+    }
+
+    /// A connection is gone.
+    pub fn forget_connection(&self, kind: &'static str, namespace: &str, name: &str) {
+        self.connections
+            .remove(&connection_label(kind, namespace, name));
+    }
+
+    /// A create of unknown outcome was made once more, as its connection says.
+    pub fn possible_orphan(&self) {
+        self.possible_orphans.inc();
     }
 
     /// A client was reported on.

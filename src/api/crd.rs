@@ -6,14 +6,18 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{CustomResourceExt, ResourceExt};
 use serde_json::json;
 
-use super::{ClusterProvidentConnection, OAuthClient};
+use super::{ClusterProvidentConnection, OAuthClient, ProvidentConnection};
 
 /// The definitions of all kinds, in the order of their names.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [ClusterProvidentConnection::crd(), OAuthClient::crd()]
-        .map(finish)
-        .into()
+    [
+        ClusterProvidentConnection::crd(),
+        OAuthClient::crd(),
+        ProvidentConnection::crd(),
+    ]
+    .map(finish)
+    .into()
 }
 
 /// The file in `crds/` that holds one definition: `<plural>.<group>.yaml`.

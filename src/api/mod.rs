@@ -19,8 +19,9 @@ pub use access::{AccessDenied, allows, allows_adoption, needs_labels};
 pub use adoption::{Adoption, ClientSecretRef};
 pub use condition::{ConditionStatus, ConditionType, find, remove, set};
 pub use connection::{
-    AccessRule, ClusterProvidentConnection, ClusterProvidentConnectionSpec, ConnectionAuth,
-    ConnectionStatus, DEFAULT_BASE_URL, SecretKeyRef,
+    AccessRule, ClusterProvidentConnection, ClusterProvidentConnectionSpec, ConfigMapKeyRef,
+    ConnectionAuth, ConnectionSpec, ConnectionStatus, DEFAULT_BASE_URL, ProvidentConnection,
+    ProvidentConnectionSpec, SecretKeyRef, SecretRef, UnknownOutcome,
 };
 pub use crd::{crds, file_name, yaml};
 pub use duration::{DurationError, parse_duration};

@@ -169,8 +169,7 @@ pub struct OAuthClientSpec {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionRef {
-    /// `ClusterProvidentConnection`, or `ProvidentConnection` for one in this namespace, which this version does not
-    /// have yet.
+    /// `ClusterProvidentConnection`, or `ProvidentConnection` for one in this namespace.
     pub kind: ConnectionKind,
     /// The connection's name.
     #[schemars(length(max = 253))]

@@ -45,6 +45,10 @@ pub(super) const IS_BASE_URL: &str =
 /// One selector per rule, so that nobody has to ask how two add up.
 pub(super) const ONE_SELECTOR: &str = "has(self.namespaces) != has(self.namespaceSelector)";
 
+/// One credential, so that nobody has to ask which one counts.
+pub(super) const ONE_CREDENTIAL: &str =
+    "has(self.tokenSecretRef) != has(self.clientCredentialsSecretRef)";
+
 /// Where a user may be sent back to.
 pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
@@ -12,7 +12,7 @@ use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watc
 use kube::{Api, Resource, ResourceExt};
 use tracing::{debug, warn};
 
-use super::watches::{Troubles, Writers, api, first_list, heard_only, ticks};
+use super::watches::{Troubles, Writers, api, first_list, heard_only, keys};
 use crate::api::OAuthClient;
 use crate::reconcile::context::Context;
 use crate::reconcile::{self, key};
@@ -64,11 +64,22 @@ pub(super) async fn clients(
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();
-    let changes = ticks(ctx.connections.changes());
+    let watched = store.clone();
+    // Those behind a connection that changed.
+    let behind = keys(ctx.connections.changes()).flat_map(move |key| {
+        let is_behind = |object: &OAuthClient| key.as_ref().is_none_or(|key| key.is_of(object));
+        let state = watched.state();
+        let objects = state.iter().filter(|object| is_behind(object));
+        stream::iter(
+            objects
+                .map(|object| ObjectRef::from_obj(object.as_ref()))
+                .collect::<Vec<_>>(),
+        )
+    });
     Controller::for_stream(main, store)
         .watches_stream(owned, keepers)
         .with_config(Config::default().concurrency(ctx.settings.concurrency))
-        .reconcile_all_on(changes)
+        .reconcile_on(behind)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(reconcile::reconcile, error_policy, Arc::clone(&ctx))
         .for_each(|result| ended(Arc::clone(&ctx), result))

@@ -1,93 +1,186 @@
-//! The controller of connections.
+//! The controllers of connections: one for the cluster kind, and one per watched namespace for the other.
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Secret;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Controller};
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{PredicateConfig, WatchStreamExt, predicates, watcher};
-use kube::{Api, ResourceExt};
-use tokio::sync::mpsc;
+use kube::{Resource, ResourceExt};
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::clients::error_policy;
-use super::watches::{Troubles, heard_only};
-use crate::api::{ClusterProvidentConnection, ConnectionRef};
+use super::watches::{Troubles, api, heard_only, keys};
+use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
+use crate::reconcile::connections::Key;
 use crate::reconcile::context::Context;
+use crate::reconcile::kinds::AnyConnection;
 
-pub(super) async fn cluster_connections(
+/// Runs until the process is told to stop. `namespace` is where the connections are, `home` where their Secrets and
+/// `ConfigMaps` are; `None` stands for everywhere.
+pub(super) async fn connections<K: AnyConnection>(
     ctx: Arc<Context>,
-    poked: mpsc::UnboundedReceiver<ConnectionRef>,
+    namespace: Option<String>,
+    home: Option<String>,
     troubles: Arc<Troubles>,
 ) {
-    let (store, writer) = reflector::store::<ClusterProvidentConnection>();
-    let (all, token_secrets): (
-        Api<ClusterProvidentConnection>,
-        Api<PartialObjectMeta<Secret>>,
-    ) = (
-        Api::all(ctx.client.clone()),
-        Api::namespaced(ctx.client.clone(), &ctx.settings.namespace),
-    );
-    let deleted_from = Arc::clone(&ctx);
-    let main = watcher(all, watcher::Config::default())
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        // A deleted connection is gone at once, for those behind it too.
-        .inspect_ok(move |event| {
-            if let watcher::Event::Delete(object) = event {
-                let reference = reconcile::connection::reference(&object.name_any());
-                deleted_from.connections.set(&reference, None, true);
-            }
-        })
-        .reflect(writer)
-        .touched_objects();
+    let (store, writer) = reflector::store::<K>();
+    // Without a connection there is nothing to watch for its sake.
+    let (any, first) = watch::channel(false);
+    let removed_from = Arc::clone(&ctx);
+    let main = watcher(
+        K::api(ctx.client.clone(), namespace.as_deref()),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .modify(|object| object.managed_fields_mut().clear())
+    .inspect_ok(move |event| match event {
+        watcher::Event::Apply(_) | watcher::Event::InitApply(_) => {
+            any.send_if_modified(|any| !std::mem::replace(any, true));
+        }
+        // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.
+        watcher::Event::Delete(object) => {
+            removed_from.removed(&object.key());
+            removed_from.connections.poke(&object.key());
+        }
+        watcher::Event::Init | watcher::Event::InitDone => {}
+    })
+    .reflect(writer)
+    .touched_objects();
     let main = heard_only(
         main,
-        "ClusterProvidentConnection",
+        K::KIND.as_str(),
         ctx.metrics.clone(),
         Arc::clone(&troubles),
     )
     .predicate_filter(predicates::generation, PredicateConfig::default());
-    let tokens = watcher(token_secrets, watcher::Config::default())
-        .default_backoff()
-        .touched_objects();
-    let tokens = heard_only(tokens, "token Secret", ctx.metrics.clone(), troubles)
-        .predicate_filter(predicates::resource_version, PredicateConfig::default());
-    let named = store.clone();
-    let users = move |secret: PartialObjectMeta<Secret>| {
-        let name = secret.name_any();
-        let uses = |connection: &Arc<ClusterProvidentConnection>| {
-            connection.spec.auth.token_secret_ref.name == name
-        };
-        named
-            .state()
-            .iter()
-            .filter(|c| uses(c))
-            .map(|c| ObjectRef::from_obj(c.as_ref()))
-            .collect::<Vec<_>>()
-    };
-    let to_look_at = futures::stream::unfold(poked, |mut poked| async move {
-        let reference = poked.recv().await?;
-        Some((ObjectRef::new(&reference.name), poked))
-    });
+    let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
+    let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
+    let poked = to_look_at(&ctx, namespace, store.clone());
     let stopping = ctx.stopping.clone();
-    Controller::for_stream(main, store)
-        .watches_stream(tokens, users)
-        .reconcile_on(to_look_at)
+    Controller::for_stream(main, store.clone())
+        .watches_stream(secrets, users(store.clone(), uses_secret))
+        .watches_stream(config_maps, users(store, uses_config_map))
+        .reconcile_on(poked)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(
-            reconcile::connection::reconcile,
+            reconcile::connection::reconcile::<K>,
             error_policy,
             Arc::clone(&ctx),
         )
-        .for_each(|result| async move {
+        .for_each(|result| {
             match result {
-                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
+                Ok(_) => {}
+                Err(controller::Error::ObjectNotFound(object)) => ctx.removed(&Key {
+                    kind: K::KIND,
+                    namespace: object.namespace.unwrap_or_default(),
+                    name: object.name,
+                }),
                 Err(error) => warn!(%error, "connection"),
             }
+            futures::future::ready(())
         })
         .await;
+}
+
+// Metadata only and kept nowhere: a change makes the connection read that one Secret. It begins with the first connection.
+fn stands_on<D>(
+    ctx: &Context,
+    home: Option<String>,
+    mut first: watch::Receiver<bool>,
+    what: &'static str,
+    troubles: &Arc<Troubles>,
+) -> impl Stream<Item = Result<PartialObjectMeta<D>, watcher::Error>> + Send + use<D>
+where
+    D: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+    PartialObjectMeta<D>: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    let client = ctx.client.clone();
+    let touched = stream::once(async move { first.wait_for(|any| *any).await.is_ok() })
+        .filter(|any| futures::future::ready(*any))
+        .flat_map(move |_| {
+            watcher(
+                api::<PartialObjectMeta<D>>(&client, home.as_deref()),
+                watcher::Config::default(),
+            )
+            .default_backoff()
+            .touched_objects()
+        });
+    heard_only(touched, what, ctx.metrics.clone(), Arc::clone(troubles))
+}
+
+// The connections that stand on an object.
+fn users<K: AnyConnection, D>(
+    store: Store<K>,
+    uses: fn(&ConnectionSpec, &str) -> bool,
+) -> impl Fn(PartialObjectMeta<D>) -> Vec<ObjectRef<K>> + Send + Sync
+where
+    D: Resource<DynamicType = ()>,
+    PartialObjectMeta<D>: ResourceExt,
+{
+    move |object| {
+        let (name, namespace) = (object.name_any(), object.namespace());
+        let here = |connection: &K| match K::KIND {
+            ConnectionKind::ClusterProvidentConnection => true,
+            ConnectionKind::ProvidentConnection => connection.namespace() == namespace,
+        };
+        let state = store.state();
+        state
+            .iter()
+            .filter(|connection| here(connection) && uses(connection.account(), &name))
+            .map(|connection| ObjectRef::from_obj(connection.as_ref()))
+            .collect()
+    }
+}
+
+fn uses_secret(spec: &ConnectionSpec, name: &str) -> bool {
+    let token = spec.auth.token_secret_ref.as_ref();
+    let client = spec.auth.client_credentials_secret_ref.as_ref();
+    token.is_some_and(|token| token.name == name)
+        || client.is_some_and(|client| client.name == name)
+}
+
+fn uses_config_map(spec: &ConnectionSpec, name: &str) -> bool {
+    spec.ca_config_map_ref
+        .as_ref()
+        .is_some_and(|wanted| wanted.name == name)
+}
+
+// What passes ask to be looked at, as far as it is this controller's.
+fn to_look_at<K: AnyConnection>(
+    ctx: &Context,
+    namespace: Option<String>,
+    store: Store<K>,
+) -> impl Stream<Item = ObjectRef<K>> + Send + use<K> {
+    keys(ctx.connections.pokes()).flat_map(move |poked| {
+        let ours = |key: &Key| {
+            key.kind == K::KIND
+                && namespace
+                    .as_ref()
+                    .is_none_or(|namespace| *namespace == key.namespace)
+        };
+        let all = || store.state().iter().map(|c| c.key()).collect();
+        let keys: Vec<Key> = poked.map_or_else(all, |key| vec![key]);
+        let references: Vec<_> = keys
+            .into_iter()
+            .filter(ours)
+            .map(|key| match key.kind {
+                ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
+                ConnectionKind::ProvidentConnection => {
+                    ObjectRef::new(&key.name).within(&key.namespace)
+                }
+            })
+            .collect();
+        stream::iter(references)
+    })
 }

@@ -9,11 +9,12 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use tokio::sync::watch;
+use tokio::sync::broadcast;
 use tracing::warn;
 
 use crate::api::OAuthClient;
 use crate::metrics::Metrics;
+use crate::reconcile::connections::Key;
 use crate::reconcile::context::{Context, Stores};
 use crate::reconcile::seconds;
 
@@ -109,9 +110,13 @@ pub(super) fn first_list<K>(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<K>)
     }
 }
 
-pub(super) fn ticks(changes: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send {
-    futures::stream::unfold(changes, |mut changes| async move {
-        changes.changed().await.ok()?;
-        Some(((), changes))
+/// What is told of connections, one after another. `None`: some of it was missed, so all of them may be meant.
+pub(super) fn keys(told: broadcast::Receiver<Key>) -> impl Stream<Item = Option<Key>> + Send {
+    futures::stream::unfold(told, |mut told| async move {
+        match told.recv().await {
+            Ok(key) => Some((Some(key), told)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, told)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
     })
 }

@@ -23,7 +23,7 @@ pub use rotation::{
 };
 pub use schedule::{due_slot, until_next_slot};
 pub use seen::{
-    Adoption, Attempt, AttemptId, Binding, Connection, Content, Found, Known, Owner, Record,
-    Records, Rival, SecretSeen, Seen, TakeUp, Vendor, records, take_up,
+    Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Found, Known, Owner,
+    Record, Records, Rival, SecretSeen, Seen, TakeUp, Vendor, records, take_up,
 };
 pub use step::Step;

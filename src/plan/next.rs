@@ -2,11 +2,12 @@
 
 use super::rotation::rotate;
 use super::seen::{
-    Adoption, Attempt, Binding, Connection, Content, Known, Owner, Record, Rival, SecretSeen, Seen,
-    TakeUp, Vendor, take_up,
+    Adoption, Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, Rival,
+    SecretSeen, Seen, TakeUp, Vendor, take_up,
 };
 use super::step::Step;
 use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
+use crate::provident::outcome::Doubt;
 use crate::provident::types::ClientId;
 
 /// The next step towards what the spec declares, or `None` when there is nothing to do now.
@@ -74,7 +75,7 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
             Known::Over | Known::Unknown(_) if seen.adoption != Adoption::None => {
                 return adopt(spec, seen);
             }
-            Known::Over | Known::Unknown(_) if seen.retry.as_ref() == Some(&attempt.id) => {
+            Known::Over | Known::Unknown(_) if may_be_tried_again(seen, attempt) => {
                 Some(attempt.id.clone())
             }
             _ => return None,
@@ -110,6 +111,15 @@ fn adopt(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     } else {
         Step::AddFinalizer
     })
+}
+
+// A person names the attempt. The connection's policy is a decision for one more per object, so not for an attempt that is
+// itself a second try; nor for an answer that was not new, since the vendor would give it again.
+fn may_be_tried_again(seen: &Seen, attempt: &Attempt) -> bool {
+    let by_policy = seen.auto_retry == AutoRetry::Due
+        && attempt.retry_of.is_none()
+        && attempt.known != Known::Unknown(Doubt::NotNew);
+    seen.retry.as_ref() == Some(&attempt.id) || by_policy
 }
 
 fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {

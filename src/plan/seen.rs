@@ -44,6 +44,8 @@ pub struct Seen {
     pub connection: Connection,
     /// An unknown outcome has closed this connection for creates until a probe is answered.
     pub breaker_open: bool,
+    /// Whether the connection lets the open attempt be made once more without a person.
+    pub auto_retry: AutoRetry,
     /// The process is about to leave: what runs is finished, nothing is begun.
     pub stopping: bool,
     /// [`super::Step::Preflight`] passed in this pass.
@@ -205,6 +207,19 @@ pub enum Connection {
     Denied(String),
     /// Not found, not ready or suspended, with the message for the user.
     Unusable(Reason, String),
+}
+
+/// What `unknownOutcome: Retry` means for the open attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AutoRetry {
+    /// Nothing: a person decides.
+    No,
+    /// It is tried again later: it may still come to an end.
+    Early,
+    /// It is tried again as soon as the vendor has answered a probe.
+    Unprobed,
+    /// It is tried again now.
+    Due,
 }
 
 /// What the vendor said in this pass.

@@ -1,4 +1,4 @@
-//! The client that asks the vendor. No redirects, no retries, no proxy; every answer bounded in size and time.
+//! The client that asks the vendor: one request per call, every answer bounded in size and time.
 
 use std::time::Duration;
 
@@ -6,32 +6,31 @@ use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Method, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use tracing::debug;
 
 use super::error::CallError;
+use super::http::{self, Reach, SetupError, read, why};
 use super::limiter::{Permit, parse_retry_after};
 use super::outcome::{Made, Reply};
+use super::token::{Credential, Tokens};
 use super::types::{
     ClientId, CreateRequest, UpdateRequest, VendorClient, decode_client, error_code,
 };
 
-/// Name resolution, TCP and TLS together.
-pub const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+pub use super::http::CONNECT_WITHIN;
+
 /// A create, from its first byte to the last byte of its answer.
 const CREATE_WITHIN: Duration = Duration::from_mins(1);
 /// Any other call.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
-/// The largest answer that is read, in bytes.
-const LARGEST_ANSWER: usize = 1024 * 1024;
 
-/// Talks to one base URL with one token.
+/// Talks to one base URL with one credential.
 pub struct Client {
     http: reqwest::Client,
     base_url: String,
-    authorization: HeaderValue,
+    tokens: Tokens,
 }
 
 /// Why a client cannot be made.
@@ -40,9 +39,9 @@ pub enum ClientError {
     /// The token has characters that an HTTP header cannot carry.
     #[error("the token has characters that no HTTP header can carry")]
     Token,
-    /// The TLS stack or its root certificates could not be set up.
-    #[error("the HTTP client could not be set up: {0}")]
-    Setup(#[source] reqwest::Error),
+    /// The HTTP client.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 /// What came back from a create, or from a rotation, which cannot be repeated either.
@@ -84,36 +83,46 @@ struct Answer {
 }
 
 impl Client {
-    /// A client for `base_url` (without a trailing slash) that sends `token`.
+    /// A client for `base_url` (without a trailing slash) that proves itself by `credential`.
     ///
     /// # Errors
     /// The token cannot be sent, or TLS cannot be set up.
-    pub fn new(base_url: &str, token: &SecretString) -> Result<Self, ClientError> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| ClientError::Token)?;
-        authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
-            // A 307 or 308 would repeat a create, elsewhere even.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(CONNECT_WITHIN)
-            .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            .user_agent(concat!("provident-operator/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(ClientError::Setup)?;
+    pub fn new(base_url: &str, credential: Credential, reach: &Reach) -> Result<Self, ClientError> {
+        let http = http::client(reach)?;
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let token_url = token_url(&base_url);
+        let tokens = Tokens::new(http.clone(), token_url, credential).ok_or(ClientError::Token)?;
         Ok(Self {
             http,
-            base_url: base_url.trim_end_matches('/').to_owned(),
-            authorization,
+            base_url,
+            tokens,
         })
     }
 
     /// Where a client gets its tokens.
     #[must_use]
     pub fn token_url(&self) -> String {
-        format!("{}/oauth2/token", self.base_url)
+        token_url(&self.base_url)
+    }
+
+    /// Sees to it that there is a token, so that a create has nothing to wait for.
+    ///
+    /// # Errors
+    /// There is none, and none could be got.
+    pub async fn authorize(&self) -> Result<(), CallError> {
+        self.tokens.get().await.map(|_| ())
+    }
+
+    /// Whether a token was got since this was last asked.
+    #[must_use]
+    pub fn token_is_new(&self) -> bool {
+        self.tokens.is_new()
+    }
+
+    /// When the token at hand runs out, if the vendor has said so.
+    #[must_use]
+    pub fn token_expires(&self) -> Option<Timestamp> {
+        self.tokens.expires()
     }
 
     /// `POST /oauth2/clients`, once. Never fails: what is known of it is in the reply.
@@ -124,14 +133,22 @@ impl Client {
             code: None,
             retry_after: None,
         };
+        // A create follows upon its claim at once. Without a token not a byte leaves.
+        let Some(token) = self.tokens.at_hand() else {
+            return none(Reply::NeverConnected);
+        };
         let answer = match self
-            .send(Method::POST, "", Some(request), CREATE_WITHIN)
+            .send(Method::POST, "", Some(request), CREATE_WITHIN, &token)
             .await
         {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => return none(Reply::NeverConnected),
             Err(_) => return none(Reply::NoAnswer),
         };
+        if answer.status == StatusCode::UNAUTHORIZED {
+            // Not sent again here: the claim is dropped, and the next one finds a new token.
+            self.tokens.refused(&token);
+        }
         let body = answer.body.as_deref().unwrap_or_default();
         let client = answer
             .status
@@ -180,27 +197,34 @@ impl Client {
     /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails; the body is not looked at, as its shape is not
     /// documented (API document), so the reply has no client.
     pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
-        let path = format!("/{id}/rotate-secret");
-        let answer = self
-            .send::<()>(Method::POST, &path, None, CALL_WITHIN)
-            .await;
-        let (reply, code, retry_after) = match &answer {
-            Ok(answer) => (
-                Reply::Answer {
-                    status: answer.status.as_u16(),
-                    client: None,
-                },
-                error_code(answer.body.as_deref().unwrap_or_default()),
-                answer.retry_after(),
-            ),
-            Err(error) if error.is_connect() => (Reply::NeverConnected, None, None),
-            Err(_) => (Reply::NoAnswer, None, None),
-        };
-        CreateReply {
+        let reply = |reply| CreateReply {
             reply,
             client: None,
-            code,
-            retry_after,
+            code: None,
+            retry_after: None,
+        };
+        let Some(token) = self.tokens.at_hand() else {
+            return reply(Reply::NeverConnected);
+        };
+        let path = format!("/{id}/rotate-secret");
+        let answer = match self
+            .send::<()>(Method::POST, &path, None, CALL_WITHIN, &token)
+            .await
+        {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return reply(Reply::NeverConnected),
+            Err(_) => return reply(Reply::NoAnswer),
+        };
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.refused(&token);
+        }
+        CreateReply {
+            code: error_code(answer.body.as_deref().unwrap_or_default()),
+            retry_after: answer.retry_after(),
+            ..reply(Reply::Answer {
+                status: answer.status.as_u16(),
+                client: None,
+            })
         }
     }
 
@@ -211,16 +235,18 @@ impl Client {
         body: Option<&B>,
     ) -> Result<VendorClient, CallError> {
         // A ClientId needs no escaping: its form is that of one unreserved path segment (RFC 3986 §2.3).
-        let answer = self
-            .send(method, &format!("/{id}"), body, CALL_WITHIN)
-            .await
-            .map_err(|error| {
-                CallError::Unreachable(if error.is_timeout() {
-                    "no answer in time"
-                } else {
-                    "the connection failed"
-                })
-            })?;
+        let path = format!("/{id}");
+        let token = self.tokens.get().await?;
+        let mut answer = self
+            .send(method.clone(), &path, body, CALL_WITHIN, &token)
+            .await;
+        let refused = matches!(&answer, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED);
+        if refused && self.tokens.refused(&token) {
+            // GET and PUT may be repeated: with a token that is not the refused one, once.
+            let token = self.tokens.get().await?;
+            answer = self.send(method, &path, body, CALL_WITHIN, &token).await;
+        }
+        let answer = answer.map_err(|error| CallError::Unreachable(why(&error)))?;
         let status = answer.status.as_u16();
         match status {
             200..=299 => {}
@@ -249,6 +275,7 @@ impl Client {
         path: &str,
         body: Option<&B>,
         within: Duration,
+        token: &HeaderValue,
     ) -> Result<Answer, reqwest::Error> {
         let mut request = self
             .http
@@ -256,7 +283,7 @@ impl Client {
                 method.clone(),
                 format!("{}/oauth2/clients{path}", self.base_url),
             )
-            .header(AUTHORIZATION, self.authorization.clone())
+            .header(AUTHORIZATION, token.clone())
             .header(ACCEPT, "application/json")
             .timeout(within);
         if let Some(body) = body {
@@ -302,17 +329,6 @@ impl Answer {
     }
 }
 
-// The status line is worth keeping when the body breaks: a 404 stays a 404.
-async fn read(response: &mut Response) -> Result<Vec<u8>, &'static str> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
-                return Err("it is larger than 1 MiB");
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(_) => return Err("it broke off"),
-        }
-    }
+fn token_url(base_url: &str) -> String {
+    format!("{base_url}/oauth2/token")
 }

@@ -4,12 +4,30 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::rand;
-use secrecy::SecretString;
 
 use super::client::{Client, ClientError};
 use super::error::CallError;
+use super::http::Reach;
 use super::limiter::{Limiter, Throttled};
+use super::token::Credential;
 use super::types::ClientId;
+
+/// Whose turn a probe takes: no namespace has this name.
+const PROBES: &str = "";
+
+/// What a connection is made of.
+pub struct Setup {
+    /// The vendor's address, without a trailing slash.
+    pub base_url: String,
+    /// What proves who the operator is.
+    pub credential: Credential,
+    /// How the host is reached.
+    pub reach: Reach,
+    /// The most requests per second.
+    pub per_second: NonZeroU32,
+    /// Tells this credential at this URL from any other, and reveals neither.
+    pub fingerprint: String,
+}
 
 /// A connection that may be used.
 pub struct Connection {
@@ -19,44 +37,56 @@ pub struct Connection {
     pub limiter: Limiter,
     /// Tells this credential at this URL from any other, and reveals neither.
     pub fingerprint: String,
+    reach: Reach,
     breaker_open: AtomicBool,
     troubled: AtomicBool,
+    away: AtomicBool,
+    answered: AtomicBool,
     proven: AtomicBool,
     recovered: AtomicBool,
 }
 
 /// What a probe found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// The vendor answers, and takes the token.
     Answered,
     /// The vendor refuses the token.
     Rejected,
-    /// Not reached, 5xx or 429: says nothing about the token.
-    Away,
+    /// Not reached, 5xx or 429, as the error says: nothing about the token.
+    Away(CallError),
 }
 
 impl Connection {
-    /// Sets up a connection; nothing is sent.
+    /// Sets up a connection; nothing is sent. A `former` one of the same URL and credential hands on what is known.
     ///
     /// # Errors
     /// See [`Client::new`].
-    pub fn new(
-        base_url: &str,
-        token: &SecretString,
-        per_second: NonZeroU32,
-        fingerprint: String,
-        proven: bool,
-    ) -> Result<Self, ClientError> {
+    pub fn new(setup: Setup, proven: bool, former: Option<&Self>) -> Result<Self, ClientError> {
+        let flag = |of: fn(&Self) -> &AtomicBool| {
+            AtomicBool::new(former.is_some_and(|former| of(former).load(Ordering::SeqCst)))
+        };
         Ok(Self {
-            client: Client::new(base_url, token)?,
-            limiter: Limiter::new(per_second),
-            fingerprint,
-            breaker_open: AtomicBool::new(false),
-            troubled: AtomicBool::new(false),
+            client: Client::new(&setup.base_url, setup.credential, &setup.reach)?,
+            limiter: Limiter::new(setup.per_second),
+            fingerprint: setup.fingerprint,
+            reach: setup.reach,
+            breaker_open: flag(|former| &former.breaker_open),
+            // Whether the vendor is reached in the new way is to be seen.
+            troubled: AtomicBool::new(former.is_some()),
+            away: AtomicBool::new(false),
+            answered: flag(|former| &former.answered),
             proven: AtomicBool::new(proven),
             recovered: AtomicBool::new(false),
         })
+    }
+
+    /// Whether a connection of this set-up would be this one.
+    #[must_use]
+    pub fn is_of(&self, setup: &Setup) -> bool {
+        self.fingerprint == setup.fingerprint
+            && self.limiter.per_second() == setup.per_second
+            && self.reach == setup.reach
     }
 
     /// An unknown outcome stops creates until a probe is answered, so that an outage costs at most those in flight.
@@ -75,13 +105,25 @@ impl Connection {
         self.troubled.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the last probe found nobody: then nothing is sent but probes, one at a time.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst)
+    }
+
+    /// Whether the vendor has answered a probe of this process.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::SeqCst)
+    }
+
     /// Whether the connection should be probed.
     #[must_use]
     pub fn needs_probe(&self) -> bool {
         self.is_breaker_open() || self.troubled.load(Ordering::SeqCst)
     }
 
-    /// Whether a probe has just ended a trouble, so that those who wait should look again; tells it once.
+    /// Whether a probe has just ended a trouble that others wait for, so that they should look again; tells it once.
     #[must_use]
     pub fn recovered(&self) -> bool {
         self.recovered.swap(false, Ordering::SeqCst)
@@ -104,33 +146,56 @@ impl Connection {
     /// # Errors
     /// [`Throttled`] when the limiter has no turn now.
     pub async fn probe(&self, bound: Option<ClientId>) -> Result<Probe, Throttled> {
-        let permit = self.limiter.permit().await?;
-        let Some(id) = bound.or_else(random_client_id) else {
-            return Ok(Probe::Away);
+        let mut answer = match &bound {
+            Some(id) => self.ask(id).await?,
+            None => self.ask_for_nobody().await?,
         };
-        let probe = match self.client.get(permit, &id).await {
-            Ok(_) => {
+        match &answer {
+            Ok(()) if bound.is_some() => {
                 self.prove();
-                Probe::Answered
             }
+            // It may be this one client's own trouble.
+            Err(CallError::Forbidden | CallError::Status(_)) if bound.is_some() => {
+                answer = self.ask_for_nobody().await?;
+            }
+            _ => {}
+        }
+        let probe = match answer {
             Err(CallError::Unauthorized | CallError::Forbidden) => Probe::Rejected,
-            Err(CallError::Throttled(retry_after)) => {
-                self.limiter.back_off(retry_after);
-                Probe::Away
-            }
-            Err(error) if error.is_outage() => Probe::Away,
-            Err(_) => Probe::Answered,
+            Err(error @ CallError::Throttled(_)) => Probe::Away(error),
+            Err(error) if error.is_outage() => Probe::Away(error),
+            Ok(()) | Err(_) => Probe::Answered,
         };
-        if probe != Probe::Away {
-            let ended = self.breaker_open.swap(false, Ordering::SeqCst);
-            let ended = self
-                .troubled
-                .swap(probe != Probe::Answered, Ordering::SeqCst)
-                || ended;
+        let answered = probe == Probe::Answered;
+        let was_away = self
+            .away
+            .swap(matches!(probe, Probe::Away(_)), Ordering::SeqCst);
+        if !matches!(probe, Probe::Away(_)) {
+            let was_open = self.breaker_open.swap(false, Ordering::SeqCst);
+            self.troubled.store(!answered, Ordering::SeqCst);
+            self.answered.store(answered, Ordering::SeqCst);
             self.recovered
-                .store(ended && probe == Probe::Answered, Ordering::SeqCst);
+                .store(answered && (was_away || was_open), Ordering::SeqCst);
         }
         Ok(probe)
+    }
+
+    async fn ask_for_nobody(&self) -> Result<Result<(), CallError>, Throttled> {
+        match random_client_id() {
+            Some(id) => self.ask(&id).await,
+            None => Ok(Err(CallError::Unreachable(
+                "the system's random source failed",
+            ))),
+        }
+    }
+
+    async fn ask(&self, id: &ClientId) -> Result<Result<(), CallError>, Throttled> {
+        let permit = self.limiter.permit(PROBES).await?;
+        let answer = self.client.get(permit, id).await.map(|_| ());
+        if let Err(CallError::Throttled(retry_after)) = &answer {
+            self.limiter.back_off(*retry_after);
+        }
+        Ok(answer)
     }
 }
 

@@ -1,12 +1,22 @@
-//! The vendor's patience: a rate and a bound on what is in flight, shared by all clients of one connection.
+//! The vendor's patience: a rate and a bound on what is in flight, shared by all clients of one connection, and given out
+//! in turns between their namespaces.
+//!
+//! Nobody waits for long: a caller that finds too many of its own namespace before it is sent away at once, with the time
+//! at which its turn may come, so that five thousand clients of one namespace do not hold the workers that another
+//! namespace's one client needs.
+
+mod pace;
+mod turns;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use self::pace::Pace;
+use self::turns::Turns;
 
 /// Requests in flight per connection.
 const IN_FLIGHT: usize = 32;
@@ -17,16 +27,29 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// The wait after a 429 without a readable `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// Shared by all calls over one connection.
-pub struct Limiter {
+/// Shared by all calls over one connection; clones are one.
+#[derive(Clone)]
+pub struct Limiter(Arc<Shared>);
+
+struct Shared {
     per_second: NonZeroU32,
-    rate: DefaultDirectRateLimiter,
-    slots: Arc<Semaphore>,
-    not_before: Mutex<Option<Instant>>,
+    state: Mutex<State>,
 }
 
-/// The right to send one request.
-pub struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+struct State {
+    pace: Pace,
+    turns: Turns<Permit>,
+    in_flight: usize,
+    /// How long a permit is held, on average.
+    held: Duration,
+    not_before: Instant,
+}
+
+/// The right to send one request, given back when dropped.
+pub struct Permit {
+    of: Arc<Shared>,
+    since: Instant,
+}
 
 /// There is no turn now; come back after this long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,67 +59,143 @@ impl Limiter {
     /// Lets `per_second` requests a second through, with bursts of that size.
     #[must_use]
     pub fn new(per_second: NonZeroU32) -> Self {
-        Self {
+        let now = Instant::now();
+        let state = State {
+            pace: Pace::new(f64::from(per_second.get()), now),
+            turns: Turns::default(),
+            in_flight: 0,
+            held: Duration::ZERO,
+            not_before: now,
+        };
+        Self(Arc::new(Shared {
             per_second,
-            rate: RateLimiter::direct(Quota::per_second(per_second)),
-            slots: Arc::new(Semaphore::new(IN_FLIGHT)),
-            not_before: Mutex::new(None),
-        }
+            state: Mutex::new(state),
+        }))
     }
 
-    /// Requests let through in a second.
+    /// The most requests that are let through in a second.
     #[must_use]
     pub fn per_second(&self) -> NonZeroU32 {
-        self.per_second
+        self.0.per_second
     }
 
-    /// Waits for a turn, for two seconds at most.
+    /// Waits for a turn of `namespace`, for two seconds at most.
     ///
     /// # Errors
     /// [`Throttled`] when the turn is further away, or the vendor asked for a pause.
-    pub async fn permit(&self) -> Result<Permit, Throttled> {
+    pub async fn permit(&self, namespace: &str) -> Result<Permit, Throttled> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let pause = self.pause();
-            if !pause.is_zero() {
-                return Err(Throttled(pause));
-            }
-            let Err(not_yet) = self.rate.check() else {
-                break;
-            };
-            let wait = not_yet.wait_time_from(DefaultClock::default().now());
-            if Instant::now() + wait > deadline {
+        let (sender, mut turn) = oneshot::channel();
+        {
+            let mut state = self.0.lock();
+            if let Some(wait) = state.sent_away(namespace) {
                 return Err(Throttled(wait));
             }
-            tokio::time::sleep(wait).await;
+            state.turns.wait(namespace, sender);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(slot)) => Ok(Permit(slot)),
-            _ => Err(Throttled(PATIENCE)),
+        loop {
+            let next = self.0.give_turns();
+            tokio::select! {
+                biased;
+                permit = &mut turn => return permit.map_err(|_| Throttled(PATIENCE)),
+                () = sleep_until(deadline) => break,
+                () = sleep_until(next.unwrap_or(deadline)) => {}
+            }
         }
+        turn.close();
+        turn.try_recv().map_err(|_| {
+            let mut state = self.0.lock();
+            let interval = state.interval();
+            let from = state.not_before;
+            Throttled(state.turns.come_back(namespace, from, interval))
+        })
     }
 
-    /// Takes the vendor's wish for a pause; for all clients of the connection.
+    /// When a caller of this namespace should come back, if it would be sent away now. For those that can do nothing
+    /// without a turn: they need not begin.
+    #[must_use]
+    pub fn crowded(&self, namespace: &str) -> Option<Duration> {
+        self.0.lock().sent_away(namespace)
+    }
+
+    /// Takes the vendor's wish for a pause, and goes on more slowly after it; for all clients of the connection.
+    #[allow(clippy::must_use_candidate, reason = "a probe has no use for it")]
     pub fn back_off(&self, retry_after: Option<Duration>) -> Duration {
         let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
-        let mut not_before = self
-            .not_before
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *not_before = (*not_before).max(Some(Instant::now() + pause));
+        let now = Instant::now();
+        let mut state = self.0.lock();
+        // What was in flight together is refused together: one pressure, not thirty.
+        if state.not_before <= now {
+            state.pace.slow_down(now, now + pause);
+        }
+        state.not_before = state.not_before.max(now + pause);
         pause
     }
+}
 
-    // What is left of the pause the vendor asked for.
-    fn pause(&self) -> Duration {
-        let not_before = self
-            .not_before
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        not_before.map_or(Duration::ZERO, |at| {
-            at.saturating_duration_since(Instant::now())
-        })
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // Gives out what there is. Answers when there will be more, if that is a matter of time alone.
+    fn give_turns(self: &Arc<Self>) -> Option<Instant> {
+        let now = Instant::now();
+        let mut unwanted = Vec::new();
+        let next = {
+            let mut state = self.lock();
+            loop {
+                if !state.turns.anybody_waits() || state.in_flight >= IN_FLIGHT {
+                    break None;
+                }
+                if state.not_before > now {
+                    break Some(state.not_before);
+                }
+                if let Err(wait) = state.pace.take(now) {
+                    break Some(now + wait);
+                }
+                state.in_flight += 1;
+                let permit = Permit {
+                    of: Arc::clone(self),
+                    since: now,
+                };
+                if let Some(permit) = state.turns.give(permit) {
+                    state.pace.give_back();
+                    unwanted.push(permit);
+                }
+            }
+        };
+        // Outside the lock, which a permit takes when it is dropped.
+        drop(unwanted);
+        next
+    }
+}
+
+impl State {
+    fn sent_away(&mut self, namespace: &str) -> Option<Duration> {
+        let paused = self.not_before > Instant::now();
+        if !paused && self.turns.has_room(namespace) {
+            return None;
+        }
+        let interval = self.interval();
+        Some(self.turns.come_back(namespace, self.not_before, interval))
+    }
+
+    // The time between two turns as it is now: of the rate, or of the bound on what is in flight.
+    fn interval(&self) -> Duration {
+        let slots = u32::try_from(IN_FLIGHT).unwrap_or(1);
+        self.pace.interval().max(self.held / slots)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        {
+            let mut state = self.of.lock();
+            state.in_flight -= 1;
+            state.held = (state.held * 7 + self.since.elapsed()) / 8;
+        }
+        self.of.give_turns();
     }
 }
 
@@ -111,39 +210,4 @@ pub fn parse_retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn s13_retry_after_is_read_as_seconds_or_date_and_never_trusted_blindly() {
-        let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        assert_eq!(parse_retry_after("7", now), Some(Duration::from_secs(7)));
-        assert_eq!(
-            parse_retry_after("Thu, 01 Jan 2026 00:00:30 GMT", now),
-            Some(Duration::from_secs(30))
-        );
-        assert_eq!(
-            parse_retry_after("Thu, 01 Jan 1970 00:00:00 GMT", now),
-            Some(Duration::ZERO)
-        );
-        for odd in ["", "soon", "-1", "1e9", "99999999999999999999999"] {
-            assert_eq!(parse_retry_after(odd, now), None, "{odd}");
-        }
-        let limiter = Limiter::new(NonZeroU32::MIN);
-        assert_eq!(
-            limiter.back_off(Some(Duration::from_secs(u64::MAX))),
-            LONGEST_PAUSE
-        );
-        assert_eq!(limiter.back_off(None), DEFAULT_PAUSE);
-    }
-
-    #[tokio::test]
-    async fn s13_a_pause_holds_for_every_caller() {
-        let limiter = Limiter::new(NonZeroU32::new(100).unwrap());
-        assert!(limiter.permit().await.is_ok());
-        limiter.back_off(Some(Duration::from_mins(1)));
-        assert!(
-            matches!(limiter.permit().await, Err(Throttled(wait)) if wait > Duration::from_secs(55))
-        );
-    }
-}
+mod tests;

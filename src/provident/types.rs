@@ -1,13 +1,20 @@
 //! The vendor's shapes, as its API document gives them. Pure.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 /// Largest `clientSecret` that is taken from an answer, in bytes. The dry run before a create uses this size.
 pub const MAX_CLIENT_SECRET: usize = 4096;
+
+/// Most fields of an object of an answer.
+const MOST_FIELDS: usize = 256;
 
 /// Largest `clientId`, in bytes.
 pub const MAX_CLIENT_ID: usize = 128;
@@ -103,101 +110,147 @@ pub struct UpdateRequest {
 
 /// The vendor's client, read leniently: the API document requires every field, but one that is missing, or of
 /// another type, must not cost us the rest of an answer that cannot be had twice.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub struct VendorClient {
     /// The client's public identifier, unchecked; see [`ClientId::parse`].
-    #[serde(default, deserialize_with = "lenient")]
     pub client_id: Option<String>,
     /// The secret.
-    #[serde(default, deserialize_with = "lenient")]
     pub client_secret: Option<SecretString>,
     /// Display name.
-    #[serde(default, deserialize_with = "lenient")]
     pub name: Option<String>,
     /// Redirect URIs.
-    #[serde(default, deserialize_with = "lenient")]
     pub redirect_uris: Option<Vec<String>>,
     /// Scopes.
-    #[serde(default, deserialize_with = "lenient")]
     pub allowed_scopes: Option<Vec<String>>,
     /// Whether the client may get tokens.
-    #[serde(default, deserialize_with = "lenient")]
     pub is_active: Option<bool>,
     /// When the vendor made it.
-    #[serde(default, deserialize_with = "lenient")]
     pub created_at: Option<Timestamp>,
     /// Seconds. A JSON number, hence `3600.0` is possible.
-    #[serde(default, deserialize_with = "lenient")]
     pub token_lifetime_seconds: Option<f64>,
     /// Requests per window.
-    #[serde(default, deserialize_with = "lenient")]
     pub rate_limit_count: Option<f64>,
     /// Seconds.
-    #[serde(default, deserialize_with = "lenient")]
     pub rate_limit_window_seconds: Option<f64>,
     /// Snake case in answers, camel case in requests (API document).
-    #[serde(
-        default,
-        rename = "ip_restriction",
-        alias = "ipRestriction",
-        deserialize_with = "lenient"
-    )]
     pub ip_restriction: Option<bool>,
     /// Addresses or CIDRs.
-    #[serde(default, deserialize_with = "lenient")]
     pub allowed_ips: Option<Vec<String>>,
 }
 
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either<T> {
-        Read(T),
-        Other(serde::de::IgnoredAny),
+/// The fields of an object as they stand in the text: what is not asked for is never built, so that a small body of many
+/// values cannot become a large one in memory. Of a field that stands twice neither is taken for true.
+struct Fields<'a>(BTreeMap<Cow<'a, str>, Option<&'a RawValue>>);
+
+impl<'a> Fields<'a> {
+    fn of(text: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
     }
-    Ok(match Either::deserialize(from)? {
-        Either::Read(value) => Some(value),
-        Either::Other(_) => None,
-    })
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        *self.0.get(name)?
+    }
+
+    fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.raw(name)?.get()).ok()
+    }
+
+    fn client(&self) -> VendorClient {
+        VendorClient {
+            client_id: self.get("clientId"),
+            client_secret: self.get("clientSecret"),
+            name: self.get("name"),
+            redirect_uris: self.get("redirectUris"),
+            allowed_scopes: self.get("allowedScopes"),
+            is_active: self.get("isActive"),
+            created_at: self.get("createdAt"),
+            token_lifetime_seconds: self.get("tokenLifetimeSeconds"),
+            rate_limit_count: self.get("rateLimitCount"),
+            rate_limit_window_seconds: self.get("rateLimitWindowSeconds"),
+            ip_restriction: self
+                .get("ip_restriction")
+                .or_else(|| self.get("ipRestriction")),
+            allowed_ips: self.get("allowedIps"),
+        }
+    }
 }
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+                    if fields.len() == MOST_FIELDS {
+                        return Err(serde::de::Error::custom("too many fields"));
+                    }
+                    fields
+                        .entry(name.0)
+                        .and_modify(|twice| *twice = None)
+                        .or_insert(Some(value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        from.deserialize_map(Object)
+    }
+}
+
+// A key; owned only where it is escaped.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a client from a 2xx body, bare or wrapped in one envelope object of any name (the API document shows it
 /// bare, the vendor's own examples do not agree). `None` if there is no object with a `clientId` in it.
 #[must_use]
 pub fn decode_client(body: &[u8]) -> Option<VendorClient> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let object = value.as_object()?;
-    let inner = if object.contains_key("clientId") {
-        &value
+    let outer = Fields::of(body)?;
+    let client = if outer.0.contains_key("clientId") {
+        outer.client()
     } else {
-        let mut wrapped = object.values().filter(|v| v.get("clientId").is_some());
+        let mut wrapped = outer
+            .0
+            .values()
+            .flatten()
+            .filter_map(|raw| Fields::of(raw.get().as_bytes()))
+            .filter(|fields| fields.0.contains_key("clientId"));
         let found = wrapped.next()?;
         // Two candidates and no rule to choose by: reading either could be reading a stranger's.
         if wrapped.next().is_some() {
             return None;
         }
-        found
+        found.client()
     };
-    VendorClient::deserialize(inner)
-        .ok()
-        .filter(|c| c.client_id.is_some())
+    Some(client).filter(|client| client.client_id.is_some())
 }
 
 /// The code of an error body, if it has one of the form `[a-z_]{1,64}` in `error`, `code`, `error.code` or `error.error`.
 /// Nothing else of a vendor's error is ever shown (Kubernetes API conventions: do not copy referred data).
 #[must_use]
 pub fn error_code(body: &[u8]) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let plain = |v: &serde_json::Value| {
-        let text = v.as_str()?;
+    let plain = |text: String| {
         let ok = (1..=64).contains(&text.len())
             && text.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
-        ok.then(|| text.to_owned())
+        ok.then_some(text)
     };
-    ["/error", "/code", "/error/code", "/error/error"]
-        .iter()
-        .find_map(|path| value.pointer(path).and_then(plain))
+    let outer = Fields::of(body)?;
+    let inner = outer
+        .raw("error")
+        .and_then(|error| Fields::of(error.get().as_bytes()));
+    let candidates = [
+        outer.get("error"),
+        outer.get("code"),
+        inner.as_ref().and_then(|error| error.get("code")),
+        inner.as_ref().and_then(|error| error.get("error")),
+    ];
+    candidates.into_iter().flatten().find_map(plain)
 }
 
 #[cfg(test)]
@@ -263,6 +316,7 @@ mod tests {
             r#"{"data":{}}"#,
             r#"{"a":{"clientId":"x"},"b":{"clientId":"y"}}"#,
             r#"{"clientId":7}"#,
+            r#"{"clientId":"x","clientId":"y"}"#,
         ] {
             assert!(decode_client(body.as_bytes()).is_none(), "{body}");
         }

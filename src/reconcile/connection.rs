@@ -1,30 +1,25 @@
-//! Keeps one `ClusterProvidentConnection`: reads its token, probes the vendor when there is reason to, tells its status,
+//! Keeps one connection of either kind: reads its credential, probes the vendor when there is reason to, tells its status,
 //! and hands clients something to call with.
+
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::Patch;
 use kube::runtime::controller::Action;
-use kube::{Api, ResourceExt};
-use serde_json::json;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info_span, warn};
 
 use super::Error;
-use super::act::params;
-use super::connections::State;
+use super::connections::{Key, State, Update};
 use super::context::Context;
-use super::create::seconds_now;
 use super::key::KeyState;
+use super::kinds::AnyConnection;
 use super::resolve::{bad, resolve};
-use crate::api::{
-    self, ClusterProvidentConnection, ConditionStatus, ConditionType, ConnectionKind,
-    ConnectionRef, ConnectionStatus, Reason,
-};
+use crate::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason};
 use crate::binding::{BindingKey, Bound};
-use crate::cluster;
 use crate::plan::Told;
 use crate::provident::connection::{Connection, Probe};
+use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
 
 /// Probes of a connection in trouble grow from a second to this.
@@ -38,71 +33,64 @@ const RESYNC: Duration = Duration::from_hours(1);
 ///
 /// # Errors
 /// The API server did not do its part.
-pub async fn reconcile(
-    object: Arc<ClusterProvidentConnection>,
+pub async fn reconcile<K: AnyConnection>(
+    object: Arc<K>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
-    let span = info_span!("connection", name = object.name_any());
-    look(&object, &ctx).instrument(span).await
+    let span = info_span!("connection", kind = K::KIND.as_str(), name = %object.key());
+    look(object.as_ref(), &ctx).instrument(span).await
 }
 
-/// The reference by which clients name a cluster connection.
-#[must_use]
-pub fn reference(name: &str) -> ConnectionRef {
-    ConnectionRef {
-        kind: ConnectionKind::ClusterProvidentConnection,
-        name: name.to_owned(),
-    }
-}
-
-async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result<Action, Error> {
+async fn look<K: AnyConnection>(object: &K, ctx: &Arc<Context>) -> Result<Action, Error> {
     if !ctx.ready().await {
         return Ok(Action::await_change());
     }
-    let name = object.name_any();
-    let reference = reference(&name);
+    let this = object.key();
     // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.
-    if !ctx.settings.watch_namespaces.is_empty() && !is_used(ctx, &reference) {
+    let shared = this.namespace.is_empty() && !ctx.settings.watch_namespaces.is_empty();
+    if shared && !ctx.is_used(&this) {
         return Ok(Action::requeue(RESYNC));
     }
     let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
         return Ok(Action::requeue(Duration::from_secs(5)));
     };
-    let status = object.status.clone().unwrap_or_default();
-    let found = resolve(object, ctx, &key, &status).await?;
-    let (told, state) = match found {
+    let before = object.told().cloned().unwrap_or_default();
+    let (told, state) = match resolve(object, ctx, &key, &before).await? {
+        Ok(connection) => health(ctx, &this, &key, connection, &before).await,
         Err(told) => {
-            let message = format!("Connection {name}: {}", told.2);
-            (
-                told,
-                (
-                    State::Unusable(Reason::ConnectionNotReady, message),
-                    status.accepted.clone(),
-                ),
-            )
+            let message = format!(
+                "Connection {this} cannot be used now ({}); see {}",
+                told.1,
+                this.command()
+            );
+            (told, State::Unusable(Reason::ConnectionNotReady, message))
         }
-        Ok(connection) => health(ctx, &reference, &key, connection, &status).await,
     };
-    let (state, accepted) = state;
-    let news = is_news(ctx, &reference, &object.spec.access, &state, told.0);
-    let healthy = told.0 == ConditionStatus::True;
-    let proven = match &state {
-        State::Usable(connection) if connection.is_proven() => Some(connection.fingerprint.clone()),
-        _ => status.proven.clone(),
+    let ready = told.0 == ConditionStatus::True;
+    let access = object.access().map(<[_]>::to_vec);
+    let news = is_news(ctx, &this, access.as_deref(), &state, ready);
+    let after = status::after(object, &before, &state, &told);
+    let update = Update {
+        access,
+        unknown_outcome: object.account().unknown_outcome,
+        vanished: told.1 == Reason::CredentialsNotFound,
+        state,
+        news,
     };
-    ctx.connections
-        .set(&reference, Some((object.spec.access.clone(), state)), news);
-    ctx.metrics.connection(&name, healthy);
-    if !write(object, ctx, &status, told, accepted, proven).await? {
+    ctx.connections.set(&this, update);
+    ctx.metrics
+        .connection(this.kind.as_str(), &this.namespace, &this.name, ready);
+    if !status::write(object, ctx, &before, &after, told).await? {
         return Ok(Action::requeue(STALE));
     }
-    if healthy || object.spec.suspend == Some(true) {
-        ctx.backoff.clear(&name);
+    let uid = object.meta().uid.clone().unwrap_or_default();
+    if ready || object.account().suspend == Some(true) {
+        ctx.backoff.clear(&uid);
         return Ok(Action::requeue(RESYNC));
     }
     Ok(Action::requeue(
         ctx.backoff
-            .failed(&name, 0, Duration::ZERO)
+            .failed(&uid, 0, Duration::ZERO)
             .min(LONGEST_WAIT),
     ))
 }
@@ -110,100 +98,76 @@ async fn look(object: &ClusterProvidentConnection, ctx: &Arc<Context>) -> Result
 // A probe only where there is reason for one, so that a restart asks nothing.
 async fn health(
     ctx: &Context,
-    reference: &ConnectionRef,
+    this: &Key,
     key: &BindingKey,
     connection: Arc<Connection>,
-    status: &ConnectionStatus,
-) -> (Told, (State, Option<String>)) {
+    before: &ConnectionStatus,
+) -> (Told, State) {
     let good = (
         ConditionStatus::True,
         Reason::Available,
-        "The vendor takes the connection's token".to_owned(),
+        "The vendor answers, and takes the connection's credential".to_owned(),
     );
-    let fingerprint = connection.fingerprint.clone();
-    let accepted = status.accepted.as_deref() == Some(fingerprint.as_str());
-    let was_ready = api::find(&status.conditions, ConditionType::Ready)
+    let accepted = before.accepted.as_ref() == Some(&connection.fingerprint);
+    let was_ready = api::find(&before.conditions, ConditionType::Ready)
         .is_some_and(|ready| ready.status == "True");
     if accepted && was_ready && !connection.needs_probe() {
-        return (good, (State::Usable(connection), Some(fingerprint)));
+        return (good, State::Usable(connection));
     }
-    let probe = connection.probe(bound_client(ctx, reference, key)).await;
-    let name = &reference.name;
-    match probe {
-        Ok(Probe::Answered) => {
-            if !was_ready {
-                info!("the vendor takes the token");
-            }
-            (good, (State::Usable(connection), Some(fingerprint)))
-        }
+    let told = match connection.probe(bound_client(ctx, this, key)).await {
+        Ok(Probe::Answered) => good,
         Ok(Probe::Rejected) => {
-            warn!("the vendor refuses the token");
-            let message = "spec.auth.tokenSecretRef: the vendor refuses the token. Put a valid one into its Secret; it is used at once";
+            warn!("the vendor refuses the credential");
+            let message = "spec.auth: the vendor refuses the credential. Put a valid one into its Secret; it is used at once";
             let told = bad(Reason::CredentialsRejected, message);
-            let message = format!(
-                "The vendor refuses the token of connection {name}. Put a valid one into its Secret"
-            );
-            (
-                told,
-                (State::Unusable(Reason::ConnectionNotReady, message), None),
-            )
+            let message = this.refused();
+            return (told, State::Unusable(Reason::ConnectionNotReady, message));
         }
         // Not asked: the connection's own limit, or a pause that the vendor asked for.
-        Err(_) => {
-            let told = bad(
-                Reason::VendorThrottled,
-                "spec.requestsPerSecond: no turn to ask the vendor; tried again with backoff",
-            );
-            (told, (State::Usable(connection), status.accepted.clone()))
-        }
-        Ok(Probe::Away) => {
-            let told = bad(
-                Reason::VendorUnavailable,
-                "spec.baseUrl: the vendor does not answer, or answers with errors; tried again with backoff",
-            );
-            (told, (State::Usable(connection), status.accepted.clone()))
-        }
-    }
+        Err(_) => bad(
+            Reason::VendorThrottled,
+            "spec.requestsPerSecond: no turn to ask the vendor; tried again with backoff",
+        ),
+        Ok(Probe::Away(CallError::Throttled(_))) => bad(
+            Reason::VendorThrottled,
+            "The vendor limits the rate of requests (429); tried again with backoff",
+        ),
+        Ok(Probe::Away(error)) => bad(
+            Reason::VendorUnavailable,
+            format!("spec.baseUrl: {error}; tried again with backoff"),
+        ),
+    };
+    (told, State::Usable(connection))
 }
 
 // Clients look again when the connection becomes usable or ready, another one, or lets others in.
 fn is_news(
     ctx: &Context,
-    reference: &ConnectionRef,
-    access: &[api::AccessRule],
+    this: &Key,
+    access: Option<&[api::AccessRule]>,
     state: &State,
-    ready: ConditionStatus,
+    ready: bool,
 ) -> bool {
-    let Some(before) = ctx.connections.get(reference) else {
+    let Some(before) = ctx.connections.get(this) else {
         return true;
     };
     let same = match (&before.state, state) {
         (State::Usable(old), State::Usable(new)) => {
-            Arc::ptr_eq(old, new) && !(new.recovered() && ready == ConditionStatus::True)
+            Arc::ptr_eq(old, new) && !(new.recovered() && ready)
         }
         (State::Unusable(old, old_message), State::Unusable(new, message)) => {
             old == new && old_message == message
         }
         _ => false,
     };
-    !same || before.access != access
+    !same || before.access.as_deref() != access
 }
 
-fn is_used(ctx: &Context, reference: &ConnectionRef) -> bool {
-    ctx.stores.iter().any(|stores| {
-        stores
-            .clients
-            .find(|client| client.spec.connection_ref == *reference)
-            .is_some()
-    })
-}
-
-fn bound_client(ctx: &Context, reference: &ConnectionRef, key: &BindingKey) -> Option<ClientId> {
+fn bound_client(ctx: &Context, this: &Key, key: &BindingKey) -> Option<ClientId> {
+    let is_bound = |client: &api::OAuthClient| this.is_of(client) && bound(client, key).is_some();
     ctx.stores.iter().find_map(|stores| {
-        stores
-            .clients
-            .find(|client| client.spec.connection_ref == *reference && bound(client, key).is_some())
-            .and_then(|client| bound(&client, key))
+        let client = stores.clients.find(is_bound)?;
+        bound(&client, key)
     })
 }
 
@@ -217,52 +181,4 @@ pub(crate) fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<Clien
     };
     key.verifies(to, &id, status.binding_mac.as_deref()?)
         .then_some(id)
-}
-
-// `false`: the view was stale. Its own change of status wakes nobody, so it must be looked at again.
-async fn write(
-    object: &ClusterProvidentConnection,
-    ctx: &Context,
-    before: &ConnectionStatus,
-    (value, reason, message): Told,
-    accepted: Option<String>,
-    proven: Option<String>,
-) -> Result<bool, Error> {
-    let generation = object.metadata.generation.unwrap_or_default();
-    let mut after = ConnectionStatus {
-        observed_generation: Some(generation),
-        accepted,
-        proven,
-        ..before.clone()
-    };
-    api::set(
-        &mut after.conditions,
-        ConditionType::Ready,
-        value,
-        reason,
-        message,
-        generation,
-        seconds_now(),
-    );
-    if after == *before {
-        return Ok(true);
-    }
-    let patch = json!({
-        "metadata": { "resourceVersion": object.resource_version() },
-        "status": {
-            "observedGeneration": after.observed_generation,
-            "accepted": after.accepted,
-            "proven": after.proven,
-            "conditions": after.conditions,
-        },
-    });
-    let all: Api<ClusterProvidentConnection> = Api::all(ctx.client.clone());
-    match all
-        .patch_status(&object.name_any(), &params(), &Patch::Merge(&patch))
-        .await
-    {
-        Err(error) if cluster::is_conflict(&error) => Ok(false),
-        Err(error) if cluster::is_not_found(&error) => Ok(true),
-        other => Ok(other.map(|_| true)?),
-    }
 }

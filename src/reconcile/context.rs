@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::backoff::Backoff;
-use super::connections::Connections;
+use super::connections::{Connections, Key};
 use super::key::KeyState;
 use super::memory::Memory;
 use super::records::Recorded;
@@ -32,6 +32,11 @@ pub struct Settings {
     pub watch_namespaces: Vec<String>,
     /// Hosts that connections may name: `host`, `host:port`, or with `http://` before it to allow plain HTTP.
     pub allowed_hosts: Vec<String>,
+    /// Hosts that connections may name, written the same way, and that may stand for an address of this machine, its
+    /// network or the cluster.
+    pub internal_hosts: Vec<String>,
+    /// Whether the vendor is reached over the proxies that the environment names.
+    pub proxy_from_env: bool,
     /// Name of the Secret with the binding key.
     pub binding_key_secret: String,
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
@@ -68,6 +73,8 @@ impl Default for Settings {
             namespace: "provident-system".to_owned(),
             watch_namespaces: Vec::new(),
             allowed_hosts: vec!["api.provident.ae".to_owned()],
+            internal_hosts: Vec::new(),
+            proxy_from_env: false,
             binding_key_secret: "provident-operator-binding-key".to_owned(),
             attempt_wait: Duration::from_mins(2),
             watch_timeout: Duration::from_secs(290),
@@ -176,6 +183,27 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&uid);
+    }
+
+    /// Takes in that a connection was deleted.
+    pub(crate) fn removed(&self, connection: &Key) {
+        self.metrics.forget_connection(
+            connection.kind.as_str(),
+            &connection.namespace,
+            &connection.name,
+        );
+        self.connections
+            .remove(connection, |connection| self.is_used(connection));
+    }
+
+    /// Whether some client names the connection.
+    pub(crate) fn is_used(&self, connection: &Key) -> bool {
+        self.stores.iter().any(|stores| {
+            stores
+                .clients
+                .find(|client| connection.is_of(client))
+                .is_some()
+        })
     }
 
     pub(crate) fn objects(&self, namespace: &str) -> Api<OAuthClient> {

@@ -13,7 +13,9 @@ use super::observe::Pass;
 use super::{Halt, SOON};
 use crate::api::{MANAGER, Reason};
 use crate::cluster;
-use crate::plan::{self, Attempt, AttemptId, Known, Retry, conflict_message, create_request};
+use crate::plan::{
+    self, Attempt, AttemptId, AutoRetry, Known, Retry, conflict_message, create_request,
+};
 use crate::provident::client::CreateReply;
 use crate::provident::connection::{Connection, random_hex};
 use crate::provident::error::CallError;
@@ -35,6 +37,9 @@ impl Pass {
             dry_run: true,
             field_manager: Some(MANAGER.to_owned()),
         };
+        if let Err(error) = connection.client.authorize().await {
+            return Err(self.failed("token", &connection, &error));
+        }
         let largest = secret::largest(&self.object, &connection.client.token_url());
         let api = self.ctx.secrets(&namespace);
         let has_client = plan::client(&self.seen).is_some();
@@ -112,9 +117,18 @@ impl Pass {
         self.wrote(written);
         self.seen.attempt = Some(Attempt {
             id,
-            retry_of,
+            retry_of: retry_of.clone(),
             known: Known::Unsent { in_time: true },
         });
+        if let Some(former) = retry_of.filter(|_| self.seen.auto_retry == AutoRetry::Due) {
+            self.ctx.metrics.possible_orphan();
+            let note = format!(
+                "The create {former} has no known outcome and is made once more, as unknownOutcome: Retry of the connection says. \
+                 A client named \"{}\" may be at the vendor twice",
+                self.object.vendor_name()
+            );
+            self.event(true, Reason::CreateOutcomeUnknown, &note).await;
+        }
         Ok(())
     }
 
@@ -162,7 +176,8 @@ impl Pass {
                 self.ctx.memory.unknown(&id, doubt);
                 self.set_known(Known::Unknown(doubt));
                 connection.open_breaker();
-                self.ctx.connections.poke(&self.object.spec.connection_ref);
+                self.poke();
+                self.observe_retry();
                 Ok(())
             }
             Outcome::NotCreated(refusal) => {

@@ -11,7 +11,8 @@ use kube::runtime::reflector::ObjectRef;
 use tracing::{error, info, warn};
 
 use super::Halt;
-use super::connections::State;
+use super::access::for_a_late_answer;
+use super::connections::Key;
 use super::context::Context;
 use super::key::KeyState;
 use super::memory::Answer;
@@ -141,16 +142,14 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
         info!(client_id = %answer.client_id, ?fate, "the client of a late answer stays as it is");
         return Ok(());
     }
-    let Some(State::Usable(connection)) = ctx
-        .connections
-        .get(&answer.target.connection)
-        .map(|entry| entry.state)
-    else {
+    let namespace = answer.object.namespace.clone().unwrap_or_default();
+    let key = Key::new(&answer.target.connection, &namespace);
+    let Some(connection) = for_a_late_answer(ctx, &key) else {
         return Err("its connection is not usable".to_owned());
     };
     let permit = connection
         .limiter
-        .permit()
+        .permit(&namespace)
         .await
         .map_err(|_| "the connection's limit".to_owned())?;
     let request = UpdateRequest {

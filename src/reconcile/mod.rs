@@ -4,6 +4,7 @@
 //! it out (`act`, `create`) and asks again, until there is nothing to do or a step fails; then status is written once,
 //! if it differs (`report`).
 
+mod access;
 mod act;
 mod adopt;
 mod backoff;
@@ -13,6 +14,7 @@ pub mod context;
 mod create;
 mod going;
 pub mod key;
+pub mod kinds;
 mod late;
 mod memory;
 mod observe;
@@ -105,6 +107,12 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         && let Some(left) = ctx.backoff.left(&uid, inputs)
     {
         return Ok(Action::requeue(left));
+    }
+    if unstored.is_empty()
+        && let Some(wait) = access::crowded(ctx, &object)
+    {
+        ctx.metrics.throttled();
+        return Ok(Action::requeue(wait.max(SOON)));
     }
     let started = std::time::Instant::now();
     // A bug met by one object is no reason to leave the others: that one comes back with backoff. What the pass held is

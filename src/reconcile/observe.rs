@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 
-use super::connections::{Entry, State};
 use super::context::{Context, NameGuard};
 use super::key::KeyState;
 use super::{Halt, SOON};
 use crate::api::{
-    self, ClusterProvidentConnection, ConditionType, ConnectionKind, DeletionPolicy, FINALIZER,
-    OAuthClient, RETRY_CREATE, Reason,
+    self, ConditionType, DeletionPolicy, FINALIZER, OAuthClient, RETRY_CREATE, Reason,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Record, Rival,
+    Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Record, Rival,
     Rotation, SecretSeen, Seen, Vendor,
 };
 use crate::provident;
@@ -96,6 +94,7 @@ impl Pass {
             secret: SecretSeen::Absent,
             connection: Connection::Usable,
             breaker_open: false,
+            auto_retry: AutoRetry::No,
             stopping: ctx.stopping.is_cancelled(),
             preflight: false,
             vendor: Vendor::NotAsked,
@@ -128,13 +127,7 @@ impl Pass {
         // Another generation may want another content.
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
-        if pass.key.is_some() {
-            pass.observe_connection().await?;
-        } else {
-            // No connection is looked at without the key either.
-            let message = plan::KEY_MISSING.to_owned();
-            pass.seen.connection = Connection::Unusable(Reason::BindingKeyMissing, message);
-        }
+        pass.observe_connection().await?;
         pass.observe_adoption().await?;
         pass.observe_rival();
         pass.observe_rotation().await?;
@@ -246,62 +239,5 @@ impl Pass {
             binding,
             content,
         }
-    }
-
-    async fn observe_connection(&mut self) -> Result<(), Halt> {
-        let reference = &self.object.spec.connection_ref;
-        let Some(Entry { access, state, .. }) = self.ctx.connections.get(reference) else {
-            self.ctx.connections.poke(reference);
-            let all: Api<ClusterProvidentConnection> = Api::all(self.ctx.client.clone());
-            let cluster_kind = reference.kind == ConnectionKind::ClusterProvidentConnection;
-            let there = cluster_kind
-                && all
-                    .get_opt(&reference.name)
-                    .await
-                    .map_err(Halt::Cluster)?
-                    .is_some();
-            if there {
-                // It is looked at for the first time just now.
-                return Err(Halt::Again(SOON));
-            }
-            let message = format!(
-                "spec.connectionRef: there is no {} {}. Create it, or correct the reference",
-                reference.kind.as_str(),
-                reference.name
-            );
-            self.seen.connection = Connection::Unusable(Reason::ConnectionNotFound, message);
-            return Ok(());
-        };
-        let connection = match state {
-            State::Usable(connection) => connection,
-            State::Unusable(reason, message) => {
-                self.seen.connection = Connection::Unusable(reason, message);
-                return Ok(());
-            }
-        };
-        self.seen.breaker_open = connection.is_breaker_open();
-        self.connection = Some(connection);
-        let namespace = self.object.namespace().unwrap_or_default();
-        let labels = if api::needs_labels(&access) {
-            let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
-            namespaces
-                .get(&namespace)
-                .await
-                .map_err(Halt::Cluster)?
-                .labels()
-                .clone()
-        } else {
-            std::collections::BTreeMap::new()
-        };
-        self.may_adopt = api::allows_adoption(&access, &namespace, &labels);
-        if let Err(denied) = api::allows(
-            &access,
-            &namespace,
-            &labels,
-            &self.object.spec.allowed_scopes,
-        ) {
-            self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
-        }
-        Ok(())
     }
 }

@@ -65,7 +65,9 @@ impl Pass {
             }
             if let Some((reason, message)) = told {
                 info!(%reason, message, "status");
-                self.event(after_is_bad(&after), reason, &message).await;
+                if !self.is_the_connections(reason) {
+                    self.event(after_is_bad(&after), reason, &message).await;
+                }
             }
         }
         let kept = self

@@ -1,20 +1,23 @@
-//! What a connection's spec stands for: a host that is allowed, a token that is there.
+//! What a connection's spec stands for: a host that is allowed, a credential that is there, authorities to trust.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
-use secrecy::{ExposeSecret, SecretString};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use secrecy::SecretString;
 
 use super::Error;
-use super::connection::reference;
-use super::connections::State;
-use super::context::Context;
-use crate::api::{ClusterProvidentConnection, ConditionStatus, ConnectionStatus, Reason};
+use super::connections::Key;
+use super::context::{Context, Settings};
+use super::kinds::AnyConnection;
+use crate::api::{ConditionStatus, ConnectionAuth, ConnectionKind, ConnectionStatus, Reason};
 use crate::binding::BindingKey;
 use crate::plan::Told;
-use crate::provident::connection::Connection;
+use crate::provident::client::ClientError;
+use crate::provident::connection::{Connection, Setup};
+use crate::provident::http::{Reach, SetupError};
+use crate::provident::token::Credential;
 
 /// The host that a URL names, as the allow list writes it: `host`, `host:port`, and `http://` before it for plain HTTP.
 /// `None` for a URL that cannot be used: not http or https, with credentials, a query or a fragment in it.
@@ -41,14 +44,22 @@ pub(crate) fn bad(reason: Reason, message: impl Into<String>) -> Told {
     (ConditionStatus::False, reason, message.into())
 }
 
+/// Where the Secret and the `ConfigMap` of a connection are: beside a namespaced one, beside the operator for a cluster's.
+pub(crate) fn home<'a>(key: &'a Key, settings: &'a Settings) -> &'a str {
+    match key.kind {
+        ConnectionKind::ClusterProvidentConnection => &settings.namespace,
+        ConnectionKind::ProvidentConnection => &key.namespace,
+    }
+}
+
 // What the connection is to be used with; the former one if nothing about it changed, with its limits and its breaker.
-pub(crate) async fn resolve(
-    object: &ClusterProvidentConnection,
+pub(crate) async fn resolve<K: AnyConnection>(
+    object: &K,
     ctx: &Context,
     key: &BindingKey,
     status: &ConnectionStatus,
 ) -> Result<Result<Arc<Connection>, Told>, Error> {
-    let spec = &object.spec;
+    let spec = object.account();
     if spec.suspend == Some(true) {
         return Ok(Err(bad(
             Reason::Suspended,
@@ -56,75 +67,154 @@ pub(crate) async fn resolve(
         )));
     }
     let base_url = spec.base_url.trim_end_matches('/');
-    let Some(host) = listed_host(base_url) else {
-        return Ok(Err(bad(
-            Reason::HostNotAllowed,
-            "spec.baseUrl: must be a plain https URL, without credentials or query",
-        )));
+    let internal = match host(base_url, &ctx.settings) {
+        Ok(internal) => internal,
+        Err(message) => return Ok(Err(bad(Reason::HostNotAllowed, message))),
     };
-    if !ctx
-        .settings
-        .allowed_hosts
-        .iter()
-        .any(|allowed| allowed.trim_end_matches('/') == host)
-    {
-        let message = format!(
-            "spec.baseUrl: the operator may not call {host}. Start it with --allowed-host {host}"
-        );
-        return Ok(Err(bad(Reason::HostNotAllowed, message)));
-    }
-    let token = match token(object, ctx).await? {
-        Ok(token) => token,
-        Err(message) => return Ok(Err(bad(Reason::CredentialsNotFound, message))),
+    let this = object.key();
+    let missing = |message| Ok(Err(bad(Reason::CredentialsNotFound, message)));
+    let credential = match credential(&spec.auth, &this, ctx).await? {
+        Ok(credential) => credential,
+        Err(message) => return missing(message),
     };
-    let fingerprint = key.fingerprint(base_url, token.expose_secret());
-    let reference = reference(&object.name_any());
-    let per_second = u32::try_from(spec.requests_per_second)
-        .ok()
-        .and_then(NonZeroU32::new)
-        .unwrap_or(NonZeroU32::MIN);
-    if let Some(State::Usable(known)) = ctx.connections.get(&reference).map(|entry| entry.state)
-        && known.fingerprint == fingerprint
-        && known.limiter.per_second() == per_second
-    {
-        return Ok(Ok(known));
+    let authorities = match authorities(object, &this, ctx).await? {
+        Ok(authorities) => authorities,
+        Err(message) => return missing(message),
+    };
+    let setup = Setup {
+        base_url: base_url.to_owned(),
+        fingerprint: key.fingerprint(base_url, &credential.parts()),
+        credential,
+        reach: Reach {
+            authorities,
+            internal,
+            proxy: ctx.settings.proxy_from_env,
+        },
+        per_second: u32::try_from(spec.requests_per_second)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .unwrap_or(NonZeroU32::MIN),
+    };
+    let last = ctx.connections.get(&this).and_then(|entry| entry.last);
+    if let Some(known) = last.as_ref().filter(|known| known.is_of(&setup)) {
+        return Ok(Ok(Arc::clone(known)));
     }
-    let proven = status.proven.as_deref() == Some(fingerprint.as_str());
-    let made = Connection::new(base_url, &token, per_second, fingerprint, proven);
+    let former = last.filter(|last| last.fingerprint == setup.fingerprint);
+    let proven = status.proven.as_ref() == Some(&setup.fingerprint);
+    let made = Connection::new(setup, proven, former.as_deref());
     Ok(made.map(Arc::new).map_err(|error| {
-        bad(
-            Reason::CredentialsRejected,
-            format!("spec.auth.tokenSecretRef: {error}"),
-        )
+        let field = match &error {
+            ClientError::Token => "spec.auth",
+            ClientError::Setup(SetupError::Authorities) => "spec.caConfigMapRef",
+            ClientError::Setup(SetupError::Tls(_)) => "spec.baseUrl",
+        };
+        bad(Reason::CredentialsRejected, format!("{field}: {error}"))
     }))
 }
 
-pub(crate) async fn token(
-    object: &ClusterProvidentConnection,
+// Whether the host is one that may stand for an internal address, or why it may not be called at all.
+fn host(base_url: &str, settings: &Settings) -> Result<bool, String> {
+    let Some(host) = listed_host(base_url) else {
+        return Err(
+            "spec.baseUrl: must be a plain https URL, without credentials or query".to_owned(),
+        );
+    };
+    let lists = |list: &[String]| {
+        list.iter()
+            .any(|allowed| allowed.trim_end_matches('/') == host)
+    };
+    let internal = lists(&settings.internal_hosts);
+    if internal || lists(&settings.allowed_hosts) {
+        return Ok(internal);
+    }
+    Err(format!(
+        "spec.baseUrl: the operator may not call {host}. Start it with --allowed-host {host}"
+    ))
+}
+
+async fn credential(
+    auth: &ConnectionAuth,
+    this: &Key,
     ctx: &Context,
-) -> Result<Result<SecretString, String>, Error> {
-    let wanted = &object.spec.auth.token_secret_ref;
-    let (namespace, name) = (&ctx.settings.namespace, &wanted.name);
+) -> Result<Result<Credential, String>, Error> {
+    let namespace = home(this, &ctx.settings);
+    let (field, name, keys) = match (&auth.token_secret_ref, &auth.client_credentials_secret_ref) {
+        (Some(token), None) => (
+            "spec.auth.tokenSecretRef",
+            &token.name,
+            vec![token.key.as_str()],
+        ),
+        (None, Some(client)) => (
+            "spec.auth.clientCredentialsSecretRef",
+            &client.name,
+            vec!["clientId", "clientSecret"],
+        ),
+        _ => {
+            let message =
+                "spec.auth: needs exactly one of tokenSecretRef and clientCredentialsSecretRef";
+            return Ok(Err(message.to_owned()));
+        }
+    };
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), namespace);
     let Some(secret) = secrets.get_opt(name).await? else {
+        let literals: Vec<String> = keys
+            .iter()
+            .map(|key| format!("--from-literal={key}=<{key}>"))
+            .collect();
         return Ok(Err(format!(
-            "spec.auth.tokenSecretRef: there is no Secret {name} in namespace {namespace}. \
-             Create it: kubectl create secret generic {name} -n {namespace} --from-literal={}=<token>",
-            wanted.key
+            "{field}: there is no Secret {name} in namespace {namespace}. \
+             Create it: kubectl create secret generic {name} -n {namespace} {}",
+            literals.join(" ")
         )));
     };
-    let bytes = secret.data.as_ref().and_then(|data| data.get(&wanted.key));
-    let text = bytes
-        .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
-        .map(str::trim)
-        .unwrap_or_default();
-    if text.is_empty() {
-        return Ok(Err(format!(
-            "spec.auth.tokenSecretRef: Secret {name} in namespace {namespace} has no token under key {}. Put it there",
-            wanted.key
-        )));
+    let mut values = Vec::new();
+    for key in &keys {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(*key));
+        let text = bytes
+            .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
+            .map(str::trim)
+            .unwrap_or_default();
+        // RFC 6749 appendix A and RFC 6750 section 2.1 have no other characters.
+        if text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Ok(Err(format!(
+                "{field}: Secret {name} in namespace {namespace} has nothing usable under key {key}. Put the {} there, in printable ASCII",
+                if keys.len() == 1 { "token" } else { key }
+            )));
+        }
+        values.push(text);
     }
-    Ok(Ok(SecretString::from(text)))
+    Ok(Ok(match values.as_slice() {
+        [id, secret] => Credential::Client {
+            id: (*id).to_owned(),
+            secret: SecretString::from(*secret),
+        },
+        values => Credential::Token(SecretString::from(values.concat())),
+    }))
+}
+
+async fn authorities<K: AnyConnection>(
+    object: &K,
+    this: &Key,
+    ctx: &Context,
+) -> Result<Result<Option<String>, String>, Error> {
+    let Some(wanted) = &object.account().ca_config_map_ref else {
+        return Ok(Ok(None));
+    };
+    let namespace = home(this, &ctx.settings);
+    let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
+    let (name, key) = (&wanted.name, &wanted.key);
+    let Some(map) = maps.get_opt(name).await? else {
+        return Ok(Err(format!(
+            "spec.caConfigMapRef: there is no ConfigMap {name} in namespace {namespace}. \
+             Create it: kubectl create configmap {name} -n {namespace} --from-file={key}=<file>"
+        )));
+    };
+    Ok(match map.data.and_then(|mut data| data.remove(key)) {
+        Some(pem) => Ok(Some(pem)),
+        None => Err(format!(
+            "spec.caConfigMapRef: ConfigMap {name} in namespace {namespace} has no key {key}. Put certificates in PEM form there"
+        )),
+    })
 }
 
 #[cfg(test)]
@@ -140,6 +230,10 @@ mod tests {
                 Some("api.provident.ae:8443"),
             ),
             ("http://127.0.0.1:9/v2", Some("http://127.0.0.1:9")),
+            // Other ways to write an address are no ways around the list.
+            ("http://2130706433:9/v2", Some("http://127.0.0.1:9")),
+            ("https://0x7f.1/v2", Some("127.0.0.1")),
+            ("https://[::ffff:7f00:1]/v2", Some("[::ffff:7f00:1]")),
             ("https://api.provident.ae@evil.example/v2", None),
             ("https://api.provident.ae/v2?x=1", None),
             ("ftp://api.provident.ae", None),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::SOON;
+use super::connections::Key;
 use super::context::Context;
 use super::observe::Pass;
 use super::rotate::next_of;
@@ -33,7 +34,7 @@ pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
         .and_then(|secret| secret.resource_version())
         .hash(&mut hash);
     ctx.connections
-        .get(&object.spec.connection_ref)
+        .get(&Key::of(object))
         .map(|entry| entry.revision)
         .hash(&mut hash);
     hash.finish()

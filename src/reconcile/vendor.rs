@@ -3,6 +3,7 @@
 use tracing::{info, warn};
 
 use super::act::stop;
+use super::connections::Key;
 use super::observe::Pass;
 use super::{Halt, SOON};
 use crate::api::{ConditionStatus, Reason};
@@ -149,15 +150,19 @@ impl Pass {
 
     /// A turn of the connection's limiter; without one the object comes back, and nothing is said of it.
     pub async fn turn(&self, connection: &Connection) -> Result<Permit, Halt> {
-        connection.limiter.permit().await.map_err(|throttled| {
+        let namespace = self.namespace();
+        let permit = connection.limiter.permit(&namespace).await;
+        permit.map_err(|throttled| {
             self.ctx.metrics.throttled();
             Halt::Again(throttled.0.max(SOON))
         })
     }
 
     pub fn proved(&self, connection: &Connection) {
-        if connection.prove() {
-            self.ctx.connections.poke(&self.object.spec.connection_ref);
+        // Both are told in the connection's status.
+        let renewed = connection.client.token_is_new();
+        if connection.prove() || renewed {
+            self.poke();
         }
     }
 
@@ -176,19 +181,16 @@ impl Pass {
         warn!(%error, "the vendor did not do it");
         if error.is_outage() || matches!(error, CallError::Unauthorized | CallError::Forbidden) {
             connection.trouble();
-            self.ctx.connections.poke(&self.object.spec.connection_ref);
+            self.poke();
         }
-        let connection_name = &self.object.spec.connection_ref.name;
+        let key = Key::of(&self.object);
         match error {
             CallError::Unauthorized => {
-                let message = format!(
-                    "The vendor refuses the token of connection {connection_name} (401). Put a valid one into its Secret"
-                );
-                stop(Reason::ConnectionNotReady, message, Retry::Backoff)
+                stop(Reason::ConnectionNotReady, key.refused(), Retry::Backoff)
             }
             CallError::NotFound => {
                 let message = format!(
-                    "The vendor answered 404, and connection {connection_name} is not proven yet: it may be another account's token. \
+                    "The vendor answered 404, and connection {key} is not proven yet: it may be another account's token. \
                      This ends when any client behind it is found"
                 );
                 Halt::Stop(Stop {

@@ -1,4 +1,4 @@
-//! The table of rules (`rules.yaml`), and the same table against the CEL evaluator in this process.
+//! The table of rules (`rules.yaml`, `connection_rules.yaml`), and the same table against the CEL evaluator in this process.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub const NAME: &str = "example";
 
 /// One entry of the table; the file says what each field is.
-#[derive(Deserialize, Debug)]
+#[derive(Clone, Deserialize, Debug)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     pub field: String,
@@ -26,7 +26,7 @@ pub struct Rule {
     pub refused: Map<String, Value>,
 }
 
-#[derive(Deserialize, Debug)]
+#[derive(Clone, Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Before {
     pub spec: Map<String, Value>,
@@ -38,7 +38,22 @@ fn oauth_client() -> String {
 }
 
 pub fn table() -> Vec<Rule> {
-    serde_saphyr::from_str(include_str!("rules.yaml")).expect("the table reads as rules")
+    let read =
+        |text| -> Vec<Rule> { serde_saphyr::from_str(text).expect("the table reads as rules") };
+    let mut table = read(include_str!("rules.yaml"));
+    for rule in read(include_str!("connection_rules.yaml")) {
+        if rule.kind == "both" {
+            for kind in ["ProvidentConnection", "ClusterProvidentConnection"] {
+                table.push(Rule {
+                    kind: kind.to_owned(),
+                    ..rule.clone()
+                });
+            }
+        } else {
+            table.push(rule);
+        }
+    }
+    table
 }
 
 impl Rule {

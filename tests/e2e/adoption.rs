@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    async fn put_secret(&self, name: &str, data: Value) -> Secret {
+    async fn store_secret(&self, name: &str, data: Value) -> Secret {
         let secret: Secret = serde_json::from_value(json!({
             "metadata": { "name": name, "labels": { "app": "legacy" } },
             "stringData": data,
@@ -79,7 +79,7 @@ async fn a_hand_made_client_is_taken_over_in_place_with_its_settings() {
     world.allow_adoption(true).await;
     let made = world.make_by_hand("Old storefront").await;
     let mounted = json!({ "CLIENT_ID": made.id, "CLIENT_SECRET": format!("{}\n", made.secret) });
-    let before = world.put_secret("web", mounted).await;
+    let before = world.store_secret("web", mounted).await;
     let _operator = world.start_operator();
     world
         .declare(
@@ -137,7 +137,7 @@ async fn report_shows_what_adoption_would_change_before_anything_is_put() {
     world.allow_adoption(true).await;
     let made = world.make_by_hand("Old").await;
     world
-        .put_secret("proof", json!({ "secret": made.secret }))
+        .store_secret("proof", json!({ "secret": made.secret }))
         .await;
     let _operator = world.start_operator();
     let spec = json!({
@@ -166,7 +166,7 @@ async fn without_right_or_proof_nobody_gets_a_client() {
     let _operator = world.start_operator();
     // A leaked secret in a namespace without the right: no call is made with the foreign id.
     world
-        .put_secret(
+        .store_secret(
             "leaked",
             json!({ "secret": made.secret, "wrong": "guessed" }),
         )
@@ -232,7 +232,7 @@ async fn a_secret_that_cannot_be_taken_over_is_left_as_it_is() {
     world.allow_adoption(true).await;
     let made = world.make_by_hand("Old").await;
     let more = json!({ "clientSecret": made.secret, "PASSWORD": "of something else" });
-    let before = world.put_secret("web", more).await;
+    let before = world.store_secret("web", more).await;
     let _operator = world.start_operator();
     let spec = json!({ "adoption": adoption(&made.id, "web", "clientSecret") });
     world.declare("web", spec).await;
@@ -249,7 +249,7 @@ async fn a_secret_that_cannot_be_taken_over_is_left_as_it_is() {
 
     // A Secret of that name that the adoption does not name is a stranger's.
     let elsewhere = json!({ "secret": made.secret });
-    world.put_secret("proof", elsewhere).await;
+    world.store_secret("proof", elsewhere).await;
     let spec = json!({ "spec": { "adoption": adoption(&made.id, "proof", "secret") } });
     world.patch("web", spec).await;
     world
@@ -265,7 +265,7 @@ async fn the_second_object_on_one_client_is_refused_until_the_first_lets_go() {
     world.allow_adoption(true).await;
     let made = world.make_by_hand("Shared").await;
     world
-        .put_secret("proof", json!({ "secret": made.secret }))
+        .store_secret("proof", json!({ "secret": made.secret }))
         .await;
     let _operator = world.start_operator();
     let spec = json!({ "adoption": adoption(&made.id, "proof", "secret") });
@@ -316,7 +316,7 @@ async fn adoption_is_the_way_out_of_a_hold() {
         .await;
     let made = world.only_client();
     world
-        .put_secret("found", json!({ "secret": made.client_secret }))
+        .store_secret("found", json!({ "secret": made.client_secret }))
         .await;
     let spec = json!({ "spec": { "adoption": adoption(&made.client_id, "found", "secret") } });
     world.patch("web", spec).await;

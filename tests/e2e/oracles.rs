@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use provident_operator::api::OAuthClient;
 use provident_operator::provident::emulator::Operation;
-use serde_json::Value;
 
 use crate::declared::difference;
 use crate::world::{PATIENCE, World, is_ready, ready};
@@ -132,45 +130,6 @@ impl World {
                     "{name} is Ready; (vendor's client, Secret) there: {there:?}"
                 ))
                 .await;
-            }
-        }
-    }
-
-    // O4: nothing confidential outside the data of Secrets: in no object, event or log line.
-    async fn keeps_secrets_secret(&self) {
-        let group = "/apis/oauth.provident.ae/v1alpha1";
-        let mut places = vec![("the log".to_owned(), self.log.text())];
-        for namespace in [&self.namespace, &self.system] {
-            for path in [
-                format!("{group}/namespaces/{namespace}/oauthclients"),
-                format!("/api/v1/namespaces/{namespace}/events"),
-                format!("/api/v1/namespaces/{namespace}/secrets"),
-            ] {
-                let mut list = self.get_json(&path).await;
-                for item in list["items"].as_array_mut().unwrap() {
-                    item["data"] = Value::Null;
-                }
-                places.push((path, list.to_string()));
-            }
-        }
-        let connection = self.connections().get(&self.connection).await.unwrap();
-        places.push((
-            "the connection".to_owned(),
-            serde_json::to_string(&connection).unwrap(),
-        ));
-        for secret in self.emulator.secrets() {
-            let base64 = serde_json::to_string(&ByteString(secret.clone().into_bytes())).unwrap();
-            // Without the end, which depends on what follows.
-            let base64 = base64.trim_matches(['"', '=']);
-            for (place, text) in &places {
-                if text.contains(&secret) || text.contains(&base64[..base64.len() - 2]) {
-                    let at = text.find(&secret).unwrap_or_default();
-                    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-                    panic!(
-                        "a secret of the vendor's stands in {place}: {}…",
-                        &text[line..at]
-                    );
-                }
             }
         }
     }

@@ -171,22 +171,19 @@ async fn a_suspended_connection_holds_creates_and_deletions_and_tells_the_way_ou
     world.until_connection(Reason::Suspended).await;
     let calls = world.emulator.calls().len();
 
-    let words = [
-        world.connection.as_str(),
-        "spec.suspend is true",
-        "set it to false",
-    ];
+    // The connection tells; those behind it point at it.
+    let told = world.until_connection(Reason::Suspended).await;
+    assert!(
+        told.contains("spec.suspend is true") && told.contains("set it to false"),
+        "{told}"
+    );
+    let command = format!("kubectl describe cpcn {}", world.connection);
     world.declare("new", json!({})).await;
-    world
-        .until_told("new", Reason::ConnectionNotReady, &words)
-        .await;
+    let message = world.until_reason("new", Reason::ConnectionNotReady).await;
+    assert!(message.contains(&command), "{message}");
     for name in ["waits", "leaves"] {
         world.delete(name).await;
-        let words = [
-            "Deletion waits",
-            "spec.suspend is true",
-            "\"deletionPolicy\":\"Retain\"",
-        ];
+        let words = ["Deletion waits", &command, "\"deletionPolicy\":\"Retain\""];
         world
             .until_told(name, Reason::ConnectionNotReady, &words)
             .await;
@@ -251,12 +248,15 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     // Only now, so that no operator has ever seen the allowed host.
     let _operator = world.start_operator();
     world.declare("web", json!({})).await;
+    let command = format!("kubectl describe cpcn {}", world.connection);
+    let message = world.until_reason("web", Reason::ConnectionNotReady).await;
+    assert!(message.contains(&command), "{message}");
+    let told = world.until_connection(Reason::HostNotAllowed).await;
     let flag = format!("--allowed-host http://localhost:{port}");
-    let words = [world.connection.as_str(), "spec.baseUrl", &flag];
-    world
-        .until_told("web", Reason::ConnectionNotReady, &words)
-        .await;
-    world.until_connection(Reason::HostNotAllowed).await;
+    assert!(
+        told.contains("spec.baseUrl") && told.contains(&flag),
+        "{told}"
+    );
     assert_eq!(world.emulator.calls(), []);
 
     world.edit_connection(json!({ "baseUrl": base })).await;

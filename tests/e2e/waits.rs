@@ -83,8 +83,8 @@ impl World {
         }
     }
 
-    /// Waits until the connection says this reason for its `Ready`.
-    pub async fn until_connection(&self, reason: Reason) {
+    /// Waits until the connection says this reason for its `Ready`, and returns the message.
+    pub async fn until_connection(&self, reason: Reason) -> String {
         let start = Instant::now();
         loop {
             let status = self
@@ -94,9 +94,9 @@ impl World {
                 .unwrap()
                 .status;
             let conditions = status.unwrap_or_default().conditions;
-            if find(&conditions, ConditionType::Ready).is_some_and(|c| c.reason == reason.as_str())
-            {
-                return;
+            let ready = find(&conditions, ConditionType::Ready);
+            if let Some(ready) = ready.filter(|ready| ready.reason == reason.as_str()) {
+                return ready.message.clone();
             }
             if start.elapsed() > PATIENCE {
                 self.fail(&format!("the connection is not {reason}")).await;

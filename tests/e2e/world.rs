@@ -1,5 +1,6 @@
 //! What a test stands on: two namespaces, a vendor, a connection to it, and operators that come and go.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use harness::ControlPlane;
@@ -11,6 +12,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, ResourceExt};
 use provident_operator::api::{self, ClusterProvidentConnection, ConditionType, OAuthClient, find};
+use provident_operator::metrics::Metrics;
 use provident_operator::provident::emulator::{Call, Emulator, Operation, Options};
 use provident_operator::reconcile::context::Settings;
 use serde_json::{Value, json};
@@ -39,8 +41,14 @@ pub struct World {
     pub emulator: Emulator,
     /// What operators logged.
     pub log: Log,
+    /// What operators counted.
+    pub metrics: Mutex<Vec<Metrics>>,
     /// For operators to come: how long another process's attempt counts as running.
     pub attempt_wait: Duration,
+    /// For operators to come: more namespaces to watch.
+    pub namespaces: Vec<String>,
+    /// For operators to come: more hosts that connections may name.
+    pub hosts: Vec<String>,
     /// For operators to come: the bound of a request to the API server.
     pub request_within: Duration,
     /// For operators to come: when a watch is begun anew.
@@ -81,6 +89,9 @@ impl World {
             emulator,
             log: Log::default(),
             attempt_wait: Duration::from_secs(3),
+            namespaces: Vec::new(),
+            hosts: Vec::new(),
+            metrics: Mutex::default(),
             request_within: Duration::from_secs(15),
             grace: Duration::from_secs(30),
             watch_timeout: Settings::default().watch_timeout,
@@ -112,22 +123,25 @@ impl World {
 
     /// Starts an operator with faults that stand already.
     pub fn start_operator_with(&self, faults: &Faults) -> Operator {
+        let own = [
+            format!("http://{}", self.emulator.address()),
+            // For connections that cannot be made: no TLS there, no such name.
+            self.emulator.address().to_string(),
+            "http://nowhere.invalid".to_owned(),
+        ];
         let settings = Settings {
             namespace: self.system.clone(),
-            watch_namespaces: vec![self.namespace.clone()],
-            allowed_hosts: vec![
-                format!("http://{}", self.emulator.address()),
-                // For connections that cannot be made: no TLS there, no such name.
-                self.emulator.address().to_string(),
-                "http://nowhere.invalid".to_owned(),
-            ],
+            watch_namespaces: [&[self.namespace.clone()], self.namespaces.as_slice()].concat(),
+            allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
             attempt_wait: self.attempt_wait,
             grace: self.grace,
             watch_timeout: self.watch_timeout,
             ..Settings::default()
         };
         let config = self.config.clone();
-        Operator::start(config, faults, self.request_within, settings, &self.log)
+        let operator = Operator::start(config, faults, self.request_within, settings, &self.log);
+        self.metrics.lock().unwrap().push(operator.metrics.clone());
+        operator
     }
 
     pub fn objects(&self) -> Api<OAuthClient> {

@@ -9,11 +9,13 @@
 
 mod adoption;
 mod rotation;
+mod unknown_outcome;
 
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Field, Found, Known, Owner,
-    Record, Report, Rival, Rotation, SecretSeen, Seen, Step, Texts, Vendor, differing,
+    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Field, Found,
+    Known, Owner, Record, Report, Rival, Rotation, SecretSeen, Seen, Step, Texts, Vendor,
+    differing,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, decode_client};
@@ -44,6 +46,7 @@ fn fresh() -> Seen {
         secret: SecretSeen::Absent,
         connection: Connection::Usable,
         breaker_open: false,
+        auto_retry: AutoRetry::No,
         stopping: false,
         preflight: false,
         vendor: Vendor::NotAsked,

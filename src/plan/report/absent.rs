@@ -3,7 +3,7 @@
 use super::{Report, Retry, Texts, conflict, only, unchanged, unusable};
 use crate::api::{OAuthClientSpec, Reason};
 use crate::plan::next::is_held;
-use crate::plan::seen::{Adoption, Known, Seen, TakeUp, take_up};
+use crate::plan::seen::{Adoption, AutoRetry, Known, Seen, TakeUp, take_up};
 use crate::provident::outcome::Doubt;
 
 pub(super) fn absent(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
@@ -71,6 +71,19 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
         Some(attempt) => (&attempt.known, attempt.id.to_string()),
         None => return unchanged(Retry::Verification),
     };
+    let retry = match seen.auto_retry {
+        AutoRetry::No => None,
+        AutoRetry::Early => Some(Retry::AttemptOver),
+        AutoRetry::Unprobed | AutoRetry::Due => Some(Retry::Backoff),
+    };
+    if let Some(retry) = retry {
+        let message = format!(
+            "The create that began at {} has no known outcome. The connection says unknownOutcome: Retry, so it is made once \
+             more when it can be under way no longer and the vendor answers; a client named \"{}\" may then be there twice",
+            texts.attempt_time, texts.vendor_name
+        );
+        return only(Reason::Pending, message, retry);
+    }
     let (reason, what) = match doubt {
         Known::Unknown(Doubt::NotNew) => (
             Reason::AnswerNotNew,

@@ -23,7 +23,8 @@ pub(super) enum Outcome {
     /// The new secret of this client. The vendor does not document this body.
     Rotated(StoredClient),
     /// An access token.
-    Token(String, Grant),
+    /// With the lifetime that is told.
+    Token(String, Grant, Option<Value>),
     /// No.
     Refused(ApiError),
 }
@@ -90,13 +91,15 @@ pub(super) fn reply(
             fault,
         ),
         // RFC 6749 fixes the shape of this one: never in an envelope.
-        Some(Outcome::Token(token, grant)) => {
-            let body = json!({
+        Some(Outcome::Token(token, grant, stated)) => {
+            let mut body = json!({
                 "access_token": token,
                 "token_type": "Bearer",
-                "expires_in": grant.lifetime_seconds,
                 "scope": grant.scopes.join(" "),
             });
+            if let Some(stated) = stated {
+                body["expires_in"] = stated;
+            }
             let mut response = success(StatusCode::OK, &body, fault);
             response
                 .headers_mut()

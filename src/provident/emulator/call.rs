@@ -89,6 +89,7 @@ async fn carry_out(
         Some(Outcome::Client(_, client) | Outcome::Rotated(client)) => {
             Some(client.client_secret.clone())
         }
+        _ if operation == Operation::Token => form_field(&request.body, "client_secret").ok(),
         _ => request.client_id.and_then(|id| {
             shared
                 .state()
@@ -121,7 +122,7 @@ fn commit(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     if request.operation == Operation::Token {
-        return token(shared, request, call);
+        return token(shared, request, call, fault);
     }
     shared.authorize(&request.headers)?;
     let client_id = request.client_id.as_deref().unwrap_or_default();
@@ -160,7 +161,7 @@ fn create(
     let fresh = Fresh {
         id: random::hex(12)?,
         client_id: random::hex(16)?,
-        client_secret: random::hex(32)?,
+        client_secret: random::secret()?,
     };
     let normalise = fault == Some(&Fault::Normalise);
     let client = shared.change(|state| state.create(wanted, fresh, normalise, now()));
@@ -196,7 +197,7 @@ fn rotate(
     call: CallNumber,
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
-    let secret = random::hex(32)?;
+    let secret = random::secret()?;
     let stale_reads = match fault {
         Some(Fault::StaleReads(count)) => *count,
         _ => 0,
@@ -208,7 +209,12 @@ fn rotate(
 }
 
 /// RFC 6749 sections 3.2 and 4.4, with the client's credentials in the form as the API document has it.
-fn token(shared: &Shared, request: &Request, call: CallNumber) -> Result<Outcome, ApiError> {
+fn token(
+    shared: &Shared,
+    request: &Request,
+    call: CallNumber,
+    fault: Option<&Fault>,
+) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/x-www-form-urlencoded")?;
     let [grant_type, client_id, client_secret] =
         ["grant_type", "client_id", "client_secret"].map(|name| form_field(&request.body, name));
@@ -221,13 +227,17 @@ fn token(shared: &Shared, request: &Request, call: CallNumber) -> Result<Outcome
             message,
         ));
     }
-    let token = random::hex(32)?;
+    let token = random::secret()?;
     let grant = shared
         .state()
         .grant(&client_id, &client_secret, token.clone(), now())?;
+    let stated = match fault {
+        Some(Fault::ExpiresIn(stated)) => stated.clone(),
+        _ => Some(grant.lifetime_seconds.into()),
+    };
     shared.journal.keep_secret(&token);
     shared.journal.committed(call, &client_id);
-    Ok(Outcome::Token(token, grant))
+    Ok(Outcome::Token(token, grant, stated))
 }
 
 /// The value of a field that must stand exactly once; others are ignored.

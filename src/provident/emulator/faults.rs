@@ -87,6 +87,8 @@ pub enum Fault {
     Normalise,
     /// Update accepts these fields, named as in the request, and does nothing with them.
     IgnoreFields(Vec<String>),
+    /// A token comes with this `expires_in`, whatever its lifetime; `None`: without one.
+    ExpiresIn(Option<serde_json::Value>),
     /// Rotate works, but so many reads after it still answer the former secret.
     StaleReads(u32),
 }

@@ -120,7 +120,7 @@ impl Emulator {
         let address = listener.local_addr().map_err(listen_error)?;
         let token = match options.token {
             Some(token) => token,
-            None => random::hex(32).map_err(|_| EmulatorError::NoRandomness)?,
+            None => random::secret().map_err(|_| EmulatorError::NoRandomness)?,
         };
 
         let journal = Journal::new();
@@ -136,6 +136,7 @@ impl Emulator {
             work: TaskTracker::new(),
             cut: watch::Sender::new(()),
             token: Mutex::default(),
+            administrator: Mutex::default(),
             state: Mutex::new(State::new(clients)),
             file,
         });
@@ -183,6 +184,24 @@ impl Emulator {
     /// Puts another bearer token in force; the former one is answered 401 from now on.
     pub fn set_token(&self, token: &str) {
         self.shared.set_token(token.to_owned());
+    }
+
+    /// A new client whose access tokens open the administration API, as the client credentials of an operator do.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn administrator(&self) -> Result<StoredClient, EmulatorError> {
+        let client = self
+            .shared
+            .administrator()
+            .map_err(|_| EmulatorError::NoRandomness)?;
+        self.shared.journal.keep_secret(&client.client_secret);
+        Ok(client)
+    }
+
+    /// Every access token issued so far is worth nothing from now on.
+    pub fn revoke_tokens(&self) {
+        self.shared.change(State::revoke);
     }
 
     /// What goes wrong.

@@ -14,7 +14,9 @@ use super::error::ApiError;
 use super::faults::Faults;
 use super::journal::Journal;
 use super::persist::StateFile;
-use super::state::State;
+use super::random;
+use super::state::{Fresh, State, StoredClient};
+use super::validate::CreateRequest;
 
 pub(super) struct Shared {
     pub(super) faults: Faults,
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     /// Each message closes all open connections.
     pub(super) cut: watch::Sender<()>,
     pub(super) token: Mutex<String>,
+    /// The clientId whose access tokens open the administration API.
+    pub(super) administrator: Mutex<Option<String>>,
     pub(super) state: Mutex<State>,
     pub(super) file: Option<StateFile>,
 }
@@ -53,6 +57,27 @@ impl Shared {
         result
     }
 
+    pub(super) fn administrator(&self) -> Result<StoredClient, ApiError> {
+        let fresh = Fresh {
+            id: random::hex(12)?,
+            client_id: random::hex(16)?,
+            client_secret: random::secret()?,
+        };
+        let wanted = CreateRequest::administrator();
+        let client = self.change(|state| state.create(wanted, fresh, false, now()));
+        *lock(&self.administrator) = Some(client.client_id.clone());
+        Ok(client)
+    }
+
+    fn is_administrators(&self, token: &str) -> bool {
+        let administrator = lock(&self.administrator).clone();
+        administrator.is_some_and(|id| {
+            let state = self.state();
+            let owner = state.token_owner(token, now());
+            owner.is_some_and(|owner| owner.client_id == id)
+        })
+    }
+
     /// RFC 6750 section 2.1; the name of the scheme is not case sensitive.
     pub(super) fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let header = headers
@@ -61,7 +86,8 @@ impl Shared {
             .unwrap_or_default();
         match header.split_once(' ') {
             Some((scheme, token))
-                if scheme.eq_ignore_ascii_case("bearer") && *token == *self.token() =>
+                if scheme.eq_ignore_ascii_case("bearer")
+                    && (*token == *self.token() || self.is_administrators(token)) =>
             {
                 Ok(())
             }

@@ -290,6 +290,10 @@ impl State {
         })
     }
 
+    pub(super) fn revoke(&mut self) {
+        self.tokens.clear();
+    }
+
     /// Whose access token this is, if it is one, has not run out, and its client is active.
     pub(super) fn token_owner(&self, token: &str, now: Timestamp) -> Option<&StoredClient> {
         let issued = self.tokens.iter().find(|issued| issued.token == token)?;

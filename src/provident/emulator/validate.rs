@@ -31,6 +31,22 @@ pub(super) struct CreateRequest {
     pub(super) allowed_ips: Vec<String>,
 }
 
+impl CreateRequest {
+    /// A client for the administration API, which the API document takes for granted.
+    pub(super) fn administrator() -> Self {
+        Self {
+            name: "administrator".to_owned(),
+            redirect_uris: Vec::new(),
+            allowed_scopes: Vec::new(),
+            token_lifetime_seconds: one_hour(),
+            rate_limit_count: two_hundred(),
+            rate_limit_window_seconds: twelve_hours(),
+            ip_restriction: false,
+            allowed_ips: Vec::new(),
+        }
+    }
+}
+
 fn one_hour() -> u64 {
     3600
 }

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use provident_operator::api::{OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Adoption, Attempt, AttemptId, Binding, Connection, Content, Known, Owner, Record, Rival,
-    Rotation, SecretSeen, Seen, Vendor,
+    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Owner,
+    Record, Rival, Rotation, SecretSeen, Seen, Vendor,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, VendorClient};
@@ -181,6 +181,7 @@ impl Process {
             secret: SecretSeen::Absent,
             connection,
             breaker_open: false,
+            auto_retry: AutoRetry::No,
             stopping: self.stopping,
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),

@@ -1,0 +1,190 @@
+//! Whether the vendor may be asked for an object: its connection, the connection's state, and its access rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt};
+
+use super::connections::{Entry, Key, State};
+use super::context::Context;
+use super::kinds::AnyConnection;
+use super::observe::Pass;
+use super::{Halt, SOON};
+use crate::api::{
+    self, ClusterProvidentConnection, ConnectionKind, OAuthClient, ProvidentConnection, Reason,
+    UnknownOutcome,
+};
+use crate::plan::{self, AutoRetry, Connection, Known};
+use crate::provident;
+use crate::provident::outcome::Doubt;
+
+impl Pass {
+    pub async fn observe_connection(&mut self) -> Result<(), Halt> {
+        let key = Key::of(&self.object);
+        if self.key.is_none() {
+            // Without the binding key no connection is made ready, and nothing is to be asked.
+            let message = plan::KEY_MISSING.to_owned();
+            self.seen.connection = Connection::Unusable(Reason::BindingKeyMissing, message);
+            return Ok(());
+        }
+        let Some(entry) = self.ctx.connections.get(&key) else {
+            self.seen.connection = self.unknown(&key).await?;
+            return Ok(());
+        };
+        // Also where it may not be called: its URL belongs into a Secret that is still to be written.
+        self.connection.clone_from(&entry.last);
+        match &entry.state {
+            State::Usable(connection) if connection.is_away() => {
+                let message = format!(
+                    "The vendor is not reached over connection {key}, or answers with errors. This ends by itself; see {}",
+                    key.command()
+                );
+                self.seen.connection = Connection::Unusable(Reason::VendorUnavailable, message);
+            }
+            State::Usable(connection) => {
+                self.seen.breaker_open = connection.is_breaker_open();
+                self.judge(&entry).await?;
+            }
+            State::Unusable(reason, message) => {
+                let dying = self.seen.deleting && entry.vanished && entry.last.is_some();
+                if !dying || !self.namespace_goes().await? {
+                    self.seen.connection = Connection::Unusable(*reason, message.clone());
+                }
+            }
+        }
+        self.observe_retry();
+        Ok(())
+    }
+
+    // A connection that its controller has not told of: there is none, or it is looked at for the first time just now.
+    async fn unknown(&self, key: &Key) -> Result<Connection, Halt> {
+        async fn there<K: AnyConnection>(ctx: &Context, key: &Key) -> Result<bool, kube::Error> {
+            let api = K::api(ctx.client.clone(), Some(&key.namespace));
+            Ok(api.get_metadata_opt(&key.name).await?.is_some())
+        }
+        self.ctx.connections.poke(key);
+        let there = match key.kind {
+            ConnectionKind::ClusterProvidentConnection => {
+                there::<ClusterProvidentConnection>(&self.ctx, key).await
+            }
+            ConnectionKind::ProvidentConnection => {
+                there::<ProvidentConnection>(&self.ctx, key).await
+            }
+        };
+        if there.map_err(Halt::Cluster)? {
+            return Err(Halt::Again(SOON));
+        }
+        let message = format!(
+            "spec.connectionRef: there is no {} {key}. Create it, or correct the reference",
+            key.kind.as_str()
+        );
+        Ok(Connection::Unusable(Reason::ConnectionNotFound, message))
+    }
+
+    // What the access rules say of this object; a namespaced connection has none.
+    async fn judge(&mut self, entry: &Entry) -> Result<(), Halt> {
+        let Some(rules) = &entry.access else {
+            self.may_adopt = true;
+            return Ok(());
+        };
+        let labels = if api::needs_labels(rules) {
+            self.own_namespace().await?.labels().clone()
+        } else {
+            BTreeMap::new()
+        };
+        let scopes = &self.object.spec.allowed_scopes;
+        self.may_adopt = api::allows_adoption(rules, &self.namespace(), &labels);
+        if let Err(denied) = api::allows(rules, &self.namespace(), &labels, scopes) {
+            self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
+        }
+        Ok(())
+    }
+
+    async fn namespace_goes(&self) -> Result<bool, Halt> {
+        let namespace = self.own_namespace().await?;
+        Ok(namespace.metadata.deletion_timestamp.is_some())
+    }
+
+    async fn own_namespace(&self) -> Result<Namespace, Halt> {
+        let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
+        namespaces
+            .get(&self.namespace())
+            .await
+            .map_err(Halt::Cluster)
+    }
+
+    /// Whether the connection lets the open attempt be made once more. It was asked for this once per object: an attempt
+    /// that tries another one again is not tried again.
+    pub fn observe_retry(&mut self) {
+        let policy = self
+            .ctx
+            .connections
+            .get(&Key::of(&self.object))
+            .map(|entry| entry.unknown_outcome);
+        let open = self.seen.attempt.as_ref().filter(|attempt| {
+            attempt.retry_of.is_none()
+                && matches!(attempt.known, Known::Over | Known::Unknown(Doubt::Silent))
+        });
+        self.seen.auto_retry = AutoRetry::No;
+        let (Some(UnknownOutcome::Retry), Some(attempt), Some(connection)) =
+            (policy, open, &self.connection)
+        else {
+            return;
+        };
+        let uid = self.object.uid().unwrap_or_default();
+        let wait = self.ctx.settings.attempt_wait;
+        self.seen.auto_retry = if !self.ctx.memory.left(&attempt.id, &uid, wait).is_zero() {
+            AutoRetry::Early
+        } else if connection.has_answered() && !connection.is_breaker_open() {
+            AutoRetry::Due
+        } else {
+            connection.trouble();
+            self.poke();
+            AutoRetry::Unprobed
+        };
+    }
+
+    /// Whether this is what the connection has told already, in an event of its own: five thousand clients do not repeat it.
+    pub fn is_the_connections(&self, reason: Reason) -> bool {
+        let told = match &self.seen.connection {
+            Connection::Unusable(told, _) => *told,
+            Connection::Usable | Connection::Denied(_) => return false,
+        };
+        told == reason && told != Reason::ConnectionNotFound && !self.seen.deleting
+    }
+
+    /// Asks for the connection to be looked at.
+    pub fn poke(&self) {
+        self.ctx.connections.poke(&Key::of(&self.object));
+    }
+}
+
+/// When to begin at all with an object that needs a turn of its connection before anything else, if others of its
+/// namespace are before it in great number.
+pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
+    let status = object.status.as_ref();
+    let begun = status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some());
+    if begun || object.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let State::Usable(connection) = ctx.connections.get(&Key::of(object))?.state else {
+        return None;
+    };
+    connection
+        .limiter
+        .crowded(object.metadata.namespace.as_deref()?)
+}
+
+/// What a late answer's client may be deactivated with.
+pub(crate) fn for_a_late_answer(
+    ctx: &Context,
+    key: &Key,
+) -> Option<Arc<provident::connection::Connection>> {
+    let entry = ctx.connections.get(key)?;
+    match entry.state {
+        State::Usable(connection) => Some(connection),
+        State::Unusable(..) => entry.last.filter(|_| entry.vanished),
+    }
+}

@@ -1,0 +1,138 @@
+//! What is told of a connection.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::Patch;
+use kube::runtime::events::{Event, EventType, Recorder};
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason, stored_time};
+use crate::cluster;
+use crate::plan::Told;
+use crate::reconcile::Error;
+use crate::reconcile::act::params;
+use crate::reconcile::connections::State;
+use crate::reconcile::context::Context;
+use crate::reconcile::create::seconds_now;
+use crate::reconcile::kinds::AnyConnection;
+
+/// The status that follows from what was found. Equal findings give an equal status, so that it is not written again.
+pub(super) fn after<K: AnyConnection>(
+    object: &K,
+    before: &ConnectionStatus,
+    state: &State,
+    told: &Told,
+) -> ConnectionStatus {
+    let (value, reason, message) = told;
+    let generation = object.meta().generation.unwrap_or_default();
+    let now = seconds_now();
+    let mut after = ConnectionStatus {
+        observed_generation: Some(generation),
+        failing_since: match reason {
+            Reason::VendorUnavailable | Reason::VendorThrottled | Reason::CredentialsRejected => {
+                before
+                    .failing_since
+                    .clone()
+                    .or_else(|| Some(stored_time(now)))
+            }
+            _ => None,
+        },
+        ..before.clone()
+    };
+    if *reason == Reason::CredentialsRejected {
+        after.accepted = None;
+        after.token_expiration_time = None;
+    }
+    if let State::Usable(connection) = state {
+        if *value == ConditionStatus::True {
+            after.accepted = Some(connection.fingerprint.clone());
+        }
+        if connection.is_proven() {
+            after.proven = Some(connection.fingerprint.clone());
+        }
+        // One that is not at hand after a restart is not looked for.
+        if let Some(expires) = connection.client.token_expires() {
+            after.token_expiration_time = Some(stored_time(expires));
+        }
+    }
+    if object.account().auth.token_secret_ref.is_some() {
+        after.token_expiration_time = None;
+    }
+    api::set(
+        &mut after.conditions,
+        ConditionType::Ready,
+        *value,
+        *reason,
+        message.clone(),
+        generation,
+        now,
+    );
+    after
+}
+
+/// Writes it if it differs, and tells a transition in an event. `false`: the view was stale. Its own change of status wakes
+/// nobody, so it must be looked at again.
+pub(super) async fn write<K: AnyConnection>(
+    object: &K,
+    ctx: &Context,
+    before: &ConnectionStatus,
+    after: &ConnectionStatus,
+    told: Told,
+) -> Result<bool, Error> {
+    if after == before {
+        return Ok(true);
+    }
+    let meta = object.meta();
+    let time = |time: &Option<Time>| json!(time);
+    let patch = json!({
+        "metadata": { "resourceVersion": meta.resource_version },
+        "status": {
+            "observedGeneration": after.observed_generation,
+            "accepted": after.accepted,
+            "proven": after.proven,
+            "failingSince": time(&after.failing_since),
+            "tokenExpirationTime": time(&after.token_expiration_time),
+            "conditions": after.conditions,
+        },
+    });
+    let api = K::api(ctx.client.clone(), meta.namespace.as_deref());
+    let name = meta.name.clone().unwrap_or_default();
+    match api
+        .patch_status(&name, &params(), &Patch::Merge(&patch))
+        .await
+    {
+        Ok(_) => {}
+        Err(error) if cluster::is_conflict(&error) => return Ok(false),
+        Err(error) if cluster::is_not_found(&error) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    }
+    let [old, new] =
+        [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
+    let of = |ready: Option<&Condition>| ready.map(|r| (r.status.clone(), r.reason.clone()));
+    if of(old) != of(new) {
+        event(object, ctx, told).await;
+    }
+    Ok(true)
+}
+
+// One per transition of the connection: those behind it point at it.
+async fn event<K: AnyConnection>(object: &K, ctx: &Context, (value, reason, note): Told) {
+    info!(%reason, note, "connection");
+    let good = value == ConditionStatus::True;
+    let event = Event {
+        type_: if good {
+            EventType::Normal
+        } else {
+            EventType::Warning
+        },
+        reason: reason.to_string(),
+        // The API server's limit is 1 KiB.
+        note: Some(note.chars().take(1000).collect()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    let recorder = Recorder::new(ctx.client.clone(), ctx.reporter.clone());
+    if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
+        warn!(%error, "an event was not published");
+    }
+}

@@ -1,0 +1,136 @@
+//! TLS: who is trusted, and for what.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use provident_operator::api::Reason;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::world::World;
+
+/// A new authority: its certificate as PEM, and what it signs with.
+pub fn authority() -> (String, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    (certificate, Issuer::new(params, key))
+}
+
+/// TLS before the vendor, with a certificate for this host that `issuer` signed.
+async fn front(
+    vendor: SocketAddr,
+    host: &str,
+    issuer: &Issuer<'static, KeyPair>,
+    change: impl FnOnce(&mut CertificateParams),
+) -> SocketAddr {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    change(&mut params);
+    let certificate = params.signed_by(&key, issuer).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut vendor = TcpStream::connect(vendor).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut vendor).await;
+            });
+        }
+    });
+    address
+}
+
+impl World {
+    async fn put_authorities(&self, pem: &str) {
+        let path = format!(
+            "/api/v1/namespaces/{}/configmaps/corp-ca?fieldManager=e2e&force=true",
+            self.system
+        );
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "corp-ca" }, "data": { "ca.crt": pem },
+        });
+        let request =
+            http::Request::patch(path).header("content-type", "application/apply-patch+yaml");
+        let request = request.body(serde_json::to_vec(&map).unwrap()).unwrap();
+        let _: Value = self.client.request(request).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_authorities_of_a_config_map_are_trusted_besides_the_public_ones_and_watched() {
+    let mut world = World::start().await;
+    let (pem, issuer) = authority();
+    let address = front(world.emulator.address(), "127.0.0.1", &issuer, |_| {}).await;
+    world.hosts = vec![address.to_string()];
+    let _operator = world.start_operator();
+    world.declare("storefront", json!({})).await;
+    let base_url = format!("https://{address}/v2");
+    world.edit_connection(json!({ "baseUrl": base_url })).await;
+    let told = world.until_connection(Reason::VendorUnavailable).await;
+    assert!(told.contains("certificate is not trusted"), "{told}");
+
+    let missing = json!({ "caConfigMapRef": { "name": "corp-ca" } });
+    world.edit_connection(missing).await;
+    let told = world.until_connection(Reason::CredentialsNotFound).await;
+    assert!(told.contains("kubectl create configmap corp-ca"), "{told}");
+    world.put_authorities("no certificate").await;
+    let told = world.until_connection(Reason::CredentialsRejected).await;
+    assert!(told.contains("spec.caConfigMapRef"), "{told}");
+    world.put_authorities(&pem).await;
+    world.until_connection(Reason::Available).await;
+    world.until_ready("storefront").await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_run_out_or_is_another_hosts_is_refused_before_a_token_is_sent() {
+    let mut world = World::start().await;
+    let (pem, issuer) = authority();
+    let vendor = world.emulator.address();
+    let expired = front(vendor, "127.0.0.1", &issuer, |params| {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    })
+    .await;
+    let another = front(vendor, "api.example.com", &issuer, |_| {}).await;
+    let (_, stranger) = authority();
+    let unknown = front(vendor, "127.0.0.1", &stranger, |_| {}).await;
+    let addresses = [expired, another, unknown];
+    world.hosts = addresses.map(|address| address.to_string()).to_vec();
+    world.put_authorities(&pem).await;
+    world.declare("storefront", json!({})).await;
+    let spec = |address| json!({ "baseUrl": format!("https://{address}/v2"), "caConfigMapRef": { "name": "corp-ca" } });
+    world.edit_connection(spec(addresses[0])).await;
+    let _operator = world.start_operator();
+    for address in addresses {
+        world.edit_connection(spec(address)).await;
+        let of_this = |world: &World| {
+            let calls = world.emulator.calls();
+            calls.is_empty()
+        };
+        world.until_connection(Reason::VendorUnavailable).await;
+        world
+            .until_reason("storefront", Reason::VendorUnavailable)
+            .await;
+        assert!(of_this(&world), "{address}");
+    }
+    world.check().await;
+}
