@@ -3,9 +3,12 @@
 //! A clientId is a capability, since GET by clientId answers the secret. One that a tenant wrote into status, or onto a
 //! Secret, must never be used in a call; the keyed hash tells the difference.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use aws_lc_rs::{constant_time, hmac};
+use k8s_openapi::ByteString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::{ConnectionKind, ConnectionRef};
 use crate::provident::types::ClientId;
@@ -67,15 +70,42 @@ impl BindingKey {
         self.tagged(&[&["provident/credential/v1", base_url], credential].concat())
     }
 
-    // NUL separates: none of the parts can contain it, those of a credential included, which are printable ASCII.
-    fn tagged(&self, parts: &[&str]) -> String {
-        let tag = hmac::sign(&self.0, parts.join("\0").as_bytes());
-        tag.as_ref().iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    /// A hash of a client's secret, to tell whether it has changed, that reveals nothing about it.
+    #[must_use]
+    pub fn secret_hash(&self, client_id: &ClientId, secret: &SecretString) -> String {
+        self.tagged(&[
+            "provident/secret/v1",
+            client_id.as_str(),
+            secret.expose_secret(),
+        ])
     }
+
+    /// A hash of a Secret's content, likewise.
+    #[must_use]
+    pub fn digest(&self, content: &BTreeMap<String, ByteString>) -> String {
+        let mut signing = hmac::Context::with_key(&self.0);
+        signing.update(b"provident/content/v1\0");
+        for (key, ByteString(value)) in content {
+            // A key has no NUL; a value may, so its length goes before it.
+            signing.update(key.as_bytes());
+            signing.update(format!("\0{}\0", value.len()).as_bytes());
+            signing.update(value);
+        }
+        hex(signing.sign().as_ref())
+    }
+
+    // NUL separates: none of the parts but the last can contain it; those of a credential are printable ASCII.
+    fn tagged(&self, parts: &[&str]) -> String {
+        hex(hmac::sign(&self.0, parts.join("\0").as_bytes()).as_ref())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]
@@ -133,6 +163,27 @@ mod tests {
         assert!(!key.verifies(to, &id, ""));
         let other_key = BindingKey::new(&[8; KEY_BYTES]).unwrap();
         assert!(!other_key.verifies(to, &id, &mac));
+    }
+
+    #[test]
+    fn a_digest_tells_every_change_of_content_and_only_those() {
+        let key = BindingKey::new(&[7; KEY_BYTES]).unwrap();
+        let content = |pairs: &[(&str, &str)]| {
+            let pair = |(key, value): &(&str, &str)| {
+                ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))
+            };
+            key.digest(&pairs.iter().map(pair).collect())
+        };
+        let digest = content(&[("a", "1"), ("b", "2")]);
+        assert_eq!(digest, content(&[("b", "2"), ("a", "1")]));
+        for other in [
+            content(&[("a", "1"), ("b", "3")]),
+            content(&[("a", "1")]),
+            content(&[("a", "1\0b\x002\x002")]),
+            content(&[("a", "2"), ("b", "1")]),
+        ] {
+            assert_ne!(digest, other);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::client::ClientBuilder;
+use jiff::Timestamp;
+use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config, Error};
 use tower::timeout::TimeoutLayer;
 
@@ -27,6 +28,25 @@ pub fn client(config: Config) -> Result<Client, Error> {
     Ok(ClientBuilder::try_from(without_retries(config))?
         .with_layer(&timeout)
         .build())
+}
+
+/// How far this host's clock and the API server's are apart, by the `Date` of an answer; `None` if it has none.
+///
+/// # Errors
+/// The API server did not answer.
+pub async fn clock_difference(client: &Client) -> Result<Option<Duration>, Error> {
+    let request = http::Request::get("/version")
+        .body(Body::empty())
+        .map_err(Error::HttpError)?;
+    let answer = client.send(request).await?;
+    let date = answer.headers().get(http::header::DATE);
+    let date = date
+        .and_then(|date| date.to_str().ok())
+        .and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    Ok(date.map(|date| {
+        let apart = Timestamp::now().duration_since(date.timestamp());
+        apart.unsigned_abs()
+    }))
 }
 
 /// 409 because an object of that name exists.

@@ -52,8 +52,11 @@ pub struct Metrics {
     reconcile_seconds: Histogram,
     vendor_requests: Family<Call, Counter>,
     creates: Family<OutcomeLabel, Counter>,
+    panics: Counter,
+    orphaned: Counter,
     throttled: Counter,
     secret_repairs: Counter,
+    rotations: Family<OutcomeLabel, Counter>,
     late: Counter,
     possible_orphans: Counter,
     watch_errors: Counter,
@@ -91,6 +94,18 @@ impl Default for Metrics {
             "Creates that were sent, by what is known of them",
             creates.clone(),
         );
+        let panics = Counter::default();
+        registry.register(
+            "reconcile_panics",
+            "Passes over an object that panicked",
+            panics.clone(),
+        );
+        let orphaned = Counter::default();
+        registry.register(
+            "orphaned_clients",
+            "Clients left at the vendor because their object went without its finalizer",
+            orphaned.clone(),
+        );
         let throttled = Counter::default();
         registry.register(
             "vendor_waits",
@@ -102,6 +117,12 @@ impl Default for Metrics {
             "secret_repairs",
             "Secrets written again for an existing client",
             secret_repairs.clone(),
+        );
+        let rotations = Family::default();
+        registry.register(
+            "rotations",
+            "Rotations that were sent, by what was said to them, and those seen done",
+            rotations.clone(),
         );
         let late = Counter::default();
         registry.register(
@@ -139,8 +160,11 @@ impl Default for Metrics {
             reconcile_seconds,
             vendor_requests,
             creates,
+            panics,
+            orphaned,
             throttled,
             secret_repairs,
+            rotations,
             late,
             possible_orphans,
             watch_errors,
@@ -196,6 +220,16 @@ impl Metrics {
         self.creates.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// A pass panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// An object went without the operator's doing, and left its client behind.
+    pub fn orphaned(&self) {
+        self.orphaned.inc();
+    }
+
     /// A call was put off.
     pub fn throttled(&self) {
         self.throttled.inc();
@@ -206,6 +240,13 @@ impl Metrics {
         if !fresh {
             self.secret_repairs.inc();
         }
+    }
+
+    /// A rotation was accepted, refused or not answered, or was seen done.
+    pub fn rotation(&self, outcome: &'static str) {
+        self.rotations
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
     }
 
     /// An answer came too late.

@@ -18,7 +18,7 @@ use crate::plan::{Binding, Owner};
 use crate::provident::types::{ClientId, MAX_CLIENT_ID, MAX_CLIENT_SECRET};
 
 /// `type` of every generated Secret. Never the user's to choose: who may choose it may mint a service account token.
-const OPAQUE: &str = "Opaque";
+pub const OPAQUE: &str = "Opaque";
 
 /// What the `$(…)` names of a template stand for.
 #[derive(Clone, Copy)]
@@ -70,15 +70,27 @@ pub fn expand(template: &str, values: Values<'_>) -> String {
     text
 }
 
+// What the Secret holds, by key: `spec.secret.stringData`, or the default.
+fn string_data(object: &OAuthClient) -> BTreeMap<String, String> {
+    let secret = object.spec.secret.as_ref();
+    let stated = secret.and_then(|secret| secret.string_data.clone());
+    stated.unwrap_or_else(|| {
+        let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        DEFAULT_STRING_DATA.into_iter().map(pair).collect()
+    })
+}
+
+/// The keys that the Secret should hold.
+#[must_use]
+pub fn keys(object: &OAuthClient) -> BTreeSet<String> {
+    string_data(object).into_keys().collect()
+}
+
 /// The Secret as it should be.
 #[must_use]
 pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {
     let template = object.spec.secret.clone().unwrap_or_default();
-    let string_data = template.string_data.unwrap_or_else(|| {
-        let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        DEFAULT_STRING_DATA.into_iter().map(pair).collect()
-    });
-    let data: BTreeMap<_, _> = string_data
+    let data: BTreeMap<_, _> = string_data(object)
         .into_iter()
         .map(|(key, template)| (key, ByteString(expand(&template, values).into_bytes())))
         .collect();

@@ -78,6 +78,18 @@ pub fn allows(
     }
 }
 
+/// Whether a namespace with these labels may take over clients that exist already: some rule that matches it says so.
+#[must_use]
+pub fn allows_adoption(
+    rules: &[AccessRule],
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    rules
+        .iter()
+        .any(|rule| rule.adoption && matches_namespace(rule, namespace, labels))
+}
+
 /// Whether the namespace's labels must be known to decide: some rule selects by them.
 #[must_use]
 pub fn needs_labels(rules: &[AccessRule]) -> bool {

@@ -208,8 +208,7 @@ pub struct AccessRule {
     /// The scopes that a client of these namespaces may have. "*" stands for every scope.
     #[schemars(schema_with = "schema::scopes")]
     pub scopes: Vec<String>,
-    /// true: these namespaces may take over existing clients of the account (spec.adoption). This version does not act
-    /// on it yet.
+    /// true: these namespaces may take over existing clients of the account (spec.adoption).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adoption: bool,
 }

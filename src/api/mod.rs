@@ -15,7 +15,7 @@ mod rotation;
 mod schema;
 mod status;
 
-pub use access::{AccessDenied, allows, needs_labels};
+pub use access::{AccessDenied, allows, allows_adoption, needs_labels};
 pub use adoption::{Adoption, ClientSecretRef};
 pub use condition::{ConditionStatus, ConditionType, find, remove, set};
 pub use connection::{
@@ -47,6 +47,9 @@ pub const ROTATE: &str = "oauth.provident.ae/rotate";
 pub const RECONCILE: &str = "oauth.provident.ae/reconcile";
 /// Annotation: names the held attempt (`status.createAttempt.id`) that a person allows to be made once more.
 pub const RETRY_CREATE: &str = "oauth.provident.ae/retry-create";
+/// Annotation on the pod template of a workload to restart, before the uid of the `OAuthClient`: its
+/// `status.secretRevision`.
+pub const RESTART_PREFIX: &str = "oauth.provident.ae/secret-revision-";
 /// Annotation on a generated Secret: the keyed hash that binds its clientId to this object.
 pub const BINDING_ANNOTATION: &str = "oauth.provident.ae/binding";
 /// Label on every generated Secret, with the value [`MANAGER`].

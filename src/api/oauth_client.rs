@@ -131,16 +131,16 @@ pub struct OAuthClientSpec {
     /// The Secret that carries the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretTemplate>,
-    /// When the client's secret is replaced. This version does not act on it yet.
+    /// When the client's secret is replaced. The annotation oauth.provident.ae/rotate asks for it at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationSpec>,
-    /// Workloads of this namespace to restart when the Secret's content changes. This version does not act on it yet.
+    /// Workloads of this namespace to restart, in this order, when the Secret's content changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     pub rollout_restart_targets: Option<Vec<RestartTarget>>,
-    /// An existing client to take over instead of creating one. This version refuses to create such a client rather
-    /// than ignore it.
+    /// An existing client to take over instead of creating one. Read only while no client is recorded; the connection
+    /// must allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
     /// How often the client at the vendor is compared with this spec, 1m or more. The times are

@@ -43,6 +43,9 @@ pub enum Reason {
     Drifted,
     /// The vendor accepted a change without effect. Change the field that the message names.
     NotApplied,
+    /// A workload of `spec.rolloutRestartTargets` could not be restarted; an event only. Restart it by hand, and give the
+    /// operator the right to.
+    RestartDenied,
     /// The vendor does not answer or answers with a server error. Ends by itself.
     VendorUnavailable,
     /// The vendor limits the rate. Ends by itself; lower `spec.requestsPerSecond` of the connection if it returns.
@@ -61,7 +64,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, each once.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Available,
         Self::Pending,
         Self::ConnectionNotFound,
@@ -81,6 +84,7 @@ impl Reason {
         Self::DeactivatedAtVendor,
         Self::Drifted,
         Self::NotApplied,
+        Self::RestartDenied,
         Self::VendorUnavailable,
         Self::VendorThrottled,
         Self::Suspended,
@@ -113,6 +117,7 @@ impl Reason {
             Self::DeactivatedAtVendor => "DeactivatedAtVendor",
             Self::Drifted => "Drifted",
             Self::NotApplied => "NotApplied",
+            Self::RestartDenied => "RestartDenied",
             Self::VendorUnavailable => "VendorUnavailable",
             Self::VendorThrottled => "VendorThrottled",
             Self::Suspended => "Suspended",

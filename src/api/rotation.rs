@@ -10,11 +10,12 @@ use super::schema;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationSpec {
-    /// The longest that a secret is used, 1h or more: 30 days are 720h.
+    /// The age at which a secret is due to be replaced, 1h or more: 30 days are 720h. Counted from the last rotation,
+    /// before the first one from the creation of this object.
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1H).message("must be hours, minutes and seconds, 1h or more: 30 days are 720h"))]
     pub interval: String,
-    /// Rotate only within this window. Without it, a rotation happens when it is due.
+    /// What is due waits for this window. Without it, a rotation happens when it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<RotationWindow>,
 }
@@ -25,6 +26,7 @@ pub struct RotationSpec {
 pub struct RotationWindow {
     /// When the window opens, as a cron expression of five fields: "0 2 * * 0" is Sunday at 2.
     #[schemars(length(min = 9, max = 64))]
+    #[x_kube(validation = Rule::new(schema::IS_CRON).message("must be a cron expression of five fields, e.g. \"0 2 * * 0\" for Sunday at 2"))]
     pub schedule: String,
     /// How long it stays open.
     #[schemars(length(max = 16))]
@@ -58,4 +60,16 @@ pub enum RestartTargetKind {
     StatefulSet,
     /// apps/v1 `DaemonSet`.
     DaemonSet,
+}
+
+impl RestartTargetKind {
+    /// The kind's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+        }
+    }
 }

@@ -22,6 +22,9 @@ pub(super) const IS_DURATION_OF_1H: &str =
 /// [`IS_DURATION`], one minute at least: the vendor's API is shared.
 pub(super) const IS_DURATION_OF_1M: &str =
     "self.matches('^([0-9]{1,5}[hms]){1,3}$') && duration(self) >= duration('1m')";
+/// Minute, hour, day of month, month, day of week. Whether the numbers exist is seen when the schedule is used.
+pub(super) const IS_CRON: &str =
+    r"self.matches('^([0-9*,/-]+ +){3}([0-9*,/-]|[A-Za-z])+ +([0-9*,/#L-]|[A-Za-z])+$')";
 /// Taking the hour there fails for a zone that the time zone database does not have.
 pub(super) const IS_TIME_ZONE: &str = "timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0";
 /// The name of an object, a DNS-1123 subdomain (RFC 1123 section 2.1).

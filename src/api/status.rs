@@ -48,9 +48,13 @@ pub struct OAuthClientStatus {
     /// The Secret's resourceVersion when it was last written or verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_version: Option<String>,
-    /// Counts the changes of the Secret's content.
+    /// Counts the changes of the Secret's content. Workloads in spec.rolloutRestartTargets are restarted when it grows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_revision: Option<i64>,
+    /// A keyed hash of the Secret's content of that revision. It tells whether the content has changed, and nothing about
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_digest: Option<String>,
     /// Ready (the summary), Synced (the vendor's client equals the spec), `SecretReady`, and Stalled, which is there only
     /// while a person must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,6 +86,12 @@ pub struct RotationRecord {
     pub before: String,
     /// When the rotation was last claimed.
     pub start_time: Time,
+    /// Whether spec.rotation asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scheduled: bool,
+    /// Whether the vendor has said that it rotated: then it is not asked again for this token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
 }
 
 /// A time as status stores it, in whole seconds, so that a record in memory equals the one that is read back.

@@ -5,6 +5,7 @@ mod answer;
 mod diff;
 mod next;
 mod report;
+mod rotation;
 mod schedule;
 mod seen;
 mod step;
@@ -15,9 +16,13 @@ pub use next::{client, is_held, next};
 pub use report::{
     NOT_APPLIED, Report, Retry, Stop, Texts, Told, conflict_message, needs_a_person, report,
 };
+pub use rotation::{
+    CLOCKS_WITHIN, NOT_APPLIED_AFTER, NoSchedule, Open, Rotation, Sent, Token, Wait, asked,
+    next_rotation,
+};
 pub use schedule::{due_slot, until_next_slot};
 pub use seen::{
-    Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Found, Known, Owner, Record,
-    Records, SecretSeen, Seen, TakeUp, Vendor, records, take_up,
+    Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Found, Known, Owner,
+    Record, Records, Rival, SecretSeen, Seen, TakeUp, Vendor, records, take_up,
 };
 pub use step::Step;

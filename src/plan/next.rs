@@ -1,8 +1,9 @@
 //! The decision. Read it from the top: an object is being deleted, or has a client, or is to get one.
 
+use super::rotation::rotate;
 use super::seen::{
-    Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, SecretSeen, Seen,
-    TakeUp, Vendor, take_up,
+    Adoption, Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, Rival,
+    SecretSeen, Seen, TakeUp, Vendor, take_up,
 };
 use super::step::Step;
 use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
@@ -22,17 +23,18 @@ pub fn next(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     match client(seen) {
         Some(id) => keep(spec, seen, id),
         None if seen.record == Record::Empty => create(spec, seen),
-        None => None,
+        None => adopt(spec, seen),
     }
 }
 
-/// The client of an object: the one in status, else the one just answered, else the one its Secret carries. A clientId
-/// without a valid binding is nobody's.
+/// The client of an object: the one in status, else the one just answered, else the one its Secret carries, else the one
+/// just adopted. A clientId without a valid binding is nobody's, until its secret proves it anew.
 #[must_use]
 pub fn client(seen: &Seen) -> Option<ClientId> {
     match &seen.record {
         Record::Bound(id) => return Some(id.clone()),
-        Record::Unproven | Record::KeyMissing => return None,
+        Record::KeyMissing => return None,
+        Record::Unproven => return adopted(seen),
         Record::Empty => {}
     }
     match seen.attempt.as_ref().map(|attempt| &attempt.known) {
@@ -41,8 +43,15 @@ pub fn client(seen: &Seen) -> Option<ClientId> {
         Some(Known::MayRun | Known::Unsent { .. } | Known::NotCreated(_)) => None,
         None | Some(Known::Over | Known::Unknown(_)) => match take_up(&seen.secret) {
             TakeUp::Client(id) => Some(id),
-            _ => None,
+            _ => adopted(seen),
         },
+    }
+}
+
+fn adopted(seen: &Seen) -> Option<ClientId> {
+    match &seen.adoption {
+        Adoption::Proven { client, .. } => Some(client.clone()),
+        _ => None,
     }
 }
 
@@ -63,14 +72,19 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
         None => None,
         Some(attempt) => match attempt.known {
             Known::Unsent { in_time: true } if may_begin => return Some(Step::Create),
+            Known::Over | Known::Unknown(_) if seen.adoption != Adoption::None => {
+                return adopt(spec, seen);
+            }
             Known::Over | Known::Unknown(_) if may_be_tried_again(seen, attempt) => {
                 Some(attempt.id.clone())
             }
             _ => return None,
         },
     };
-    let fresh = take_up(&seen.secret) == TakeUp::Absent && spec.adoption.is_none();
-    if !fresh || !may_begin {
+    if spec.adoption.is_some() {
+        return adopt(spec, seen);
+    }
+    if take_up(&seen.secret) != TakeUp::Absent || !may_begin {
         return None;
     }
     Some(if !seen.preflight {
@@ -91,22 +105,51 @@ fn may_be_tried_again(seen: &Seen, attempt: &Attempt) -> bool {
     seen.retry.as_ref() == Some(&attempt.id) || by_policy
 }
 
+fn adopt(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
+    let Adoption::Proof { client, in_place } = &seen.adoption else {
+        return None;
+    };
+    let may_begin =
+        seen.connection == Connection::Usable && !seen.stopping && !is_true(spec.suspend);
+    let free = *in_place || seen.secret == SecretSeen::Absent || is_ours(&seen.secret);
+    if !may_begin || !free {
+        return None;
+    }
+    Some(if seen.finalizer {
+        Step::Adopt(client.clone())
+    } else {
+        Step::AddFinalizer
+    })
+}
+
 fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
+    if seen.rival == Rival::Older {
+        return None;
+    }
     let found = match &seen.vendor {
         Vendor::Found(found) => Some(found),
         _ => None,
     };
     // The Secret first: with it the application works, and the client is not lost.
     if found.is_some_and(|found| found.credentials) && content(&seen.secret) != Content::Current {
-        return writable(&seen.secret, &id).then_some(Step::WriteSecret(id));
+        let write = writable(seen, &id) && !seen.contested;
+        return write.then_some(Step::WriteSecret(id));
+    }
+    if seen.restart {
+        return Some(Step::RestartWorkloads);
     }
     if seen.connection != Connection::Usable || is_true(spec.suspend) {
         return None;
     }
     let Some(found) = found else {
         let asked = seen.vendor != Vendor::NotAsked;
-        let settled = seen.ready && !seen.due && content(&seen.secret) == Content::Current;
-        return (!asked && !settled && !unrecorded_answer(seen)).then_some(Step::Verify(id));
+        let rotating = seen.rotation.asked.is_some() || seen.rotation.open.is_some();
+        let current = content(&seen.secret) == Content::Current;
+        let settled = seen.ready && !seen.due && !rotating && current;
+        // What the other writer does next is no reason to ask the vendor.
+        let told = seen.contested && !seen.ready && !seen.due && !rotating;
+        return (!asked && !settled && !told && !unrecorded_answer(seen))
+            .then_some(Step::Verify(id));
     };
     if !found.credentials && unrecorded_answer(seen) {
         return None;
@@ -116,7 +159,12 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
         .iter()
         .any(|field| !seen.not_applied.contains(field));
     let may_correct = spec.drift_policy == DriftPolicy::Correct && !seen.rejected && !found.updated;
-    (news && may_correct).then(|| Step::Update(id, found.differs.clone()))
+    if news && may_correct {
+        return Some(Step::Update(id, found.differs.clone()));
+    }
+    // An id that status does not record yet is recorded first.
+    let recorded = matches!(seen.record, Record::Bound(_));
+    recorded.then(|| rotate(spec, seen, id, found)).flatten()
 }
 
 fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
@@ -125,15 +173,9 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     if !seen.finalizer || seen.attempt.as_ref().is_some_and(may_run) || unrecorded_answer(seen) {
         return None;
     }
-    if spec.deletion_policy == DeletionPolicy::Retain {
-        let ours = matches!(
-            seen.secret,
-            SecretSeen::Present {
-                owner: Owner::This,
-                ..
-            }
-        );
-        return Some(if ours {
+    // Nobody who deletes the definition means to disable every client.
+    if spec.deletion_policy == DeletionPolicy::Retain || seen.definition_going {
+        return Some(if is_ours(&seen.secret) {
             Step::DisownSecret
         } else {
             Step::Release
@@ -142,6 +184,8 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     match (client(seen), &seen.record) {
         (None, Record::Unproven | Record::KeyMissing) => None,
         (None, _) => Some(Step::Release),
+        // Somebody else keeps it.
+        (Some(_), _) if seen.rival != Rival::None => Some(Step::Release),
         (Some(_), _) if matches!(seen.vendor, Vendor::Deactivated | Vendor::Missing) => {
             Some(Step::Release)
         }
@@ -165,9 +209,21 @@ fn content(secret: &SecretSeen) -> Content {
     }
 }
 
-/// A Secret is written only if its controller owner is this object, or it has none and is bound to this very client.
-fn writable(secret: &SecretSeen, id: &ClientId) -> bool {
-    match secret {
+fn is_ours(secret: &SecretSeen) -> bool {
+    matches!(
+        secret,
+        SecretSeen::Present {
+            owner: Owner::This,
+            ..
+        }
+    )
+}
+
+/// A Secret is written only if its controller owner is this object, or it has none and is bound to this very client, or
+/// was named by the adoption that has just been proven.
+fn writable(seen: &Seen, id: &ClientId) -> bool {
+    let taken_over = matches!(seen.adoption, Adoption::Proven { in_place: true, .. });
+    match &seen.secret {
         SecretSeen::Absent => true,
         SecretSeen::Present {
             owner: Owner::This, ..
@@ -177,10 +233,13 @@ fn writable(secret: &SecretSeen, id: &ClientId) -> bool {
             binding: Binding::Valid(bound),
             ..
         } => bound == id,
+        SecretSeen::Present {
+            owner: Owner::None, ..
+        } => taken_over,
         SecretSeen::Present { .. } => false,
     }
 }
 
-fn is_true(flag: Option<bool>) -> bool {
+pub(super) fn is_true(flag: Option<bool>) -> bool {
     flag == Some(true)
 }

@@ -1,20 +1,19 @@
 //! What status says at the end of a pass: one function, so that every message can be read in one place.
 
+mod absent;
 mod deleting;
 mod kept;
 
 use std::time::Duration;
 
+use self::absent::absent;
 use self::deleting::deleting;
 pub use self::kept::NOT_APPLIED;
 use self::kept::kept;
 
-use super::next::{client, is_held};
-use super::seen::{
-    AutoRetry, Connection, Content, Known, Record, SecretSeen, Seen, TakeUp, take_up,
-};
+use super::next::client;
+use super::seen::{Adoption, Connection, Content, Record, Rival, SecretSeen, Seen, Vendor};
 use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
-use crate::provident::outcome::Doubt;
 
 /// When the object is looked at again, if nothing about it changes before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +26,8 @@ pub enum Retry {
     After(Duration),
     /// When another process's attempt cannot be under way any more.
     AttemptOver,
+    /// When a rotation that was not answered cannot be carried out any more.
+    RotationOver,
     /// At the next scheduled verification.
     Verification,
 }
@@ -139,6 +140,7 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
         && stop.ready == ConditionStatus::False
         && seen.ready
         && secret_content(seen) == Content::Current
+        && !matches!(&seen.vendor, Vendor::Found(found) if !found.differs.is_empty())
     {
         return unchanged(stop.retry);
     }
@@ -163,9 +165,12 @@ const KEY_MISSING: &str = "The operator's binding key is missing, so no recorded
 
 fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     match seen.record {
-        Record::Unproven => {
-            let step =
-                "Remove status.clientId, or restore the object and its Secret from one backup";
+        Record::Unproven if client(seen).is_none() => {
+            if let Adoption::Refused(reason, message) = &seen.adoption {
+                return only(*reason, message.clone(), Retry::Backoff);
+            }
+            let step = "Restore the object and its Secret from one backup, prove the client by its secret in spec.adoption, or remove \
+                        status.clientId with kubectl edit --subresource=status";
             return only(
                 Reason::BindingMismatch,
                 format!("status.clientId: {MISMATCH}. {step}"),
@@ -173,64 +178,17 @@ fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
             );
         }
         Record::KeyMissing => return only(Reason::BindingKeyMissing, KEY_MISSING, Retry::Backoff),
-        Record::Bound(_) | Record::Empty => {}
+        Record::Bound(_) | Record::Empty | Record::Unproven => {}
+    }
+    if client(seen).is_some() && seen.rival == Rival::Older {
+        let message = "Another, older OAuthClient has this client, so this one does nothing. Delete one of the two; the client at the \
+                       vendor stays active for the other";
+        return only(Reason::ClientInUse, message, Retry::Verification);
     }
     if client(seen).is_some() {
         return kept(spec, seen, texts);
     }
-    if is_held(seen) && !retry_asked(seen) {
-        return held(seen, texts);
-    }
-    if seen
-        .attempt
-        .as_ref()
-        .is_some_and(|attempt| attempt.known == Known::MayRun)
-    {
-        return unchanged(Retry::AttemptOver);
-    }
-    match take_up(&seen.secret) {
-        TakeUp::Mismatch => {
-            let message = format!(
-                "spec.secret.name: the Secret {} carries a client that was not recorded for this object. \
-                 Delete that Secret, or delete this OAuthClient and declare it anew with another spec.secret.name",
-                texts.secret
-            );
-            return only(Reason::BindingMismatch, message, Retry::Backoff);
-        }
-        TakeUp::Stranger => return conflict(texts),
-        TakeUp::Former => {
-            let message = format!(
-                "Waiting for the Secret {} of a former object of this name to be collected",
-                texts.secret
-            );
-            return only(Reason::Pending, message, Retry::Backoff);
-        }
-        TakeUp::Absent | TakeUp::Client(_) => {}
-    }
-    if spec.adoption.is_some() {
-        let message = "spec.adoption: this version does not adopt clients; remove the field to create a new one";
-        return only(Reason::AdoptionRejected, message, Retry::Verification);
-    }
-    if spec.suspend == Some(true) {
-        return only(
-            Reason::Suspended,
-            "spec.suspend is true: set it to false to create the client",
-            Retry::Verification,
-        );
-    }
-    if let Some(report) = unusable(seen) {
-        return report;
-    }
-    if seen.breaker_open {
-        let message = "No client is created until the vendor answers again: an earlier create was left unanswered";
-        return only(Reason::VendorUnavailable, message, Retry::Backoff);
-    }
-    // A claim that is dropped, a process that leaves, a spec that waits for an edit.
-    unchanged(if seen.rejected {
-        Retry::Verification
-    } else {
-        Retry::Backoff
-    })
+    absent(spec, seen, texts)
 }
 
 fn unusable(seen: &Seen) -> Option<Report> {
@@ -268,50 +226,6 @@ pub fn conflict_message(secret: &str) -> String {
         "spec.secret.name: the Secret {secret} exists and is not this object's; it is left as it is. Delete it, or delete \
          this OAuthClient and declare it anew with another spec.secret.name"
     )
-}
-
-fn retry_asked(seen: &Seen) -> bool {
-    seen.retry.is_some() && seen.retry.as_ref() == seen.attempt.as_ref().map(|attempt| &attempt.id)
-}
-
-fn held(seen: &Seen, texts: Texts<'_>) -> Report {
-    let (doubt, id) = match &seen.attempt {
-        Some(attempt) => (&attempt.known, attempt.id.to_string()),
-        None => return unchanged(Retry::Verification),
-    };
-    let retry = match seen.auto_retry {
-        AutoRetry::No => None,
-        AutoRetry::Early => Some(Retry::AttemptOver),
-        AutoRetry::Unprobed | AutoRetry::Due => Some(Retry::Backoff),
-    };
-    if let Some(retry) = retry {
-        let message = format!(
-            "The create that began at {} has no known outcome. The connection says unknownOutcome: Retry, so it is made once \
-             more when it can be under way no longer and the vendor answers; a client named \"{}\" may then be there twice",
-            texts.attempt_time, texts.vendor_name
-        );
-        return only(Reason::Pending, message, retry);
-    }
-    let (reason, what) = match doubt {
-        Known::Unknown(Doubt::NotNew) => (
-            Reason::AnswerNotNew,
-            "was answered with a client that is not new, so whether one was made is not known",
-        ),
-        _ => (
-            Reason::CreateOutcomeUnknown,
-            "has no known outcome, and trying again could make a second client",
-        ),
-    };
-    let message = format!(
-        "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, deactivate it \
-         there (taking it over with spec.adoption comes with a later version). Then, or if it is not there: kubectl annotate oauthclient {} -n {} --overwrite {}={id}",
-        texts.attempt_time,
-        texts.vendor_name,
-        texts.name,
-        texts.namespace,
-        crate::api::RETRY_CREATE,
-    );
-    only(reason, message, Retry::Verification)
 }
 
 fn secret_content(seen: &Seen) -> Content {

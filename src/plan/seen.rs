@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::diff::Field;
+use super::rotation::Rotation;
 use crate::api::Reason;
 use crate::provident::outcome::{Doubt, Refusal};
 use crate::provident::types::ClientId;
@@ -53,6 +54,53 @@ pub struct Seen {
     pub vendor: Vendor,
     /// Fields of which a PUT at this generation is known to have had no effect.
     pub not_applied: Vec<Field>,
+    /// Whether there is an existing client to take over.
+    pub adoption: Adoption,
+    /// Whether another object has the same client.
+    pub rival: Rival,
+    /// The Secret's content is another one than that of `status.secretRevision`, and workloads are to be restarted for it.
+    pub restart: bool,
+    /// Rotation of the secret.
+    pub rotation: Rotation,
+    /// The Secret was put right so often lately that somebody else must be writing it too.
+    pub contested: bool,
+    /// The definition of `OAuthClient` itself is being deleted, and every object with it.
+    pub definition_going: bool,
+}
+
+/// Whether there is an existing client to take over; looked at only while no client is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Adoption {
+    /// There is not.
+    None,
+    /// There is, and it may not be taken, with the message for the user.
+    Refused(Reason, String),
+    /// There is, and a secret is at hand that must equal the client's.
+    Proof {
+        /// The client.
+        client: ClientId,
+        /// The proof stands in the very Secret that is to carry the credentials, which is taken over with it.
+        in_place: bool,
+    },
+    /// Asked for in this pass: its secret is the one at hand.
+    Proven {
+        /// The client.
+        client: ClientId,
+        /// As above.
+        in_place: bool,
+    },
+}
+
+/// Another object without deletionTimestamp that is validly bound to the same client, as two adoptions at once may leave
+/// it. The older one keeps the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rival {
+    /// None.
+    None,
+    /// A younger one, which will find this one.
+    Younger,
+    /// An older one, which keeps the client.
+    Older,
 }
 
 /// `status.clientId`.
@@ -198,6 +246,8 @@ pub struct Found {
     pub credentials: bool,
     /// `isActive`.
     pub active: bool,
+    /// There is an open rotation, and the secret is another one than before it.
+    pub rotated: bool,
 }
 
 /// What may be done with a Secret of the object's name that nothing in status explains.

@@ -44,7 +44,7 @@ pub enum ClientError {
     Setup(#[from] SetupError),
 }
 
-/// What came back from a create.
+/// What came back from a create, or from a rotation, which cannot be repeated either.
 pub struct CreateReply {
     /// For [`super::outcome::classify`].
     pub reply: Reply,
@@ -54,6 +54,26 @@ pub struct CreateReply {
     pub code: Option<String>,
     /// `Retry-After`, if it could be read.
     pub retry_after: Option<Duration>,
+}
+
+impl CreateReply {
+    /// The metric label of the reply.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.reply {
+            Reply::NeverConnected => "no_connection",
+            Reply::NoAnswer => "none",
+            Reply::Answer { status, .. } => match status {
+                200..=299 => "2xx",
+                300..=399 => "3xx",
+                401 => "401",
+                403 => "403",
+                429 => "429",
+                400..=499 => "4xx",
+                _ => "5xx",
+            },
+        }
+    }
 }
 
 struct Answer {
@@ -113,22 +133,10 @@ impl Client {
             code: None,
             retry_after: None,
         };
-        // A create follows upon its claim at once. Without a token not a byte leaves.
-        let Some(token) = self.tokens.at_hand() else {
-            return none(Reply::NeverConnected);
-        };
-        let answer = match self
-            .send(Method::POST, "", Some(request), CREATE_WITHIN, &token)
-            .await
-        {
+        let answer = match self.once("", Some(request), CREATE_WITHIN).await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() => return none(Reply::NeverConnected),
-            Err(_) => return none(Reply::NoAnswer),
+            Err(reply) => return none(reply),
         };
-        if answer.status == StatusCode::UNAUTHORIZED {
-            // Not sent again here: the claim is dropped, and the next one finds a new token.
-            self.tokens.refused(&token);
-        }
         let body = answer.body.as_deref().unwrap_or_default();
         let client = answer
             .status
@@ -172,6 +180,52 @@ impl Client {
         request: &UpdateRequest,
     ) -> Result<VendorClient, CallError> {
         self.call(Method::PUT, id, Some(request)).await
+    }
+
+    /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails; the body is not looked at, as its shape is not
+    /// documented (API document), so the reply has no client.
+    pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
+        let path = format!("/{id}/rotate-secret");
+        let (reply, code, retry_after) = match self.once::<()>(&path, None, CALL_WITHIN).await {
+            Ok(answer) => (
+                Reply::Answer {
+                    status: answer.status.as_u16(),
+                    client: None,
+                },
+                error_code(answer.body.as_deref().unwrap_or_default()),
+                answer.retry_after(),
+            ),
+            Err(reply) => (reply, None, None),
+        };
+        CreateReply {
+            reply,
+            client: None,
+            code,
+            retry_after,
+        }
+    }
+
+    // A POST is sent at once, with the token at hand, and whatever is answered not again from here: of a refused token
+    // it is known that nothing was done, so that the next attempt, with its own record, finds another.
+    async fn once<B: Serialize>(
+        &self,
+        path: &str,
+        body: Option<&B>,
+        within: Duration,
+    ) -> Result<Answer, Reply> {
+        let token = self.tokens.at_hand().ok_or(Reply::NeverConnected)?;
+        let sent = self.send(Method::POST, path, body, within, &token).await;
+        let answer = sent.map_err(|error| {
+            if error.is_connect() {
+                Reply::NeverConnected
+            } else {
+                Reply::NoAnswer
+            }
+        })?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.refused(&token);
+        }
+        Ok(answer)
     }
 
     async fn call<B: Serialize>(

@@ -85,9 +85,11 @@ impl Pass {
         Ok(Connection::Unusable(Reason::ConnectionNotFound, message))
     }
 
-    // What the access rules have against this object.
-    async fn denied(&self, entry: &Entry) -> Result<Option<String>, Halt> {
+    // What the access rules have against this object. Where no rules apply, the account is the namespace's own: whoever
+    // proves to know a client's secret may take it over.
+    async fn denied(&mut self, entry: &Entry) -> Result<Option<String>, Halt> {
         let Some(rules) = &entry.access else {
+            self.may_adopt = true;
             return Ok(None);
         };
         let labels = if api::needs_labels(rules) {
@@ -96,6 +98,7 @@ impl Pass {
             BTreeMap::new()
         };
         let scopes = &self.object.spec.allowed_scopes;
+        self.may_adopt = api::allows_adoption(rules, &self.namespace(), &labels);
         let allowed = api::allows(rules, &self.namespace(), &labels, scopes);
         Ok(allowed
             .err()

@@ -19,9 +19,13 @@ impl Pass {
             Step::AddFinalizer => self.add_finalizer().await,
             Step::Claim { retry_of } => self.claim(retry_of).await,
             Step::Create => self.create().await,
+            Step::Adopt(id) => self.adopt(&id).await,
             Step::Verify(id) => self.verify(&id).await,
             Step::Update(id, fields) => self.update(&id, &fields).await,
             Step::WriteSecret(id) => self.write_secret(&id).await,
+            Step::RestartWorkloads => self.restart_workloads().await,
+            Step::RecordRotation(token) => self.record_rotation(token).await,
+            Step::Rotate(id) => self.rotate(&id).await,
             Step::Deactivate(id) => self.deactivate(&id).await,
             Step::DisownSecret => self.disown_secret().await,
             Step::Release => self.release().await,
@@ -57,11 +61,13 @@ impl Pass {
             .filter(|f| *f != FINALIZER)
             .cloned()
             .collect();
+        let uid = self.object.uid().unwrap_or_default();
+        // Before the write: the watch may tell of the end first.
+        self.ctx.memory.release(&uid);
         match self.write_finalizers(finalizers).await {
             Ok(()) | Err(Halt::Gone) => {}
             Err(halt) => return Err(halt),
         }
-        let uid = self.object.uid().unwrap_or_default();
         self.ctx.memory.forget_object(&uid);
         Ok(())
     }

@@ -171,7 +171,7 @@ fn bound_client(ctx: &Context, this: &Key, key: &BindingKey) -> Option<ClientId>
     })
 }
 
-fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
+pub(crate) fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
     let status = client.status.as_ref()?;
     let id = ClientId::parse(status.client_id.as_deref()?)?;
     let to = Bound {

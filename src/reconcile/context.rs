@@ -11,12 +11,15 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use super::backoff::Backoff;
 use super::connections::{Connections, Key};
 use super::key::KeyState;
 use super::memory::Memory;
 use super::records::Recorded;
+use super::repairs::Repairs;
+use super::rotations::Rotations;
 use crate::api::OAuthClient;
 use crate::metrics::Metrics;
 
@@ -39,6 +42,9 @@ pub struct Settings {
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
+    /// A watch is begun anew after this, and 5 s later where the server does not end it: so long a change may go unseen on
+    /// a connection that has died in silence.
+    pub watch_timeout: Duration,
     /// Objects reconciled at once, per watched namespace.
     pub concurrency: u16,
     /// How long a stop waits for answers that are not stored yet.
@@ -52,6 +58,13 @@ impl Settings {
     pub fn secret_first_within(&self) -> Duration {
         self.attempt_wait * 5 / 8
     }
+
+    /// How far apart two GETs must lie to prove that an unanswered rotation will not be carried out any more: 60 s of
+    /// the 2 min, since a rotation is sent within 5 s of its record and given up 30 s later.
+    #[must_use]
+    pub fn rotation_wait(&self) -> Duration {
+        self.attempt_wait / 2
+    }
 }
 
 impl Default for Settings {
@@ -64,6 +77,7 @@ impl Default for Settings {
             proxy_from_env: false,
             binding_key_secret: "provident-operator-binding-key".to_owned(),
             attempt_wait: Duration::from_mins(2),
+            watch_timeout: Duration::from_secs(290),
             concurrency: 64,
             grace: Duration::from_secs(75),
         }
@@ -91,10 +105,16 @@ pub struct Context {
     pub connections: Connections,
     /// What this process knows of attempts.
     pub memory: Memory,
+    /// What it knows of rotations.
+    pub rotations: Rotations,
     /// Which object records which client.
     pub recorded: Arc<Recorded>,
     /// Waits of objects that failed.
     pub backoff: Backoff,
+    /// How often Secrets were put right lately.
+    pub repairs: Repairs,
+    /// Said once: whether the definition of `OAuthClient` is being deleted cannot be told here.
+    pub blind_to_definition: std::sync::Once,
     /// Figures.
     pub metrics: Metrics,
     /// The binding key, or its absence.
@@ -105,7 +125,8 @@ pub struct Context {
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
     /// Seconds since the epoch at which this process began.
     pub began: u64,
-    /// Secret names for which a create is under way.
+    /// What only one pass may be at: a Secret's name in a create, a client in an adoption, a scheduled rotation over one
+    /// connection.
     pub names: Arc<Names>,
     /// Set when the process is told to stop: what runs is finished, nothing is begun.
     pub stopping: CancellationToken,
@@ -142,8 +163,22 @@ impl Context {
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
     pub(crate) fn forget(&self, object: &OAuthClient) {
         let uid = object.uid().unwrap_or_default();
+        let client = object
+            .status
+            .as_ref()
+            .and_then(|status| status.client_id.as_ref());
+        if !self.memory.take_release(&uid)
+            && let Some(client_id) = client
+        {
+            self.metrics.orphaned();
+            warn!(
+                object = %ObjectRef::from_obj(object), client_id,
+                "went without its finalizer: its client is left at the vendor as it is"
+            );
+        }
         self.backoff.clear(&uid);
         self.metrics.forget(&uid);
+        self.rotations.forget(&uid);
         self.verified
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -179,6 +214,15 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// An object by its uid. It looks at every one, so it is for what is rare.
+    pub(crate) fn object_of(&self, uid: &str) -> Option<Arc<OAuthClient>> {
+        self.stores.iter().find_map(|stores| {
+            stores
+                .clients
+                .find(|object| object.metadata.uid.as_deref() == Some(uid))
+        })
+    }
+
     pub(crate) fn secret_in_store(
         &self,
         namespace: &str,
@@ -191,20 +235,19 @@ impl Context {
     }
 }
 
-/// Serialises creates that share a Secret name.
+/// Names of what only one pass may be at.
 #[derive(Default)]
-pub struct Names(Mutex<HashSet<(String, String)>>);
+pub struct Names(Mutex<HashSet<String>>);
 
-/// Holds a Secret name until dropped.
+/// Holds a name until dropped.
 pub struct NameGuard {
     names: Arc<Names>,
-    name: (String, String),
+    name: String,
 }
 
 impl Names {
-    /// Takes a name; `None` while another create has it.
-    pub fn take(self: &Arc<Self>, namespace: &str, secret: &str) -> Option<NameGuard> {
-        let name = (namespace.to_owned(), secret.to_owned());
+    /// Takes a name; `None` while another pass has it.
+    pub fn take(self: &Arc<Self>, name: String) -> Option<NameGuard> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.insert(name.clone()).then(|| NameGuard {
             names: Arc::clone(self),

@@ -13,7 +13,9 @@ use super::observe::Pass;
 use super::{Halt, SOON};
 use crate::api::{MANAGER, Reason};
 use crate::cluster;
-use crate::plan::{Attempt, AttemptId, AutoRetry, Known, Retry, conflict_message, create_request};
+use crate::plan::{
+    self, Attempt, AttemptId, AutoRetry, Known, Retry, conflict_message, create_request,
+};
 use crate::provident::client::CreateReply;
 use crate::provident::connection::{Connection, random_hex};
 use crate::provident::error::CallError;
@@ -22,11 +24,11 @@ use crate::secret;
 
 impl Pass {
     /// No effect: a turn of the limiter, and a dry run of the very Secret write with values of the largest size, which
-    /// meets rights, quota, admission and a stranger's Secret of that name.
+    /// meets rights, quota, admission, a stranger's Secret of that name, and one that is immutable.
     pub async fn preflight(&mut self) -> Result<(), Halt> {
         let connection = self.connection()?;
         let (namespace, name) = (self.namespace(), self.object.secret_name().to_owned());
-        let Some(guard) = self.ctx.names.take(&namespace, &name) else {
+        let Some(guard) = self.ctx.names.take(format!("secret/{namespace}/{name}")) else {
             return Err(Halt::Again(SOON));
         };
         self.name_guard = Some(guard);
@@ -39,11 +41,26 @@ impl Pass {
             return Err(self.failed("token", &connection, &error));
         }
         let largest = secret::largest(&self.object, &connection.client.token_url());
-        match self.ctx.secrets(&namespace).create(&post, &largest).await {
+        let api = self.ctx.secrets(&namespace);
+        let has_client = plan::client(&self.seen).is_some();
+        if has_client && self.secret.is_none() {
+            self.secret = api.get_opt(&name).await.map_err(Halt::Cluster)?;
+        }
+        let tried = match &self.secret {
+            Some(observed) if has_client => {
+                api.replace(&name, &post, &secret::merge(observed, &largest))
+                    .await
+            }
+            _ => api.create(&post, &largest).await,
+        };
+        match tried {
             Ok(_) => {
                 self.seen.preflight = true;
                 Ok(())
             }
+            // Somebody is at the Secret just now.
+            Err(error) if has_client && cluster::is_conflict(&error) => Err(Halt::Again(SOON)),
+            Err(error) if has_client => Err(self.refused(error)),
             Err(error) if cluster::is_already_exists(&error) => {
                 let message = conflict_message(&name);
                 Err(stop(Reason::SecretConflict, message, Retry::Backoff))
@@ -141,9 +158,7 @@ impl Pass {
         let outcome = classify(&reply.reply, |client| {
             self.ctx.recorded.elsewhere(client, &uid)
         });
-        self.ctx
-            .metrics
-            .vendor("create", status_label(&reply.reply));
+        self.ctx.metrics.vendor("create", reply.label());
         self.ctx.metrics.created(&outcome);
         match outcome {
             Outcome::Created(client_id) => {
@@ -156,7 +171,7 @@ impl Pass {
                 Ok(())
             }
             Outcome::Unknown(doubt) => {
-                warn!(attempt = %id, ?doubt, reply = status_label(&reply.reply), "whether the vendor made a client is not known: held");
+                warn!(attempt = %id, ?doubt, reply = reply.label(), "whether the vendor made a client is not known: held");
                 self.ctx.memory.unknown(&id, doubt);
                 self.set_known(Known::Unknown(doubt));
                 connection.open_breaker();
@@ -167,7 +182,7 @@ impl Pass {
             Outcome::NotCreated(refusal) => {
                 self.ctx.memory.not_created(&id, refusal);
                 self.set_known(Known::NotCreated(refusal));
-                Err(self.refusal(refusal, &reply, &connection))
+                Err(self.refusal("create", refusal, &reply, &connection))
             }
         }
     }
@@ -178,7 +193,14 @@ impl Pass {
         }
     }
 
-    fn refusal(&self, refusal: Refusal, reply: &CreateReply, connection: &Connection) -> Halt {
+    /// What is told of a call that is known not to have been carried out.
+    pub fn refusal(
+        &self,
+        call: &str,
+        refusal: Refusal,
+        reply: &CreateReply,
+        connection: &Connection,
+    ) -> Halt {
         let status = match reply.reply {
             Reply::Answer { status, .. } => status,
             Reply::NeverConnected | Reply::NoAnswer => 0,
@@ -195,7 +217,7 @@ impl Pass {
             Refusal::Other => {
                 let name = &self.object.spec.connection_ref.name;
                 let message = format!(
-                    "The vendor answered a create with {status}. Look at spec.baseUrl of connection {name}"
+                    "The vendor answered a {call} with {status}. Look at spec.baseUrl of connection {name}"
                 );
                 return stop(Reason::ConnectionNotReady, message, Retry::Backoff);
             }
@@ -209,24 +231,4 @@ impl Pass {
 pub(crate) fn seconds_now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
-fn status_label(reply: &Reply) -> &'static str {
-    match reply {
-        Reply::NeverConnected => "no_connection",
-        Reply::NoAnswer => "none",
-        Reply::Answer {
-            status: 200..=299, ..
-        } => "2xx",
-        Reply::Answer {
-            status: 300..=399, ..
-        } => "3xx",
-        Reply::Answer { status: 401, .. } => "401",
-        Reply::Answer { status: 403, .. } => "403",
-        Reply::Answer { status: 429, .. } => "429",
-        Reply::Answer {
-            status: 400..=499, ..
-        } => "4xx",
-        Reply::Answer { .. } => "5xx",
-    }
 }

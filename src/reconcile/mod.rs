@@ -6,30 +6,37 @@
 
 mod access;
 mod act;
+mod adopt;
 mod backoff;
 pub mod connection;
 pub mod connections;
 pub mod context;
 mod create;
+mod going;
 pub mod key;
 pub mod kinds;
 mod late;
 mod memory;
 mod observe;
 mod records;
+mod repairs;
 mod report;
 mod resolve;
+mod rotate;
+mod rotations;
 mod store;
 mod timing;
 mod vendor;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, error, info_span, warn};
 
 use self::context::Context;
 use self::observe::Pass;
@@ -40,6 +47,8 @@ pub use backoff::Backoff;
 pub use late::{drain, settle};
 pub use memory::{Answer, Memory};
 pub use records::Recorded;
+pub use repairs::Repairs;
+pub use rotations::Rotations;
 pub(crate) use timing::seconds;
 
 /// Why a step could not be carried out.
@@ -106,7 +115,15 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         return Ok(Action::requeue(wait.max(SOON)));
     }
     let started = std::time::Instant::now();
-    let outcome = pass(Arc::clone(&object), ctx).await;
+    // A bug met by one object is no reason to leave the others: that one comes back with backoff. What the pass held is
+    // dropped, and what it noted of an attempt stays, so that nothing is sent twice.
+    let caught = AssertUnwindSafe(pass(Arc::clone(&object), ctx)).catch_unwind();
+    let Ok(outcome) = caught.await else {
+        let delay = ctx.backoff.failed(&uid, inputs, Duration::ZERO);
+        ctx.metrics.panicked();
+        error!(?delay, "a pass panicked: please report this");
+        return Ok(Action::requeue(delay));
+    };
     let result = match &outcome {
         Ok((_, None)) => "success",
         Ok((_, Some(reason))) => reason.as_str(),
@@ -136,9 +153,13 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         Retry::Backoff => ctx.backoff.failed(&uid, inputs, Duration::ZERO),
         Retry::After(wait) => ctx.backoff.failed(&uid, inputs, wait),
         Retry::AttemptOver => timing::until_attempt_over(ctx, &object).max(SOON),
+        Retry::RotationOver => {
+            let left = ctx.rotations.left(&uid, ctx.settings.rotation_wait());
+            left.max(SOON)
+        }
         Retry::Verification => {
             ctx.backoff.clear(&uid);
-            timing::until_verification(&object)
+            timing::until_verification(&object).min(timing::until_rotation(&object))
         }
     }))
 }
@@ -151,7 +172,8 @@ fn cluster_failed(
     error: &kube::Error,
 ) -> Action {
     let mut delay = ctx.backoff.failed(uid, inputs, Duration::ZERO);
-    if !ctx.memory.answers_for(reference).is_empty() {
+    // An answer that is not stored, or a Secret that may be of yesterday: not for long.
+    if !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid) {
         delay = delay.min(UNSTORED_WAIT);
     }
     warn!(%error, ?delay, "the API server did not do it");

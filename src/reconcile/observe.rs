@@ -5,16 +5,19 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use secrecy::SecretString;
 
 use super::context::{Context, NameGuard};
 use super::key::KeyState;
 use super::{Halt, SOON};
-use crate::api::{self, ConditionType, FINALIZER, OAuthClient, RETRY_CREATE, Reason};
+use crate::api::{
+    self, ConditionType, DeletionPolicy, FINALIZER, OAuthClient, RETRY_CREATE, Reason,
+};
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Record, SecretSeen, Seen,
-    Vendor,
+    Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Record, Rival,
+    Rotation, SecretSeen, Seen, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
@@ -34,9 +37,18 @@ pub(crate) struct Pass {
     pub vendor: Option<VendorClient>,
     pub connection: Option<Arc<provident::connection::Connection>>,
     pub key: Option<BindingKey>,
-    /// From the preflight to the create.
+    /// Whether the connection lets this namespace take over clients.
+    pub may_adopt: bool,
+    /// The secret that must equal that of the client to adopt.
+    pub proof: Option<SecretString>,
+    /// From the preflight to the create or the rotation.
     pub permit: Option<Permit>,
+    /// The Secret's name in a create, the client in an adoption.
     pub name_guard: Option<NameGuard>,
+    /// The turn of a scheduled rotation.
+    pub rotation_turn: Option<NameGuard>,
+    /// Workloads were restarted in this pass.
+    pub restarted: bool,
 }
 
 impl Pass {
@@ -87,6 +99,12 @@ impl Pass {
             preflight: false,
             vendor: Vendor::NotAsked,
             not_applied: super::report::not_applied(&object),
+            adoption: Adoption::None,
+            rival: Rival::None,
+            restart: false,
+            rotation: Rotation::default(),
+            contested: this_generation && ctx.repairs.are_too_many(&uid),
+            definition_going: false,
         };
         let ctx = Arc::clone(ctx);
         let mut pass = Self {
@@ -97,8 +115,12 @@ impl Pass {
             vendor: None,
             connection: None,
             key,
+            may_adopt: false,
+            proof: None,
             permit: None,
             name_guard: None,
+            rotation_turn: None,
+            restarted: false,
         };
         pass.seen.record = pass.record(status.client_id.as_deref(), status.binding_mac.as_deref());
         pass.seen.due = pass.is_due(&uid, status.last_handled_reconcile.as_deref());
@@ -106,13 +128,25 @@ impl Pass {
         let version = status.secret_version.as_deref().filter(|_| this_generation);
         pass.observe_secret(version).await?;
         pass.observe_connection().await?;
+        pass.observe_adoption().await?;
+        pass.observe_rival();
+        pass.observe_rotation().await?;
+        // Also where nothing can be deactivated: such a deletion would wait.
+        if pass.seen.deleting && pass.object.spec.deletion_policy == DeletionPolicy::Deactivate {
+            pass.seen.definition_going = pass.definition_is_going().await?;
+        }
         Ok(pass)
     }
 
-    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again.
+    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again: the
+    // Secret's event may come before the one of the status write that recorded it.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
-        let doubted = ctx.memory.take_doubt(&object.uid().unwrap_or_default());
-        if !doubted && !ctx.memory.concerns(&ObjectRef::from_obj(object)) {
+        let uid = object.uid().unwrap_or_default();
+        let version = object.metadata.resource_version.as_deref();
+        let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, version);
+        let ours =
+            ctx.memory.concerns(&ObjectRef::from_obj(object)) || ctx.rotations.concerns(&uid);
+        if !stale && !ours {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();

@@ -34,6 +34,16 @@ impl Recorded {
         self.any(client, |holder| holder.uid != uid)
     }
 
+    /// The uids of other objects, not being deleted, that record the client, bound to it or not.
+    pub fn others(&self, client: &ClientId, uid: &str) -> Vec<String> {
+        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let holders = index.get(client.as_str()).into_iter().flatten();
+        holders
+            .filter(|holder| !holder.deleting && holder.uid != uid)
+            .map(|holder| holder.uid.clone())
+            .collect()
+    }
+
     /// Whether an object that is not being deleted records the client.
     pub fn by_a_living_object(&self, client: &ClientId) -> bool {
         self.any(client, |holder| !holder.deleting)

@@ -11,11 +11,14 @@ use super::Halt;
 use super::act::{params, stale_or};
 use super::create::seconds_now;
 use super::observe::Pass;
+use super::rotate::{is_first_look, next_of};
 use crate::api::{
     self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE,
-    Reason,
+    ROTATE, Reason,
 };
-use crate::plan::{self, Field, NOT_APPLIED, Report, Retry, Stop, Texts, needs_a_person};
+use crate::plan::{
+    self, Field, NOT_APPLIED, Report, Retry, Sent, Stop, Texts, Vendor, needs_a_person,
+};
 
 impl Pass {
     /// Ends a pass.
@@ -47,6 +50,19 @@ impl Pass {
             debug!("nothing to report");
         } else {
             self.write_status(&before, &after).await?;
+            if before.rotation.is_some() && after.rotation.is_none() {
+                self.ctx
+                    .rotations
+                    .forget(&self.object.uid().unwrap_or_default());
+                self.ctx.metrics.rotation("done");
+                let note = format!(
+                    "Rotated the secret; the Secret {} holds the new one (revision {})",
+                    self.object.secret_name(),
+                    after.secret_revision.unwrap_or_default()
+                );
+                info!("rotated the secret");
+                self.event(false, Reason::Available, &note).await;
+            }
             if let Some((reason, message)) = told {
                 info!(%reason, message, "status");
                 if !self.is_the_connections(reason) {
@@ -134,9 +150,50 @@ impl Pass {
             if let Some(secret) = &self.secret {
                 status.secret_version = secret.resource_version();
             }
+            self.content(&mut status);
+            self.rotation(&mut status);
+        }
+        // Whatever the vendor said of the client: it was asked.
+        if stored || matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing) {
             status.last_handled_reconcile = self.object.annotations().get(RECONCILE).cloned();
         }
+        if is_first_look(before) {
+            status.last_handled_rotate = self.object.annotations().get(ROTATE).cloned();
+        }
+        if status.client_id.is_some() {
+            let next = next_of(&self.object, status.last_rotation_time.as_ref());
+            status.next_rotation_time = next.and_then(Result::ok).map(Time);
+        }
         status
+    }
+
+    // Counts the changes of the Secret's content.
+    fn content(&self, status: &mut OAuthClientStatus) {
+        if let Some(digest) = self.digest()
+            && status.secret_digest.as_deref() != Some(&digest)
+        {
+            status.secret_revision = Some(self.next_revision());
+            status.secret_digest = Some(digest);
+        }
+    }
+
+    // Closes a rotation that GET shows to be done, now that the Secret holds what it made.
+    fn rotation(&self, status: &mut OAuthClientStatus) {
+        let Vendor::Found(found) = &self.seen.vendor else {
+            return;
+        };
+        let (Some(record), Some(open)) = (&mut status.rotation, &self.seen.rotation.open) else {
+            return;
+        };
+        if !found.rotated {
+            record.accepted = matches!(open.known, Sent::Accepted | Sent::NotApplied);
+            return;
+        }
+        if !record.scheduled {
+            status.last_handled_rotate = Some(record.token.clone());
+        }
+        status.last_rotation_time = Some(Time(seconds_now()));
+        status.rotation = None;
     }
 
     // With the resourceVersion of the view it was computed from. A merge patch of what differs: fields that a newer
@@ -153,8 +210,13 @@ impl Pass {
         let api = self.ctx.objects(&self.namespace());
         let written = api
             .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
-            .await;
-        self.object = written.map_err(stale_or)?;
+            .await
+            .map_err(stale_or)?;
+        if let Some(version) = self.object.resource_version() {
+            let uid = self.object.uid().unwrap_or_default();
+            self.ctx.memory.replaced(&uid, version);
+        }
+        self.object = written;
         Ok(())
     }
 
@@ -211,8 +273,8 @@ fn difference(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Value {
     for (key, value) in after {
         let value = match (key.as_str(), before.get(&key)) {
             (_, Some(same)) if *same == value => continue,
-            // Of a replaced attempt nothing may be left.
-            ("createAttempt", Some(Value::Object(old))) => {
+            // Of a replaced record nothing may be left.
+            ("createAttempt" | "rotation", Some(Value::Object(old))) => {
                 let mut whole: Map<String, Value> =
                     old.keys().map(|key| (key.clone(), Value::Null)).collect();
                 whole.extend(value.as_object().cloned().unwrap_or_default());

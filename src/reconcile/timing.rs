@@ -10,7 +10,8 @@ use super::SOON;
 use super::connections::Key;
 use super::context::Context;
 use super::observe::Pass;
-use crate::api::{OAuthClient, RECONCILE, RETRY_CREATE, parse_duration};
+use super::rotate::next_of;
+use crate::api::{OAuthClient, RECONCILE, RETRY_CREATE, ROTATE, parse_duration};
 use crate::plan::{AttemptId, due_slot, until_next_slot};
 
 /// A hash of all that may end an object's wait: a new generation, a deletion, what people ask for by annotation, its
@@ -24,7 +25,7 @@ pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
         meta.deletion_timestamp.is_some(),
     )
         .hash(&mut hash);
-    for asked in [RETRY_CREATE, RECONCILE] {
+    for asked in [RETRY_CREATE, RECONCILE, ROTATE] {
         object.annotations().get(asked).hash(&mut hash);
     }
     let namespace = object.namespace().unwrap_or_default();
@@ -43,6 +44,21 @@ pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
 pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
     let uid = object.uid().unwrap_or_default();
     until_next_slot(&uid, seconds(), interval(object))
+}
+
+/// Time until the schedule asks for a rotation; for ever without one.
+pub(crate) fn until_rotation(object: &OAuthClient) -> Duration {
+    let status = object.status.as_ref();
+    let last = status.and_then(|status| status.last_rotation_time.as_ref());
+    match next_of(object, last) {
+        Some(Ok(next)) => {
+            let left = next.duration_since(Timestamp::now());
+            Duration::try_from(left)
+                .unwrap_or_default()
+                .max(Duration::from_secs(1))
+        }
+        Some(Err(_)) | None => Duration::MAX,
+    }
 }
 
 /// How long the attempt in status still counts as one that may run.

@@ -65,6 +65,10 @@ impl Pass {
         let connection = self.connection()?;
         let permit = self.turn(&connection).await?;
         self.unchanged().await?;
+        if self.definition_is_going().await? {
+            self.seen.definition_going = true;
+            return Ok(());
+        }
         let request = UpdateRequest {
             is_active: Some(false),
             ..UpdateRequest::default()
@@ -98,6 +102,7 @@ impl Pass {
             updated,
             credentials: client.client_secret.is_some(),
             active: client.is_active != Some(false),
+            rotated: false,
         });
         // A PUT's answer without the secret does not take away the one in hand.
         let secret = client
@@ -109,6 +114,11 @@ impl Pass {
             ..client
         });
         self.compare_secret();
+        let rotated = self.is_rotated();
+        if let Vendor::Found(found) = &mut self.seen.vendor {
+            found.rotated = rotated;
+        }
+        self.seen.restart = !self.restarted && self.must_restart();
     }
 
     // What GET answers includes the secret (API document); without it nothing can be kept in a Secret.

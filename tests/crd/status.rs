@@ -16,9 +16,10 @@ pub fn complete_status() -> Value {
         "lastHandledRotate": "1",
         "lastHandledReconcile": "2",
         "createAttempt": { "id": "a2", "startTime": time, "retryOf": "a1" },
-        "rotation": { "token": "1", "before": "aGFzaA", "startTime": time },
+        "rotation": { "token": "1", "before": "aGFzaA", "startTime": time, "scheduled": true, "accepted": true },
         "secretVersion": "42",
         "secretRevision": 3,
+        "secretDigest": "00ff",
         "conditions": [{
             "type": "Ready",
             "status": "True",

@@ -21,7 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub struct Operator {
     /// Faults between this operator and the API server, and the record of its requests.
     pub faults: Faults,
-    /// What it counts.
+    /// Its figures.
     pub metrics: Metrics,
     stop: CancellationToken,
     crash: oneshot::Sender<()>,

@@ -1,12 +1,21 @@
 //! What is told of an object that has its client.
 
+use std::time::Duration;
+
 use super::{Report, Retry, Texts, Told, conflict, only, secret_content, unchanged, unusable};
-use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, Reason};
+use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, ROTATE, Reason};
 use crate::plan::diff::names;
+use crate::plan::rotation::{Open, Sent, Wait};
 use crate::plan::seen::{Content, Found, Record, Seen, Vendor};
 
 /// How the message of `NotApplied` begins; the fields follow, to the end.
 pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
+
+/// A scheduled rotation that waits for its turn looks again after this.
+const TURN: Duration = Duration::from_secs(5);
+
+/// How long a Secret that somebody else writes too is left alone.
+const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
 
 pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     let unrecorded = seen.record == Record::Empty;
@@ -25,6 +34,11 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
                 ..only(Reason::ClientMissing, message, Retry::Verification)
             };
         }
+        Vendor::NotAsked
+            if seen.contested && !seen.ready && secret_content(seen) != Content::Current =>
+        {
+            return contested(texts);
+        }
         Vendor::NotAsked | Vendor::Deactivated => {
             return match unusable(seen) {
                 _ if spec.suspend == Some(true) => unchanged(Retry::Verification),
@@ -33,13 +47,15 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
                 None => unchanged(if unrecorded {
                     Retry::Now
                 } else {
-                    Retry::Verification
+                    until_turn(seen)
                 }),
             };
         }
     };
     if secret_content(seen) != Content::Current {
-        return if found.credentials {
+        return if seen.contested {
+            contested(texts)
+        } else if found.credentials {
             conflict(texts)
         } else {
             unchanged(Retry::Now)
@@ -50,16 +66,81 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
         "The Secret {} holds the client's credentials",
         texts.secret
     ));
-    let (ready, synced) = synced(spec, seen, found);
+    let (ready, mut synced) = synced(spec, seen, found, texts);
+    if let Some(why) = seen.rotation.waits.and_then(waiting) {
+        synced.2 = format!("{}. {why}", synced.2);
+    }
     Report {
         ready: Some(ready),
         synced: Some(synced),
         secret_ready,
-        retry: Retry::Verification,
+        retry: rotating(seen, found),
     }
 }
 
-fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
+/// Why a scheduled rotation does not come; a turn that is another's passes too soon to be told.
+fn waiting(why: Wait) -> Option<&'static str> {
+    match why {
+        Wait::Turn => None,
+        Wait::Clock => Some(
+            "The scheduled rotation waits: the clocks of the operator's host and of the API server differ by more than 5 min",
+        ),
+        Wait::Schedule => Some(
+            "spec.rotation: no rotation is scheduled, since the window's schedule is not a cron expression that ever comes",
+        ),
+    }
+}
+
+/// When to look again for the sake of a rotation.
+fn rotating(seen: &Seen, found: &Found) -> Retry {
+    let rotation = &seen.rotation;
+    match &rotation.open {
+        Some(_) if found.rotated => match rotation.asked {
+            Some(_) => Retry::Now,
+            None => Retry::Verification,
+        },
+        Some(open) => match open.known {
+            Sent::MayRun => Retry::RotationOver,
+            Sent::Accepted | Sent::Refused => Retry::Backoff,
+            Sent::Unsent { .. } | Sent::Over => Retry::Now,
+            Sent::NotApplied => Retry::Verification,
+        },
+        None => until_turn(seen),
+    }
+}
+
+fn until_turn(seen: &Seen) -> Retry {
+    match seen.rotation.waits {
+        Some(Wait::Turn) => Retry::After(TURN),
+        Some(Wait::Clock) => Retry::Backoff,
+        Some(Wait::Schedule) | None => Retry::Verification,
+    }
+}
+
+fn contested(texts: Texts<'_>) -> Report {
+    let Texts {
+        namespace, secret, ..
+    } = texts;
+    let message = format!(
+        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
+         writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
+    );
+    let told = (
+        ConditionStatus::False,
+        Reason::SecretConflict,
+        message.clone(),
+    );
+    Report {
+        secret_ready: Some(told),
+        ..only(
+            Reason::SecretConflict,
+            message,
+            Retry::After(CONTESTED_PAUSE),
+        )
+    }
+}
+
+fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found, texts: Texts<'_>) -> (Told, Told) {
     let good = |message: &str| (ConditionStatus::True, Reason::Available, message.to_owned());
     let ready = good("The client exists as declared, and the Secret holds its credentials");
     let bad = |reason, message: String| {
@@ -79,6 +160,15 @@ fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found) -> (Told, Told) {
             ),
             DriftPolicy::Correct => bad(Reason::NotApplied, format!("{NOT_APPLIED}{fields}")),
         };
+    }
+    let refused = |open: &Open| open.known == Sent::NotApplied && !found.rotated;
+    if let Some(open) = seen.rotation.open.as_ref().filter(|open| refused(open)) {
+        let message = format!(
+            "The vendor took the rotation {} and GET still answers the former secret. Ask again with a new value: \
+             kubectl annotate oauthclient {} -n {} --overwrite {ROTATE}=<value>",
+            open.token.text, texts.name, texts.namespace
+        );
+        return bad(Reason::NotApplied, message);
     }
     if !found.active && spec.is_active.is_none() {
         let message = "The client was deactivated at the vendor. To activate it again, set spec.isActive: true";

@@ -43,7 +43,11 @@ pub fn actions(system: &System, world: &World, p: usize, actions: &mut Vec<Actio
         return;
     };
     let (budget, lucks): (u8, &[Luck]) = match step {
-        Step::Create => (0, &[]),
+        Step::Create
+        | Step::Adopt(_)
+        | Step::RestartWorkloads
+        | Step::RecordRotation(_)
+        | Step::Rotate(_) => (0, &[]),
         Step::Preflight => (left.api, &[Luck::Refused]),
         Step::WriteSecret(_) => (
             left.api,

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use provident_operator::api::{OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Owner, Record,
-    SecretSeen, Seen, Vendor,
+    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Owner,
+    Record, Rival, Rotation, SecretSeen, Seen, Vendor,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, VendorClient};
@@ -185,7 +185,13 @@ impl Process {
             stopping: self.stopping,
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
+            contested: false,
+            definition_going: false,
             not_applied: Vec::new(),
+            adoption: Adoption::None,
+            rival: Rival::None,
+            restart: false,
+            rotation: Rotation::default(),
         };
         if let Some(secret) = pass.secret {
             seen.secret = secret_seen(secret, view.uid, Content::Unknown);

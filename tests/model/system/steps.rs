@@ -38,6 +38,9 @@ pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luc
             };
             claim_attempt(system, world, p, claim, luck);
         }
+        Step::Adopt(_) | Step::RestartWorkloads | Step::RecordRotation(_) | Step::Rotate(_) => {
+            unreachable!("nothing asks for it yet")
+        }
         Step::Create => send(world, p),
         Step::Verify(id) => verify(world, p, client_no(id), luck),
         Step::Update(id, _) => update(world, p, client_no(id), luck),
@@ -161,6 +164,7 @@ pub fn found(view: &Object, active: bool, credentials: bool) -> Vendor {
         updated: false,
         credentials,
         active,
+        rotated: false,
     })
 }
 

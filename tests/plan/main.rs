@@ -7,10 +7,14 @@
     reason = "short tables of cases"
 )]
 
+mod adoption;
+mod rotation;
+
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Field, Found, Known, Owner,
-    Record, Report, SecretSeen, Seen, Step, Texts, Vendor, differing,
+    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Field, Found,
+    Known, Owner, Record, Report, Rival, Rotation, SecretSeen, Seen, Step, Texts, Vendor,
+    differing,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, decode_client};
@@ -45,7 +49,13 @@ fn fresh() -> Seen {
         stopping: false,
         preflight: false,
         vendor: Vendor::NotAsked,
+        contested: false,
+        definition_going: false,
         not_applied: Vec::new(),
+        adoption: Adoption::None,
+        rival: Rival::None,
+        restart: false,
+        rotation: Rotation::default(),
     }
 }
 
@@ -75,6 +85,7 @@ fn found(differs: Vec<Field>) -> Vendor {
         updated: false,
         credentials: true,
         active: true,
+        rotated: false,
     })
 }
 
@@ -89,14 +100,17 @@ fn kept() -> Seen {
 }
 
 fn told(spec: &OAuthClientSpec, seen: &Seen) -> Report {
-    let texts = Texts {
+    plan::report(spec, seen, None, texts())
+}
+
+fn texts() -> Texts<'static> {
+    Texts {
         namespace: "shop",
         name: "storefront",
         secret: "storefront",
         vendor_name: "shop-storefront",
         attempt_time: "2026-11-24T10:00:00Z",
-    };
-    plan::report(spec, seen, None, texts)
+    }
 }
 
 fn ready(spec: &OAuthClientSpec, seen: &Seen) -> (ConditionStatus, Reason, String) {
@@ -218,14 +232,6 @@ fn nothing_is_begun_while_stopping_suspended_denied_or_behind_an_open_breaker() 
         plan::next(&spec(json!({ "suspend": true })), &fresh()),
         None
     );
-    let adoption =
-        json!({ "adoption": { "clientId": "c9", "secretKeyRef": { "name": "s", "key": "k" } } });
-    assert_eq!(
-        plan::next(&spec(adoption.clone()), &fresh()),
-        None,
-        "an adoption is never a create"
-    );
-    assert_eq!(ready(&spec(adoption), &fresh()).1, Reason::AdoptionRejected);
 }
 
 #[test]
@@ -331,6 +337,7 @@ fn s37_a_put_without_effect_is_told_and_not_repeated() {
         updated: true,
         credentials: true,
         active: true,
+        rotated: false,
     };
     let mut seen = Seen {
         vendor: Vendor::Found(after_put),
@@ -414,4 +421,73 @@ fn an_unknown_outcome_is_tried_again_without_a_person_only_where_the_connection_
     assert!(!plan::needs_a_person(reason));
     let (_, reason, _) = ready(&plain(), &held(AutoRetry::No, silent()));
     assert_eq!(reason, Reason::CreateOutcomeUnknown);
+}
+
+#[test]
+fn a_secret_that_is_fought_over_is_neither_written_nor_asked_for_until_it_may_be() {
+    let mut seen = Seen {
+        contested: true,
+        secret: ours(Content::Stale),
+        vendor: found(Vec::new()),
+        ..kept()
+    };
+    assert_eq!(plan::next(&plain(), &seen), None);
+    let (status, reason, message) = ready(&plain(), &seen);
+    assert_eq!(
+        (status, reason),
+        (ConditionStatus::False, Reason::SecretConflict)
+    );
+    assert!(message.contains("--show-managed-fields"), "{message}");
+    // Told, it is not asked for again, but at its time.
+    seen = Seen {
+        contested: true,
+        ready: false,
+        secret: ours(Content::Unknown),
+        ..kept()
+    };
+    assert_eq!(plan::next(&plain(), &seen), None);
+    assert_eq!(ready(&plain(), &seen).1, Reason::SecretConflict);
+    seen.due = true;
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Verify(id())));
+    seen = Seen {
+        contested: false,
+        due: false,
+        ..seen
+    };
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Verify(id())));
+}
+
+#[test]
+fn while_the_definition_goes_every_deletion_is_a_retain() {
+    let mut seen = Seen {
+        deleting: true,
+        definition_going: true,
+        ..kept()
+    };
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::DisownSecret));
+    seen.secret = SecretSeen::Absent;
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Release));
+    // Whatever else a deletion would wait for.
+    seen.record = Record::Unproven;
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Release));
+    seen.definition_going = false;
+    assert_eq!(plan::next(&plain(), &seen), None);
+}
+
+#[test]
+fn a_correction_that_could_not_be_sent_is_not_as_declared() {
+    let stop = plan::Stop {
+        ready: ConditionStatus::False,
+        reason: Reason::VendorUnavailable,
+        message: "away".to_owned(),
+        retry: plan::Retry::Backoff,
+    };
+    let mut seen = kept();
+    let report = |seen: &Seen| plan::report(&plain(), seen, Some(&stop), texts()).ready;
+    assert_eq!(report(&seen), None, "nothing is pending for it");
+    seen.vendor = found(vec![Field::Name]);
+    assert_eq!(
+        report(&seen).map(|told| told.1),
+        Some(Reason::VendorUnavailable)
+    );
 }

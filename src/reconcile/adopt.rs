@@ -1,0 +1,324 @@
+//! Adoption: taking over a client that exists already, by the proof of its current secret.
+
+use aws_lc_rs::constant_time;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use secrecy::{ExposeSecret, SecretString};
+use tracing::info;
+
+use super::act::stop;
+use super::connection::bound;
+use super::observe::Pass;
+use super::{Halt, SOON};
+use crate::api::{
+    ClientSecretRef, ConditionStatus, DEFAULT_STRING_DATA, DriftPolicy, OAuthClient, Reason,
+};
+use crate::plan::{
+    self, Adoption, Connection, Content, Known, Owner, Record, Retry, Rival, SecretSeen, Stop,
+};
+use crate::provident::error::CallError;
+use crate::provident::types::ClientId;
+use crate::secret;
+
+/// Whether another object has a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Elsewhere {
+    No,
+    /// Validly bound; an older object than this one, or a younger one.
+    Yes {
+        older: bool,
+    },
+    /// It was recorded a moment ago, and the watch does not show it yet.
+    Unclear,
+}
+
+impl Pass {
+    /// Another object may have been bound to the same client: by two adoptions at once, in two processes.
+    pub fn observe_rival(&mut self) {
+        if let Record::Bound(id) = &self.seen.record {
+            self.seen.rival = match self.elsewhere(id) {
+                Elsewhere::Yes { older: true } => Rival::Older,
+                Elsewhere::Yes { older: false } => Rival::Younger,
+                Elsewhere::No | Elsewhere::Unclear => Rival::None,
+            };
+        }
+    }
+
+    pub async fn observe_adoption(&mut self) -> Result<(), Halt> {
+        let runs = self
+            .seen
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| !matches!(attempt.known, Known::Over | Known::Unknown(_)));
+        let wanted = matches!(self.seen.record, Record::Empty | Record::Unproven)
+            && plan::client(&self.seen).is_none()
+            && self.seen.connection == Connection::Usable;
+        if !wanted || runs || self.seen.deleting {
+            return Ok(());
+        }
+        self.seen.adoption = if let Some(adoption) = self.object.spec.adoption.clone() {
+            match self
+                .prove(&adoption.client_id, &adoption.secret_key_ref)
+                .await?
+            {
+                Ok(proof) => proof,
+                Err((reason, message)) => Adoption::Refused(reason, message),
+            }
+        } else if self.seen.record == Record::Unproven {
+            // The binding key was replaced, or somebody wrote into status: the object's own Secret tells which.
+            self.prove_by_own_secret().await?
+        } else {
+            Adoption::None
+        };
+        Ok(())
+    }
+
+    async fn prove_by_own_secret(&mut self) -> Result<Adoption, Halt> {
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.client_id.clone());
+        let (Some(id), Some(key)) = (recorded, secret_key(&self.object)) else {
+            return Ok(Adoption::None);
+        };
+        let own = ClientSecretRef {
+            name: self.object.secret_name().to_owned(),
+            key,
+        };
+        Ok(self.prove(&id, &own).await?.unwrap_or(Adoption::None))
+    }
+
+    // What may be adopted with which proof, or why not.
+    async fn prove(
+        &mut self,
+        id: &str,
+        proof: &ClientSecretRef,
+    ) -> Result<Result<Adoption, (Reason, String)>, Halt> {
+        let rejected = |message: String| Ok(Err((Reason::AdoptionRejected, message)));
+        let Some(client) = ClientId::parse(id) else {
+            return rejected("spec.adoption.clientId: not a clientId".to_owned());
+        };
+        if !self.may_adopt {
+            return rejected(format!(
+                "spec.adoption: connection {} does not let namespace {} take over clients. Ask its owner for adoption: true in \
+                 the rule of spec.access that names this namespace",
+                self.object.spec.connection_ref.name,
+                self.namespace()
+            ));
+        }
+        match self.elsewhere(&client) {
+            Elsewhere::No => {}
+            Elsewhere::Yes { .. } => {
+                let message = "spec.adoption.clientId: another OAuthClient has this client. Delete that one with deletionPolicy: Retain \
+                               first, or name another client";
+                return Ok(Err((Reason::ClientInUse, message.to_owned())));
+            }
+            Elsewhere::Unclear => return Err(Halt::Again(SOON)),
+        }
+        let in_place = proof.name == self.object.secret_name();
+        let Some(found) = self.proof_secret(&proof.name, in_place).await? else {
+            return rejected(format!(
+                "spec.adoption.secretKeyRef: there is no Secret {}. Create it with the client's current secret under key {}",
+                proof.name, proof.key
+            ));
+        };
+        let bytes = found.data.as_ref().and_then(|data| data.get(&proof.key));
+        let text = bytes
+            .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
+            .map(str::trim)
+            .unwrap_or_default();
+        if text.is_empty() {
+            return rejected(format!(
+                "spec.adoption.secretKeyRef: Secret {} has no text under key {}. Put the client's current secret there",
+                proof.name, proof.key
+            ));
+        }
+        if in_place && let Some(why) = self.keeps_from_taking_over(&found) {
+            return rejected(format!(
+                "spec.adoption.secretKeyRef: Secret {} {why}",
+                proof.name
+            ));
+        }
+        self.proof = Some(SecretString::from(text));
+        Ok(Ok(Adoption::Proof { client, in_place }))
+    }
+
+    // The object's own Secret must be in hand whole, to be compared and replaced.
+    async fn proof_secret(&mut self, name: &str, in_place: bool) -> Result<Option<Secret>, Halt> {
+        if in_place && self.secret.is_some() {
+            return Ok(self.secret.clone());
+        }
+        let secrets = self.ctx.secrets(&self.namespace());
+        let found = secrets.get_opt(name).await.map_err(Halt::Cluster)?;
+        if in_place {
+            self.secret.clone_from(&found);
+            self.seen.secret = match &found {
+                Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
+                None => SecretSeen::Absent,
+            };
+        }
+        Ok(found)
+    }
+
+    fn keeps_from_taking_over(&self, found: &Secret) -> Option<String> {
+        if !matches!(
+            secret::owner(&found.metadata, &self.object),
+            Owner::This | Owner::None
+        ) {
+            return Some(
+                "is controlled by another object and cannot be taken over. Copy its value to a Secret of another name".to_owned(),
+            );
+        }
+        if found
+            .type_
+            .as_deref()
+            .is_some_and(|type_| type_ != secret::OPAQUE)
+        {
+            return Some(
+                "is not of type Opaque and cannot be taken over. Copy its value to a Secret of another name".to_owned(),
+            );
+        }
+        let declared = secret::keys(&self.object);
+        let others: Vec<&str> = found
+            .data
+            .iter()
+            .flat_map(|data| data.keys())
+            .map(String::as_str)
+            .filter(|key| !declared.contains(*key))
+            .collect();
+        (!others.is_empty()).then(|| {
+            format!(
+                "has keys that spec.secret.stringData does not declare: {}. Declare them, or remove them",
+                others.join(", ")
+            )
+        })
+    }
+
+    /// Asks for the client and compares its secret with the one at hand. Only then is it this object's.
+    pub async fn adopt(&mut self, id: &ClientId) -> Result<(), Halt> {
+        let Some(guard) = self.ctx.names.take(format!("adopt/{id}")) else {
+            return Err(Halt::Again(SOON));
+        };
+        self.name_guard = Some(guard);
+        if self.elsewhere(id) != Elsewhere::No {
+            return Err(Halt::Again(SOON));
+        }
+        let connection = self.connection()?;
+        let permit = self.turn(&connection).await?;
+        let client = match connection.client.get(permit, id).await {
+            Ok(client) => client,
+            Err(CallError::NotFound) if connection.is_proven() => {
+                self.ctx.metrics.vendor("adopt", "404");
+                return Err(self.not_adopted(&format!(
+                    "spec.adoption.clientId: the vendor has no client {id}. Correct it, or remove spec.adoption to have a new client"
+                )));
+            }
+            Err(error) => return Err(self.failed("adopt", &connection, &error)),
+        };
+        self.ctx.metrics.vendor("adopt", "200");
+        let equal = match (&client.client_secret, &self.proof) {
+            (Some(secret), Some(proof)) => constant_time::verify_slices_are_equal(
+                secret.expose_secret().as_bytes(),
+                proof.expose_secret().as_bytes(),
+            )
+            .is_ok(),
+            _ => false,
+        };
+        if !equal {
+            return Err(self.not_adopted(
+                "spec.adoption.secretKeyRef: the value there is not the client's current secret. Put the current one there",
+            ));
+        }
+        let in_place = matches!(self.seen.adoption, Adoption::Proof { in_place: true, .. });
+        self.seen.adoption = Adoption::Proven {
+            client: id.clone(),
+            in_place,
+        };
+        self.proved(&connection);
+        info!(client_id = %id, in_place, "adopted the client");
+        self.found(client, false);
+        self.tell_of_adoption(id).await;
+        Ok(())
+    }
+
+    // Before the first PUT, so that nobody is surprised by it.
+    async fn tell_of_adoption(&self, id: &ClientId) {
+        let differs = match &self.seen.vendor {
+            plan::Vendor::Found(found) => plan::names(&found.differs),
+            _ => String::new(),
+        };
+        let then = match self.object.spec.drift_policy {
+            _ if differs.is_empty() => "it equals the spec".to_owned(),
+            DriftPolicy::Correct => format!("changed to what the spec states now: {differs}"),
+            DriftPolicy::Report => {
+                format!("driftPolicy is Report, so these fields stay as they are: {differs}")
+            }
+        };
+        let note = format!("Adopted the client {id}; {then}");
+        self.event(false, Reason::Available, &note).await;
+    }
+
+    // Where nobody asked for an adoption, what is wrong is the binding.
+    fn not_adopted(&self, message: &str) -> Halt {
+        let stated = self.object.spec.adoption.is_some();
+        if stated {
+            return stop(Reason::AdoptionRejected, message, Retry::Backoff);
+        }
+        Halt::Stop(Stop {
+            ready: ConditionStatus::False,
+            reason: Reason::BindingMismatch,
+            message: "status.clientId: its binding does not hold, and the object's own Secret does not prove it. Restore the object and \
+                      its Secret from one backup, or name the client in spec.adoption"
+                .to_owned(),
+            retry: Retry::Verification,
+        })
+    }
+
+    // What is forged into a status does not count: only who is bound has the client.
+    fn elsewhere(&self, id: &ClientId) -> Elsewhere {
+        let uid = self.object.uid().unwrap_or_default();
+        let Some(key) = &self.key else {
+            return Elsewhere::Unclear;
+        };
+        let mut answer = Elsewhere::No;
+        for other in self.ctx.recorded.others(id, &uid) {
+            let Some(object) = self.ctx.object_of(&other) else {
+                continue;
+            };
+            let status = object.status.as_ref();
+            if status.and_then(|status| status.client_id.as_deref()) != Some(id.as_str()) {
+                return Elsewhere::Unclear;
+            }
+            if bound(&object, key).is_some() {
+                let age = |object: &OAuthClient| {
+                    (
+                        object.creation_timestamp(),
+                        object.uid().unwrap_or_default(),
+                    )
+                };
+                answer = Elsewhere::Yes {
+                    older: age(&object) < age(&self.object),
+                };
+            }
+        }
+        answer
+    }
+}
+
+// The key of the Secret that holds the client's secret and nothing else.
+fn secret_key(object: &OAuthClient) -> Option<String> {
+    let template = object
+        .spec
+        .secret
+        .as_ref()
+        .and_then(|secret| secret.string_data.as_ref());
+    let is_secret = |value: &str| value == "$(clientSecret)";
+    match template {
+        Some(data) => data
+            .iter()
+            .find(|(_, value)| is_secret(value))
+            .map(|(key, _)| key.clone()),
+        None => DEFAULT_STRING_DATA
+            .iter()
+            .find(|(_, value)| is_secret(value))
+            .map(|(key, _)| (*key).to_owned()),
+    }
+}

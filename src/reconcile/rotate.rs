@@ -1,0 +1,328 @@
+//! Rotation: record it, send it once, let GET decide, and restart who uses the Secret.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::Patch;
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::Halt;
+use super::act::{params, stale_or, stop};
+use super::create::seconds_now;
+use super::observe::Pass;
+use crate::api::{
+    OAuthClient, RESTART_PREFIX, ROTATE, Reason, RestartTarget, RestartTargetKind, RotationRecord,
+};
+use crate::cluster;
+use crate::plan::{
+    self, CLOCKS_WITHIN, NoSchedule, Open, Record, Retry, Sent, Token, Vendor, Wait, next_rotation,
+};
+use crate::provident::outcome::{Outcome, Refusal, Reply, classify};
+use crate::provident::types::ClientId;
+
+/// When an object's next rotation is due by its schedule, if it has one.
+pub(crate) fn next_of(
+    object: &OAuthClient,
+    last: Option<&Time>,
+) -> Option<Result<Timestamp, NoSchedule>> {
+    let rotation = object.spec.rotation.as_ref()?;
+    let since = last.or(object.metadata.creation_timestamp.as_ref())?.0;
+    Some(next_rotation(rotation, since, Timestamp::now()))
+}
+
+impl Pass {
+    pub async fn observe_rotation(&mut self) -> Result<(), Halt> {
+        let uid = self.object.uid().unwrap_or_default();
+        let status = self.object.status.clone().unwrap_or_default();
+        let wait = self.ctx.settings.rotation_wait();
+        let Some(record) = &status.rotation else {
+            self.ctx.rotations.forget(&uid);
+            // A token that came with the object is acknowledged: it may be a copy of one that was obeyed long ago.
+            if is_first_look(&status) || !self.may_rotate() {
+                return Ok(());
+            }
+            let due = self.due(status.last_rotation_time.as_ref()).await?;
+            self.seen.rotation.asked = self.asked(due);
+            return Ok(());
+        };
+        self.seen.rotation.open = Some(Open {
+            token: Token {
+                text: record.token.clone(),
+                scheduled: record.scheduled,
+            },
+            known: self.ctx.rotations.known(&uid, record, wait),
+        });
+        if self.may_rotate() {
+            let due = self.due(status.last_rotation_time.as_ref()).await?;
+            self.seen.rotation.asked = self.asked(due);
+        }
+        Ok(())
+    }
+
+    fn may_rotate(&self) -> bool {
+        let suspended = self.object.spec.suspend == Some(true);
+        !self.seen.deleting && !suspended && matches!(self.seen.record, Record::Bound(_))
+    }
+
+    fn asked(&self, due: Option<Timestamp>) -> Option<Token> {
+        let annotation = self.object.annotations().get(ROTATE);
+        let status = self.object.status.as_ref();
+        let handled = status.and_then(|status| status.last_handled_rotate.as_deref());
+        let open = self.seen.rotation.open.as_ref();
+        plan::asked(annotation.map(String::as_str), handled, due, open)
+    }
+
+    // What the schedule asks for now, if it is its turn: one scheduled rotation at a time per connection.
+    async fn due(&mut self, last: Option<&Time>) -> Result<Option<Timestamp>, Halt> {
+        if self.asked(None).is_some() {
+            return Ok(None);
+        }
+        let due = match next_of(&self.object, last) {
+            None => return Ok(None),
+            Some(Err(NoSchedule)) => {
+                self.seen.rotation.waits = Some(Wait::Schedule);
+                return Ok(None);
+            }
+            Some(Ok(due)) => due,
+        };
+        let Some(connection) = &self.connection else {
+            return Ok(None);
+        };
+        if due > Timestamp::now() || self.asked(Some(due)).is_none() {
+            return Ok(None);
+        }
+        let turn = format!("rotate/{}", connection.fingerprint);
+        self.rotation_turn = self.ctx.names.take(turn);
+        if self.rotation_turn.is_none() {
+            self.seen.rotation.waits = Some(Wait::Turn);
+            return Ok(None);
+        }
+        let apart = cluster::clock_difference(&self.ctx.client)
+            .await
+            .map_err(Halt::Cluster)?;
+        if apart.is_none_or(|apart| apart > CLOCKS_WITHIN) {
+            warn!(
+                ?apart,
+                "this host's clock is not the API server's: the scheduled rotation waits"
+            );
+            self.rotation_turn = None;
+            self.seen.rotation.waits = Some(Wait::Clock);
+            return Ok(None);
+        }
+        Ok(Some(due))
+    }
+
+    /// Writes the record into status. Whoever holds a stale view is refused here.
+    pub async fn record_rotation(&mut self, token: Token) -> Result<(), Halt> {
+        let (Some(id), Some(key)) = (plan::client(&self.seen), &self.key) else {
+            return Err(Halt::Stale);
+        };
+        let secret = self
+            .vendor
+            .as_ref()
+            .and_then(|client| client.client_secret.as_ref());
+        let Some(before) = secret.map(|secret| key.secret_hash(&id, secret)) else {
+            return Err(Halt::Stale);
+        };
+        let record = RotationRecord {
+            token: token.text.clone(),
+            before,
+            start_time: Time(seconds_now()),
+            scheduled: token.scheduled,
+            accepted: false,
+        };
+        let uid = self.object.uid().unwrap_or_default();
+        // Of a record whose write was not answered nobody knows whose it is, so it is nobody's.
+        self.ctx.rotations.forget(&uid);
+        let patch = json!({
+            "metadata": { "resourceVersion": self.object.resource_version() },
+            "status": { "rotation": {
+                "token": record.token,
+                "before": record.before,
+                "startTime": record.start_time,
+                // In a merge patch null takes away what a former record may have had.
+                "scheduled": token.scheduled.then_some(true),
+                "accepted": Value::Null,
+            }},
+        });
+        let api = self.ctx.objects(&self.namespace());
+        let written = api
+            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
+            .await;
+        self.object = written.map_err(stale_or)?;
+        self.ctx.rotations.recorded(&uid, &record);
+        self.seen.rotation.open = Some(Open {
+            token,
+            known: Sent::Unsent { in_time: true },
+        });
+        if let Vendor::Found(found) = &mut self.seen.vendor {
+            found.rotated = false;
+        }
+        Ok(())
+    }
+
+    /// Sends the rotation, once. Its body is not read: GET answers the secret (API document).
+    pub async fn rotate(&mut self, id: &ClientId) -> Result<(), Halt> {
+        let connection = self.connection()?;
+        let uid = self.object.uid().unwrap_or_default();
+        let wait = self.ctx.settings.rotation_wait();
+        let record = self.object.status.as_ref().and_then(|s| s.rotation.clone());
+        let known = record.map(|record| self.ctx.rotations.known(&uid, &record, wait));
+        let (Some(Sent::Unsent { in_time: true }), Some(permit)) = (known, self.permit.take())
+        else {
+            self.sent(Sent::Unsent { in_time: false });
+            return Ok(());
+        };
+        info!(client_id = %id, "rotating the secret");
+        self.ctx.rotations.sending(&uid);
+        let reply = connection.client.rotate(permit, id).await;
+        self.ctx.metrics.vendor("rotate", reply.label());
+        // Whatever was said, GET decides.
+        self.seen.vendor = Vendor::NotAsked;
+        if matches!(
+            reply.reply,
+            Reply::Answer {
+                status: 200..=299,
+                ..
+            }
+        ) {
+            self.ctx.rotations.accepted(&uid);
+            self.sent(Sent::Accepted);
+            self.ctx.metrics.rotation("accepted");
+            return Ok(());
+        }
+        match classify(&reply.reply, |_| false) {
+            Outcome::NotCreated(refusal) => {
+                self.ctx.rotations.refused(&uid);
+                self.sent(Sent::Refused);
+                self.ctx.metrics.rotation("refused");
+                let halt = self.refusal("rotation", refusal, &reply, &connection);
+                if refusal != Refusal::Invalid {
+                    return Err(halt);
+                }
+                // It names no field, so there is nothing in the spec to edit.
+                let note = format!(
+                    "The vendor refused the rotation ({}); the former secret stays in use, and it is tried again with backoff",
+                    reply.label()
+                );
+                self.event(true, Reason::VendorUnavailable, &note).await;
+                Err(stop(Reason::VendorUnavailable, note, Retry::Backoff))
+            }
+            Outcome::Created(_) | Outcome::Unknown(_) => {
+                warn!(client_id = %id, reply = reply.label(), "whether the vendor rotated is not known yet");
+                self.sent(Sent::MayRun);
+                self.ctx.metrics.rotation("unknown");
+                Ok(())
+            }
+        }
+    }
+
+    fn sent(&mut self, known: Sent) {
+        if let Some(open) = &mut self.seen.rotation.open {
+            open.known = known;
+        }
+    }
+
+    /// Whether the secret in hand is another one than before the open rotation; that it is not is remembered.
+    pub fn is_rotated(&mut self) -> bool {
+        let status = self.object.status.as_ref();
+        let Some(record) = status.and_then(|status| status.rotation.clone()) else {
+            return false;
+        };
+        let secret = self
+            .vendor
+            .as_ref()
+            .and_then(|client| client.client_secret.as_ref());
+        let (Some(id), Some(key), Some(secret)) = (plan::client(&self.seen), &self.key, secret)
+        else {
+            return false;
+        };
+        if key.secret_hash(&id, secret) != record.before {
+            return true;
+        }
+        let (uid, wait) = (
+            self.object.uid().unwrap_or_default(),
+            self.ctx.settings.rotation_wait(),
+        );
+        self.ctx.rotations.unmoved(&uid, wait);
+        self.sent(self.ctx.rotations.known(&uid, &record, wait));
+        false
+    }
+
+    /// Restarts the workloads that use the Secret, in the order of the spec, as `kubectl rollout restart` does: the pod
+    /// template's annotation becomes the Secret's revision, so that equal content restarts nobody.
+    pub async fn restart_workloads(&mut self) -> Result<(), Halt> {
+        let targets = self
+            .object
+            .spec
+            .rollout_restart_targets
+            .clone()
+            .unwrap_or_default();
+        let uid = self.object.uid().unwrap_or_default();
+        let annotation = format!("{RESTART_PREFIX}{uid}");
+        let revision = self.next_revision().to_string();
+        let patch = json!({ "spec": { "template": { "metadata": { "annotations": {
+            annotation: revision,
+        }}}}});
+        for target in targets {
+            let what = format!("{} {}", target.kind.as_str(), target.name);
+            match self.patch_workload(&target, &patch).await {
+                Ok(()) => {
+                    let note = format!(
+                        "Restarting {what} for revision {revision} of the Secret {}",
+                        self.object.secret_name()
+                    );
+                    info!(workload = what, revision, "restarting");
+                    self.event(false, Reason::Available, &note).await;
+                }
+                Err(error)
+                    if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() =>
+                {
+                    let note = format!(
+                        "spec.rolloutRestartTargets: {what} was not restarted: {}. Restart it by hand; if it is there, let the \
+                         operator patch it (chart value rolloutRestart.enabled)",
+                        cluster::message(&error)
+                    );
+                    warn!(workload = what, %error, "not restarted");
+                    self.event(true, Reason::RestartDenied, &note).await;
+                }
+                Err(error) => return Err(Halt::Cluster(error)),
+            }
+        }
+        self.restarted = true;
+        self.seen.restart = false;
+        Ok(())
+    }
+
+    async fn patch_workload(
+        &self,
+        target: &RestartTarget,
+        patch: &Value,
+    ) -> Result<(), kube::Error> {
+        let (client, namespace) = (self.ctx.client.clone(), self.namespace());
+        let (name, patch, params) = (&target.name, Patch::Strategic(patch), params());
+        match target.kind {
+            RestartTargetKind::Deployment => Api::<Deployment>::namespaced(client, &namespace)
+                .patch(name, &params, &patch)
+                .await
+                .map(|_| ()),
+            RestartTargetKind::StatefulSet => Api::<StatefulSet>::namespaced(client, &namespace)
+                .patch(name, &params, &patch)
+                .await
+                .map(|_| ()),
+            RestartTargetKind::DaemonSet => Api::<DaemonSet>::namespaced(client, &namespace)
+                .patch(name, &params, &patch)
+                .await
+                .map(|_| ()),
+        }
+    }
+}
+
+/// Whether no operator has reported on the object yet.
+pub(crate) fn is_first_look(status: &crate::api::OAuthClientStatus) -> bool {
+    status
+        .observed_generation
+        .is_none_or(|generation| generation < 0)
+}

@@ -1,0 +1,141 @@
+//! What this process remembers of rotations: which it sent, what was said to them, and since when it knows the others.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::api::RotationRecord;
+use crate::plan::{NOT_APPLIED_AFTER, Sent};
+
+/// The first byte of a rotation leaves within 5 s of its record: it may begin this long after it, and connects within
+/// [`crate::provident::client::CONNECT_WITHIN`].
+const SEND_WITHIN: Duration = Duration::from_secs(2);
+
+/// Open rotations by the object's uid.
+#[derive(Default)]
+pub struct Rotations(Mutex<HashMap<String, Known>>);
+
+struct Known {
+    record: RotationRecord,
+    since: Instant,
+    state: State,
+    /// When GET first answered the former secret, and whether it did so again long after.
+    unmoved: Option<Instant>,
+    over: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Ours, and not sent yet.
+    Unsent,
+    /// Ours and known not to have been carried out.
+    Refused,
+    /// The vendor said yes.
+    Accepted,
+    /// Ours and unanswered, or somebody else's.
+    Unknown,
+}
+
+impl Rotations {
+    /// Notes a record that this process has just written.
+    pub fn recorded(&self, uid: &str, record: &RotationRecord) {
+        self.set(uid, record, State::Unsent);
+    }
+
+    /// Notes that the rotation is about to be sent. From here on only an answer tells what happened.
+    pub fn sending(&self, uid: &str) {
+        self.learn(uid, State::Unknown);
+    }
+
+    /// Notes that it was not carried out.
+    pub fn refused(&self, uid: &str) {
+        self.learn(uid, State::Refused);
+    }
+
+    /// Notes that the vendor said that it was.
+    pub fn accepted(&self, uid: &str) {
+        self.learn(uid, State::Accepted);
+    }
+
+    /// What is known of the record in an object's status. `wait` lies between two GETs that prove that a rotation will
+    /// not be carried out any more.
+    pub fn known(&self, uid: &str, record: &RotationRecord, wait: Duration) -> Sent {
+        if lock(&self.0)
+            .get(uid)
+            .is_none_or(|known| known.record != *record)
+        {
+            let state = if record.accepted {
+                State::Accepted
+            } else {
+                State::Unknown
+            };
+            // Our own record with the note that it was accepted is still the same rotation.
+            let same = lock(&self.0).get(uid).is_some_and(|known| {
+                (&known.record.token, &known.record.start_time)
+                    == (&record.token, &record.start_time)
+            });
+            if !(same && record.accepted) {
+                self.set(uid, record, state);
+            }
+        }
+        let known = lock(&self.0);
+        let Some(known) = known.get(uid) else {
+            return Sent::MayRun;
+        };
+        match known.state {
+            State::Unsent => Sent::Unsent {
+                in_time: known.since.elapsed() < SEND_WITHIN,
+            },
+            State::Refused => Sent::Refused,
+            State::Accepted if known.since.elapsed() > wait * NOT_APPLIED_AFTER => Sent::NotApplied,
+            State::Accepted => Sent::Accepted,
+            State::Unknown if known.over => Sent::Over,
+            State::Unknown => Sent::MayRun,
+        }
+    }
+
+    /// Notes that GET answers the former secret still.
+    pub fn unmoved(&self, uid: &str, wait: Duration) {
+        if let Some(known) = lock(&self.0).get_mut(uid) {
+            let first = *known.unmoved.get_or_insert_with(Instant::now);
+            known.over |= first.elapsed() >= wait;
+        }
+    }
+
+    /// How long until a GET can show that an unanswered rotation will not be carried out any more.
+    pub fn left(&self, uid: &str, wait: Duration) -> Duration {
+        let first = lock(&self.0).get(uid).and_then(|known| known.unmoved);
+        first.map_or(wait, |first| wait.saturating_sub(first.elapsed()))
+    }
+
+    /// Whether an object has an open rotation that this process knows of: then its view must be a fresh one.
+    pub fn concerns(&self, uid: &str) -> bool {
+        lock(&self.0).contains_key(uid)
+    }
+
+    /// Drops what is known of an object's rotation: it is done, or gone.
+    pub fn forget(&self, uid: &str) {
+        lock(&self.0).remove(uid);
+    }
+
+    fn set(&self, uid: &str, record: &RotationRecord, state: State) {
+        let known = Known {
+            record: record.clone(),
+            since: Instant::now(),
+            state,
+            unmoved: None,
+            over: false,
+        };
+        lock(&self.0).insert(uid.to_owned(), known);
+    }
+
+    fn learn(&self, uid: &str, state: State) {
+        if let Some(known) = lock(&self.0).get_mut(uid) {
+            known.state = state;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
