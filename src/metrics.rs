@@ -94,29 +94,25 @@ impl Default for Metrics {
             "Creates that were sent, by what is known of them",
             creates.clone(),
         );
-        let panics = Counter::default();
-        registry.register(
+        let panics = counter(
+            &mut registry,
             "reconcile_panics",
             "Passes over an object that panicked",
-            panics.clone(),
         );
-        let orphaned = Counter::default();
-        registry.register(
+        let orphaned = counter(
+            &mut registry,
             "orphaned_clients",
             "Clients left at the vendor because their object went without its finalizer",
-            orphaned.clone(),
         );
-        let throttled = Counter::default();
-        registry.register(
+        let throttled = counter(
+            &mut registry,
             "vendor_waits",
             "Calls put off by a connection's limit",
-            throttled.clone(),
         );
-        let secret_repairs = Counter::default();
-        registry.register(
+        let secret_repairs = counter(
+            &mut registry,
             "secret_repairs",
             "Secrets written again for an existing client",
-            secret_repairs.clone(),
         );
         let rotations = Family::default();
         registry.register(
@@ -124,23 +120,20 @@ impl Default for Metrics {
             "Rotations that were sent, by what was said to them, and those seen done",
             rotations.clone(),
         );
-        let late = Counter::default();
-        registry.register(
+        let late = counter(
+            &mut registry,
             "late_answers",
             "Created clients whose object was gone, deactivated",
-            late.clone(),
         );
-        let possible_orphans = Counter::default();
-        registry.register(
+        let possible_orphans = counter(
+            &mut registry,
             "possible_orphans",
             "Creates of unknown outcome that were made once more by unknownOutcome: Retry",
-            possible_orphans.clone(),
         );
-        let watch_errors = Counter::default();
-        registry.register(
+        let watch_errors = counter(
+            &mut registry,
             "watch_errors",
             "Errors of the watches on the API server",
-            watch_errors.clone(),
         );
         let clients = Family::default();
         registry.register(
@@ -173,6 +166,12 @@ impl Default for Metrics {
             reasons: Arc::default(),
         }
     }
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
 }
 
 fn connection_label(kind: &'static str, namespace: &str, name: &str) -> ConnectionLabel {

@@ -35,6 +35,8 @@ impl Pass {
         };
         // Also where it may not be called: its URL belongs into a Secret that is still to be written.
         self.connection.clone_from(&entry.last);
+        // Also while the vendor is away: what the rules say does not hang on it.
+        let denied = self.denied(&entry).await?;
         match &entry.state {
             State::Usable(connection) if connection.is_away() => {
                 let message = format!(
@@ -45,7 +47,7 @@ impl Pass {
             }
             State::Usable(connection) => {
                 self.seen.breaker_open = connection.is_breaker_open();
-                if let Some(denied) = self.denied(&entry).await? {
+                if let Some(denied) = denied {
                     self.seen.connection = Connection::Denied(denied);
                 }
             }

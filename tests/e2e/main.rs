@@ -9,6 +9,7 @@ mod canary;
 mod connection;
 mod crash;
 mod create;
+mod credentials;
 mod declared;
 mod deletion;
 mod drift;
