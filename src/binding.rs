@@ -94,7 +94,7 @@ impl BindingKey {
         hex(signing.sign().as_ref())
     }
 
-    // NUL separates: none of the parts but the last can contain it.
+    // NUL separates: none of the parts but the last can contain it; those of a credential are printable ASCII.
     fn tagged(&self, parts: &[&str]) -> String {
         hex(hmac::sign(&self.0, parts.join("\0").as_bytes()).as_ref())
     }

@@ -123,7 +123,7 @@ async fn s53_memory_stays_flat_and_every_call_ends() {
     ask(server(|stream| Box::pin(send(stream, b"{}"))).await).await;
     attacked(
         "1 GB of white space",
-        |stream| Box::pin(send_for_ever(stream, OK, &[b' '; 65536])),
+        |stream| Box::pin(send_for_ever(stream, OK, &[b' '; 16384])),
         not_understood,
     )
     .await;
@@ -131,10 +131,10 @@ async fn s53_memory_stays_flat_and_every_call_ends() {
         "a body without end",
         |stream| {
             let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-            let chunk = b"8000\r\n"
+            let chunk = b"4000\r\n"
                 .iter()
                 .copied()
-                .chain([b'['; 0x8000])
+                .chain([b'['; 0x4000])
                 .chain(*b"\r\n");
             let chunk: Vec<u8> = chunk.collect();
             Box::pin(async move { send_for_ever(stream, head, &chunk).await })
@@ -178,6 +178,11 @@ async fn s53_memory_stays_flat_and_every_call_ends() {
         unreachable,
     )
     .await;
+    bodies_that_say_much_in_little().await;
+}
+
+// One after another with the others: the peak is the process's.
+async fn bodies_that_say_much_in_little() {
     attacked(
         "half a million levels of arrays",
         |stream| {
@@ -223,7 +228,7 @@ async fn s53_memory_stays_flat_and_every_call_ends() {
                 }
             })
         },
-        std::result::Result::is_err,
+        Result::is_err,
     )
     .await;
 }

@@ -133,22 +133,10 @@ impl Client {
             code: None,
             retry_after: None,
         };
-        // A create follows upon its claim at once. Without a token not a byte leaves.
-        let Some(token) = self.tokens.at_hand() else {
-            return none(Reply::NeverConnected);
-        };
-        let answer = match self
-            .send(Method::POST, "", Some(request), CREATE_WITHIN, &token)
-            .await
-        {
+        let answer = match self.once("", Some(request), CREATE_WITHIN).await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() => return none(Reply::NeverConnected),
-            Err(_) => return none(Reply::NoAnswer),
+            Err(reply) => return none(reply),
         };
-        if answer.status == StatusCode::UNAUTHORIZED {
-            // Not sent again here: the claim is dropped, and the next one finds a new token.
-            self.tokens.refused(&token);
-        }
         let body = answer.body.as_deref().unwrap_or_default();
         let client = answer
             .status
@@ -197,35 +185,47 @@ impl Client {
     /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails; the body is not looked at, as its shape is not
     /// documented (API document), so the reply has no client.
     pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
-        let reply = |reply| CreateReply {
+        let path = format!("/{id}/rotate-secret");
+        let (reply, code, retry_after) = match self.once::<()>(&path, None, CALL_WITHIN).await {
+            Ok(answer) => (
+                Reply::Answer {
+                    status: answer.status.as_u16(),
+                    client: None,
+                },
+                error_code(answer.body.as_deref().unwrap_or_default()),
+                answer.retry_after(),
+            ),
+            Err(reply) => (reply, None, None),
+        };
+        CreateReply {
             reply,
             client: None,
-            code: None,
-            retry_after: None,
-        };
-        let Some(token) = self.tokens.at_hand() else {
-            return reply(Reply::NeverConnected);
-        };
-        let path = format!("/{id}/rotate-secret");
-        let answer = match self
-            .send::<()>(Method::POST, &path, None, CALL_WITHIN, &token)
-            .await
-        {
-            Ok(answer) => answer,
-            Err(error) if error.is_connect() => return reply(Reply::NeverConnected),
-            Err(_) => return reply(Reply::NoAnswer),
-        };
+            code,
+            retry_after,
+        }
+    }
+
+    // A POST is sent at once, with the token at hand, and whatever is answered not again from here: of a refused token
+    // it is known that nothing was done, so that the next attempt, with its own record, finds another.
+    async fn once<B: Serialize>(
+        &self,
+        path: &str,
+        body: Option<&B>,
+        within: Duration,
+    ) -> Result<Answer, Reply> {
+        let token = self.tokens.at_hand().ok_or(Reply::NeverConnected)?;
+        let sent = self.send(Method::POST, path, body, within, &token).await;
+        let answer = sent.map_err(|error| {
+            if error.is_connect() {
+                Reply::NeverConnected
+            } else {
+                Reply::NoAnswer
+            }
+        })?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.tokens.refused(&token);
         }
-        CreateReply {
-            code: error_code(answer.body.as_deref().unwrap_or_default()),
-            retry_after: answer.retry_after(),
-            ..reply(Reply::Answer {
-                status: answer.status.as_u16(),
-                client: None,
-            })
-        }
+        Ok(answer)
     }
 
     async fn call<B: Serialize>(

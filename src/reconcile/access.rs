@@ -16,7 +16,7 @@ use crate::api::{
     self, ClusterProvidentConnection, ConnectionKind, OAuthClient, ProvidentConnection, Reason,
     UnknownOutcome,
 };
-use crate::plan::{self, AutoRetry, Connection, Known};
+use crate::plan::{AutoRetry, Connection, Known};
 use crate::provident;
 use crate::provident::outcome::Doubt;
 
@@ -25,7 +25,7 @@ impl Pass {
         let key = Key::of(&self.object);
         if self.key.is_none() {
             // Without the binding key no connection is made ready, and nothing is to be asked.
-            let message = plan::KEY_MISSING.to_owned();
+            let message = "The binding key is missing".to_owned();
             self.seen.connection = Connection::Unusable(Reason::BindingKeyMissing, message);
             return Ok(());
         }
@@ -35,6 +35,8 @@ impl Pass {
         };
         // Also where it may not be called: its URL belongs into a Secret that is still to be written.
         self.connection.clone_from(&entry.last);
+        // Also while the vendor is away: what the rules say does not hang on it.
+        let denied = self.denied(&entry).await?;
         match &entry.state {
             State::Usable(connection) if connection.is_away() => {
                 let message = format!(
@@ -45,7 +47,9 @@ impl Pass {
             }
             State::Usable(connection) => {
                 self.seen.breaker_open = connection.is_breaker_open();
-                self.judge(&entry).await?;
+                if let Some(denied) = denied {
+                    self.seen.connection = Connection::Denied(denied);
+                }
             }
             State::Unusable(reason, message) => {
                 let dying = self.seen.deleting && entry.vanished && entry.last.is_some();
@@ -83,11 +87,12 @@ impl Pass {
         Ok(Connection::Unusable(Reason::ConnectionNotFound, message))
     }
 
-    // What the access rules say of this object; a namespaced connection has none.
-    async fn judge(&mut self, entry: &Entry) -> Result<(), Halt> {
+    // What the access rules have against this object. Where no rules apply, the account is the namespace's own: whoever
+    // proves to know a client's secret may take it over.
+    async fn denied(&mut self, entry: &Entry) -> Result<Option<String>, Halt> {
         let Some(rules) = &entry.access else {
             self.may_adopt = true;
-            return Ok(());
+            return Ok(None);
         };
         let labels = if api::needs_labels(rules) {
             self.own_namespace().await?.labels().clone()
@@ -96,10 +101,10 @@ impl Pass {
         };
         let scopes = &self.object.spec.allowed_scopes;
         self.may_adopt = api::allows_adoption(rules, &self.namespace(), &labels);
-        if let Err(denied) = api::allows(rules, &self.namespace(), &labels, scopes) {
-            self.seen.connection = Connection::Denied(format!("spec.connectionRef: {denied}"));
-        }
-        Ok(())
+        let allowed = api::allows(rules, &self.namespace(), &labels, scopes);
+        Ok(allowed
+            .err()
+            .map(|denied| format!("spec.connectionRef: {denied}")))
     }
 
     async fn namespace_goes(&self) -> Result<bool, Halt> {

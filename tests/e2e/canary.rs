@@ -72,12 +72,12 @@ fn forms(secret: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_form_of_a_secret_is_found() {
-    let secret = "0123456789abcdef+/~0123456789abcdef";
+    let secret = "0123456789abcdef/~0123456789abcdef";
     let forms = forms(secret);
     let found = |text: &str| forms.iter().any(|form| text.contains(form.as_str()));
     let base64 = |text: String| serde_json::to_string(&ByteString(text.into_bytes())).unwrap();
     assert!(found(&format!("token {secret} refused")));
-    assert!(found("x=0123456789abcdef%2B%2F%7E0123456789abcdef"));
+    assert!(found("x=0123456789abcdef%2F%7E0123456789abcdef"));
     for around in ["", "B", "Be", "Bearer ", "{\"token\": \""] {
         assert!(
             found(&base64(format!("{around}{secret}{around}"))),

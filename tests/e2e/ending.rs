@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::api::DeleteParams;
 use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Fault, Operation, When};
+use provident_operator::provident::emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::settled::writes;
@@ -84,8 +84,15 @@ async fn a_404_over_an_unproven_connection_is_not_believed_and_the_deletion_wait
     let other = world.settled("other", json!({})).await;
     // Another token, perhaps of another account: what it does not find may exist elsewhere.
     world.emulator.set_token("another-token");
-    world.put_token("another-token").await;
     assert!(world.emulator.remove(&client_id));
+    // Nor may the probe of the new token find the other one.
+    world.emulator.faults().add(Rule {
+        operation: Operation::Get,
+        client: Some(other.clone()),
+        fault: Fault::answer(When::BeforeCommit, 404),
+        count: None,
+    });
+    world.put_token("another-token").await;
     world.watch_for(Duration::from_secs(1)).await;
     world.delete("web").await;
     let words = [
@@ -97,6 +104,7 @@ async fn a_404_over_an_unproven_connection_is_not_believed_and_the_deletion_wait
         .until_told("web", Reason::ConnectionNotReady, &words)
         .await;
     // Any client behind it that is found proves it.
+    world.emulator.faults().clear();
     world.verify_now("other").await;
     world.until_gone("web").await;
     assert!(world.is_active(&other));

@@ -10,6 +10,7 @@ mod canary;
 mod connection;
 mod crash;
 mod create;
+mod credentials;
 mod declared;
 mod deletion;
 mod drift;

@@ -82,7 +82,11 @@ async fn the_authorities_of_a_config_map_are_trusted_besides_the_public_ones_and
     let address = front(world.emulator.address(), "127.0.0.1", &issuer, |_| {}).await;
     world.hosts = vec![address.to_string()];
     let _operator = world.start_operator();
-    world.declare("storefront", json!({})).await;
+    // Without $(tokenUrl), which is not the vendor's own here.
+    let keys = json!({ "clientId": "$(clientId)", "clientSecret": "$(clientSecret)" });
+    world
+        .declare("storefront", json!({ "secret": { "stringData": keys } }))
+        .await;
     let base_url = format!("https://{address}/v2");
     world.edit_connection(json!({ "baseUrl": base_url })).await;
     let told = world.until_connection(Reason::VendorUnavailable).await;

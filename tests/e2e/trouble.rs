@@ -119,15 +119,18 @@ async fn s48_a_token_emptied_or_deleted_is_told_and_back_in_use_at_once() {
                 .await
                 .unwrap();
         }
-        world.until_connection(Reason::CredentialsNotFound).await;
+        let told = world.until_connection(Reason::CredentialsNotFound).await;
+        assert!(
+            told.contains(TOKEN_SECRET) && told.contains(&world.system),
+            "{told}"
+        );
         // What is settled stays so; what has work says why it waits.
         assert!(is_ready(&world.get("web").await));
         let name = format!("new-{n}");
         world.declare(&name, json!({})).await;
-        let words = [TOKEN_SECRET, &world.system];
-        world
-            .until_told(&name, Reason::ConnectionNotReady, &words)
-            .await;
+        let message = world.until_reason(&name, Reason::ConnectionNotReady).await;
+        let command = format!("kubectl describe cpcn {}", world.connection);
+        assert!(message.contains(&command), "{message}");
         assert_eq!(world.creates(&name), []);
         world.put_token(&token).await;
         world.until_ready(&name).await;

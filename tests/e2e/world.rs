@@ -131,7 +131,7 @@ impl World {
         ];
         let settings = Settings {
             namespace: self.system.clone(),
-            watch_namespaces: [&[self.namespace.clone()], self.namespaces.as_slice()].concat(),
+            watch_namespaces: [std::slice::from_ref(&self.namespace), &self.namespaces].concat(),
             allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
             attempt_wait: self.attempt_wait,
             grace: self.grace,

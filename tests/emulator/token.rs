@@ -1,5 +1,6 @@
 //! The token endpoint: RFC 6749 section 4.4.
 
+use provident_operator::provident::emulator::{Fault, Operation};
 use reqwest::Method;
 use serde_json::json;
 
@@ -125,4 +126,46 @@ async fn malformed_token_requests_are_told_what_is_wrong() {
             assert_eq!(answer.error_code(), code, "{body}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_administrators_tokens_open_the_api_until_they_are_revoked() {
+    let emulator = start().await;
+    let caller = Caller::of(&emulator);
+    let administrator = emulator.administrator().unwrap();
+    emulator
+        .faults()
+        .once(Operation::Token, Fault::ExpiresIn(Some(json!("soon"))));
+    let (id, secret) = (&administrator.client_id, &administrator.client_secret);
+    let answer = caller.token(id, secret).await.json();
+    assert_eq!(answer["expires_in"], "soon");
+    let token = text(&answer, "access_token").to_owned();
+    let path = format!("{}/oauth2/clients/{id}", emulator.base_url());
+    let read = async || {
+        let request = reqwest::Client::new().get(&path).bearer_auth(&token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(read().await, 200);
+    emulator.revoke_tokens();
+    assert_eq!(read().await, 401);
+
+    // Another client's token is none for the administration.
+    let other = caller.created("Storefront").await;
+    let (id, secret) = (text(&other, "clientId"), text(&other, "clientSecret"));
+    let token = caller.token(id, secret).await.json();
+    let request = reqwest::Client::new().get(&path);
+    let answer = request.bearer_auth(text(&token, "access_token")).send();
+    assert_eq!(answer.await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_refused_token_request_repeats_its_secret_when_told_to() {
+    let emulator = start().await;
+    emulator.faults().set_echo_secrets_in_errors(true);
+    let caller = Caller::of(&emulator);
+    let answer = caller.token("nobody", "a-secret-of-somebody").await;
+    assert_eq!(answer.status, 401);
+    let echoed = answer.headers["x-request-echo"].to_str().unwrap();
+    assert!(echoed.contains("a-secret-of-somebody"), "{echoed}");
+    assert!(answer.json().to_string().contains("a-secret-of-somebody"));
 }

@@ -7,7 +7,7 @@ use super::error::ApiError;
 /// A secret or token: two runs of hexadecimal digits, with characters between them that base64 and URLs write in another
 /// way (they are those of RFC 6750's tokens), so that a scan for its forms has something to find.
 pub(super) fn secret() -> Result<String, ApiError> {
-    Ok(format!("{}+/~{}", hex(16)?, hex(16)?))
+    Ok(format!("{}/~{}", hex(16)?, hex(16)?))
 }
 
 /// `bytes` random bytes in hexadecimal: twice as many characters, all of them safe in a URL.
