@@ -58,6 +58,9 @@ func write(out, group, kind, version string, schema any) error {
 	if err != nil {
 		return err
 	}
+	if group == "" {
+		group = version // as kubeconform calls the core group
+	}
 	name := strings.ToLower(fmt.Sprintf("%s_%s_%s.json", group, kind, version))
 	return os.WriteFile(filepath.Join(out, name), text, 0o644)
 }
