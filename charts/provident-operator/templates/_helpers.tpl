@@ -68,8 +68,8 @@ app.kubernetes.io/part-of: provident-operator
 http://{{ $host }}:8090
 {{- end }}
 
-{{- define "provident-operator.allowedHosts" -}}
-{{- $hosts := .Values.allowedHosts }}
+{{- define "provident-operator.internalHosts" -}}
+{{- $hosts := .Values.allowedInternalHosts }}
 {{- if .Values.emulator.enabled }}
 {{- $hosts = append $hosts (include "provident-operator.emulatorUrl" .) }}
 {{- end }}
