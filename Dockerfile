@@ -17,8 +17,9 @@ RUN set -eu; \
     case "${TARGETARCH:-$(uname -m)}" in amd64|x86_64) cpu=x86_64 ;; arm64|aarch64) cpu=aarch64 ;; *) echo "no target for $TARGETARCH" >&2; exit 1 ;; esac; \
     target=$cpu-unknown-linux-gnu; \
     if [ "$cpu" != "$(uname -m)" ]; then \
-      apt-get update; apt-get install -y --no-install-recommends "gcc-$(echo $cpu | tr _ -)-linux-gnu" "libc6-dev-$(echo $cpu | sed 's/x86_64/amd64/; s/aarch64/arm64/')-cross"; \
-      rustup target add "$target"; \
+      command -v $cpu-linux-gnu-gcc || { apt-get update; apt-get install -y --no-install-recommends "gcc-$(echo $cpu | tr _ -)-linux-gnu" \
+        "libc6-dev-$(echo $cpu | sed 's/x86_64/amd64/; s/aarch64/arm64/')-cross"; }; \
+      rustup target list --installed | grep -qx "$target" || rustup target add "$target"; \
       export "CC_$(echo $target | tr - _)=$cpu-linux-gnu-gcc" "CARGO_TARGET_$(echo $target | tr a-z- A-Z_)_LINKER=$cpu-linux-gnu-gcc"; \
     fi; \
     export CARGO_INCREMENTAL=0 CFLAGS="-ffile-prefix-map=${CARGO_HOME:-/root/.cargo}=/cargo" \
