@@ -110,7 +110,7 @@ capabilities: { drop: [ALL] }
   verbs: [get, {{ if .Values.secrets.watch }}list, watch, {{ end }}create, update]
 - apiGroups: [""]
   resources: [configmaps]   # caConfigMapRef
-  verbs: [get]
+  verbs: [get, list, watch]
 - apiGroups: [""]
   resources: [namespaces]   # labels for access rules, and whether it is being deleted
   verbs: [get]
