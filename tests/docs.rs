@@ -1,9 +1,9 @@
 //! The operations page has an entry for every reason and every metric: who is woken at night looks there.
 
 use provident_operator::api::Reason;
-use provident_operator::metrics::Metrics;
 
 const PAGE: &str = include_str!("../docs/operations.md");
+const METRICS: &str = include_str!("../src/metrics.rs");
 
 #[test]
 fn every_reason_has_its_entry() {
@@ -16,26 +16,23 @@ fn every_reason_has_its_entry() {
     }
 }
 
+// By the source, since a family that has counted nothing yet is not in the text of `/metrics`.
 #[test]
 fn every_metric_has_its_entry() {
-    let text = Metrics::default().text();
-    let types: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+    let names: Vec<_> = METRICS
+        .split("registry.register(")
+        .skip(1)
+        .filter_map(|call| call.split('"').nth(1))
         .collect();
-    assert!(!types.is_empty(), "no metric is registered");
-    for (name, kind) in types {
-        // As Prometheus shows it: OpenMetrics leaves these suffixes to the samples.
-        let shown = match kind {
-            "counter" => format!("{name}_total"),
-            "info" => format!("{name}_info"),
-            _ => name.to_owned(),
-        };
-        let entry = format!("| `{shown}");
+    assert!(names.len() > 5, "found only {names:?} in src/metrics.rs");
+    for name in names {
         let has_entry = PAGE.lines().any(|line| {
-            line.strip_prefix(&entry)
-                .is_some_and(|rest| rest.starts_with(['`', '{']))
+            line.strip_prefix("| `provident_operator_")
+                .and_then(|row| row.split(['`', '{']).next())
+                .is_some_and(|shown| {
+                    shown.trim_end_matches("_total").trim_end_matches("_info") == name
+                })
         });
-        assert!(has_entry, "docs/operations.md has no row for {shown}");
+        assert!(has_entry, "docs/operations.md has no row for {name}");
     }
 }
