@@ -19,10 +19,16 @@ fn every_reason_has_its_entry() {
 // By the source, since a family that has counted nothing yet is not in the text of `/metrics`.
 #[test]
 fn every_metric_has_its_entry() {
-    let names: Vec<_> = METRICS
-        .split("registry.register(")
-        .skip(1)
-        .filter_map(|call| call.split('"').nth(1))
+    let calls = |of| METRICS.split(of).skip(1);
+    let names: Vec<_> = calls("registry.register(")
+        .chain(calls("counter("))
+        .filter_map(|call| {
+            let arguments = call.trim_start();
+            let arguments = arguments
+                .strip_prefix("&mut registry,")
+                .unwrap_or(arguments);
+            arguments.trim_start().strip_prefix('"')?.split('"').next()
+        })
         .collect();
     assert!(names.len() > 5, "found only {names:?} in src/metrics.rs");
     for name in names {
