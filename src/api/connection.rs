@@ -106,7 +106,7 @@ pub struct ConnectionSpec {
     pub base_url: String,
     /// How the operator proves who it is: a token, or client credentials with which it gets one.
     pub auth: ConnectionAuth,
-    /// Certificates of authorities that are trusted for this connection, besides the public ones, as PEM in a ConfigMap.
+    /// Certificates of authorities that are trusted for this connection, besides the public ones, as PEM in a `ConfigMap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_config_map_ref: Option<ConfigMapKeyRef>,
     /// The most requests per second that the operator sends to the vendor over this connection. It sends fewer while the
@@ -141,8 +141,8 @@ pub enum UnknownOutcome {
     .message("needs exactly one of tokenSecretRef and clientCredentialsSecretRef"))]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionAuth {
-    /// A bearer token in a Secret: of the operator's own namespace for a ClusterProvidentConnection, of its own namespace
-    /// for a ProvidentConnection. White space around it is ignored. A change is picked up at once.
+    /// A bearer token in a Secret: of the operator's own namespace for a `ClusterProvidentConnection`, of its own namespace
+    /// for a `ProvidentConnection`. White space around it is ignored. A change is picked up at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyRef>,
     /// Client credentials in a Secret of the same namespace, under the keys clientId and clientSecret. The operator gets
@@ -161,11 +161,11 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// One key of a ConfigMap.
+/// One key of a `ConfigMap`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyRef {
-    /// The ConfigMap's name.
+    /// The `ConfigMap`'s name.
     #[schemars(length(max = 253))]
     #[x_kube(validation = Rule::new(schema::IS_NAME).message(schema::NAME_MESSAGE))]
     pub name: String,

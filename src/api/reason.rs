@@ -15,7 +15,8 @@ pub enum Reason {
     ConnectionNotReady,
     /// No access rule of the connection allows this namespace these scopes. Ask its owner for a rule.
     AccessDenied,
-    /// The Secret's name belongs to somebody else. Remove that Secret, or declare the object anew under another one.
+    /// The Secret's name belongs to somebody else: remove that Secret, or declare the object anew under another one. Or
+    /// somebody else changes it each time it is put right: stop that writer.
     SecretConflict,
     /// The Secret may not be written: rights, a quota or an admission policy. Lift what the message names.
     SecretWriteDenied,

@@ -22,7 +22,7 @@ use crate::reconcile::context::Context;
 use crate::reconcile::kinds::AnyConnection;
 
 /// Runs until the process is told to stop. `namespace` is where the connections are, `home` where their Secrets and
-/// ConfigMaps are; `None` stands for everywhere.
+/// `ConfigMaps` are; `None` stands for everywhere.
 pub(super) async fn connections<K: AnyConnection>(
     ctx: Arc<Context>,
     namespace: Option<String>,

@@ -82,8 +82,19 @@ impl Pass {
         let written = api
             .patch(&self.object.name_any(), &params(), &Patch::Merge(&patch))
             .await;
-        self.object = written.map_err(stale_or)?;
+        self.wrote(written.map_err(stale_or)?);
         Ok(())
+    }
+
+    /// Takes over what a write of our own made of the object. The watch may show what it replaced a while yet.
+    pub fn wrote(&mut self, written: OAuthClient) {
+        let uid = written.uid().unwrap_or_default();
+        if let Some(before) = self.object.resource_version()
+            && written.resource_version().as_ref() != Some(&before)
+        {
+            self.ctx.memory.replaced(&uid, &before);
+        }
+        self.object = written;
     }
 
     /// Nobody may have changed the spec, such as its policy to `Retain`, since the view was taken.

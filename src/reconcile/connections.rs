@@ -103,7 +103,7 @@ pub struct Entry {
     pub state: State,
     /// The last that was usable: for what is known of the vendor, and for a dying namespace (`vanished`).
     pub last: Option<Arc<Connection>>,
-    /// The connection, its Secret or its ConfigMap is gone. In a namespace that is being deleted its clients are
+    /// The connection, its Secret or its `ConfigMap` is gone. In a namespace that is being deleted its clients are
     /// deactivated over the last one all the same.
     pub vanished: bool,
 }

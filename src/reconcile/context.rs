@@ -167,7 +167,7 @@ impl Context {
             .status
             .as_ref()
             .and_then(|status| status.client_id.as_ref());
-        if !self.memory.take_release(&uid)
+        if !self.memory.gone(&uid)
             && let Some(client_id) = client
         {
             self.metrics.orphaned();

@@ -108,12 +108,13 @@ impl Pass {
         let written = api
             .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
             .await;
-        self.object = written.map_err(|error| {
+        let written = written.map_err(|error| {
             if cluster::is_conflict(&error) || cluster::is_not_found(&error) {
                 self.ctx.memory.forget(&id);
             }
             stale_or(error)
         })?;
+        self.wrote(written);
         self.seen.attempt = Some(Attempt {
             id,
             retry_of: retry_of.clone(),

@@ -1,6 +1,7 @@
 //! What this process remembers of attempts: which it began, which it sent, what was answered and is not stored yet.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,13 +18,16 @@ const SEND_WITHIN: Duration = Duration::from_secs(2);
 /// A claim of which it is not known whether it was written is remembered this long as one that was never sent.
 const FORGET_UNSENT: Duration = Duration::from_mins(10);
 
+/// The most writes to an object in one pass: a view may lag behind all of them.
+const OWN_WRITES: usize = 4;
+
 /// Shared by all passes of one process.
 #[derive(Default)]
 pub struct Memory {
     own: Mutex<HashMap<AttemptId, Own>>,
     foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
     doubted: Mutex<HashSet<String>>,
-    replaced: Mutex<HashMap<String, String>>,
+    replaced: Mutex<HashMap<String, [u64; OWN_WRITES]>>,
     released: Mutex<HashSet<String>>,
 }
 
@@ -122,19 +126,27 @@ impl Memory {
         lock(&self.released).insert(uid.to_owned());
     }
 
-    /// Whether the operator let an object go that is gone now; told once.
-    pub fn take_release(&self, uid: &str) -> bool {
+    /// Drops what is noted of an object that is gone, its attempts aside; says whether the operator let it go.
+    pub fn gone(&self, uid: &str) -> bool {
+        lock(&self.doubted).remove(uid);
+        lock(&self.replaced).remove(uid);
         lock(&self.released).remove(uid)
     }
 
     /// Notes the version of an object that a write of our own has replaced.
-    pub fn replaced(&self, uid: &str, version: String) {
-        lock(&self.replaced).insert(uid.to_owned(), version);
+    pub fn replaced(&self, uid: &str, version: &str) {
+        let mut replaced = lock(&self.replaced);
+        let versions = replaced.entry(uid.to_owned()).or_default();
+        versions.rotate_right(1);
+        versions[0] = hash(version);
     }
 
     /// Whether a view of this version is older than what this process wrote last.
-    pub fn is_replaced(&self, uid: &str, version: Option<&str>) -> bool {
-        version.is_some() && lock(&self.replaced).get(uid).map(String::as_str) == version
+    pub fn is_replaced(&self, uid: &str, version: &str) -> bool {
+        let replaced = lock(&self.replaced);
+        replaced
+            .get(uid)
+            .is_some_and(|versions| versions.contains(&hash(version)))
     }
 
     /// Notes that the watch's view of an object was found stale.
@@ -221,6 +233,13 @@ impl Memory {
             own.state = state;
         }
     }
+}
+
+// A number is small, and two versions that share one cost a read at most.
+fn hash(version: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    version.hash(&mut hash);
+    hash.finish()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

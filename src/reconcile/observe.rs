@@ -142,8 +142,8 @@ impl Pass {
     // Secret's event may come before the one of the status write that recorded it.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
         let uid = object.uid().unwrap_or_default();
-        let version = object.metadata.resource_version.as_deref();
-        let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, version);
+        let version = object.resource_version().unwrap_or_default();
+        let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, &version);
         let ours =
             ctx.memory.concerns(&ObjectRef::from_obj(object)) || ctx.rotations.concerns(&uid);
         if !stale && !ours {

@@ -212,11 +212,7 @@ impl Pass {
             .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
             .await
             .map_err(stale_or)?;
-        if let Some(version) = self.object.resource_version() {
-            let uid = self.object.uid().unwrap_or_default();
-            self.ctx.memory.replaced(&uid, version);
-        }
-        self.object = written;
+        self.wrote(written);
         Ok(())
     }
 

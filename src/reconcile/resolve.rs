@@ -44,7 +44,7 @@ pub(crate) fn bad(reason: Reason, message: impl Into<String>) -> Told {
     (ConditionStatus::False, reason, message.into())
 }
 
-/// Where the Secret and the ConfigMap of a connection are: beside a namespaced one, beside the operator for a cluster's.
+/// Where the Secret and the `ConfigMap` of a connection are: beside a namespaced one, beside the operator for a cluster's.
 pub(crate) fn home<'a>(key: &'a Key, settings: &'a Settings) -> &'a str {
     match key.kind {
         ConnectionKind::ClusterProvidentConnection => &settings.namespace,

@@ -151,7 +151,7 @@ impl Pass {
         let written = api
             .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
             .await;
-        self.object = written.map_err(stale_or)?;
+        self.wrote(written.map_err(stale_or)?);
         self.ctx.rotations.recorded(&uid, &record);
         self.seen.rotation.open = Some(Open {
             token,

@@ -4,6 +4,7 @@
 //! A test is named `sNN_…` after its scenario: a fault at one point of a client's life, and what a user sees then.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adoption;
 mod api_server;
 mod canary;
 mod connection;
@@ -33,6 +34,7 @@ mod requests;
 mod restore;
 mod rivals;
 mod rotation;
+mod schedule;
 mod secret;
 mod settled;
 mod stop;

@@ -113,3 +113,49 @@ fn expired() -> String {
     });
     format!("{}\n", json!({ "type": "ERROR", "object": status }))
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+
+    use super::*;
+
+    /// The lines that come through, and how it ends: `end`, `error` or `nothing`.
+    async fn through(twist: Twist) -> (Vec<String>, &'static str) {
+        let three = Full::new(Bytes::from_static(b"1\n2\n3\n"));
+        let mut body = Twisted::new(three.map_err(Into::into).boxed_unsync(), twist);
+        let mut lines = Vec::new();
+        loop {
+            let soon = std::time::Duration::from_millis(50);
+            match tokio::time::timeout(soon, body.frame()).await {
+                Err(_) => return (lines, "nothing"),
+                Ok(None) => return (lines, "end"),
+                Ok(Some(Err(_))) => return (lines, "error"),
+                Ok(Some(Ok(frame))) => {
+                    let bytes = frame.into_data().unwrap_or_default();
+                    let text = String::from_utf8_lossy(&bytes);
+                    let gone = text.contains("\"code\":410");
+                    lines.push(if gone {
+                        "410".to_owned()
+                    } else {
+                        text.trim().to_owned()
+                    });
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn each_twist_does_what_it_says() {
+        for (twist, lines, end) in [
+            (Twist::Silent, "", "nothing"),
+            (Twist::Reset(2), "1 2", "error"),
+            (Twist::Expired(1), "1 410", "end"),
+            // An older state after a newer one, and the newest last.
+            (Twist::Repeated, "1 1 2 1 2 3 2 3", "end"),
+        ] {
+            let (seen, ended) = through(twist).await;
+            assert_eq!((seen.join(" ").as_str(), ended), (lines, end), "{twist:?}");
+        }
+    }
+}
