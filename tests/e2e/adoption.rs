@@ -340,7 +340,10 @@ async fn after_a_lost_binding_key_each_object_is_bound_again_by_its_own_secret()
     operator.crash().await;
     let system: Api<Secret> = Api::namespaced(world.client.clone(), &world.system);
     let key = "provident-operator-binding-key";
-    system.delete(key, &Default::default()).await.unwrap();
+    system
+        .delete(key, &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
     let operator = world.start_operator();
     world.ask_for_verification("a").await;
     // The operator's own trouble, so no event of each client.

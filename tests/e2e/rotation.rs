@@ -96,6 +96,8 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
     world.check().await;
 }
 
+type Place = fn(&World) -> crate::requests::Such;
+
 #[tokio::test]
 async fn s29_a_crash_at_every_request_of_a_rotation_rotates_once() {
     let mut world = World::start().await;
@@ -103,7 +105,7 @@ async fn s29_a_crash_at_every_request_of_a_rotation_rotates_once() {
     world.attempt_wait = Duration::from_secs(2);
     let mut operator = world.start_operator();
     world.settled("web", json!({})).await;
-    let points: [(&str, Moment, fn(&World) -> crate::requests::Such); 6] = [
+    let points: [(&str, Moment, Place); 6] = [
         ("before the record", Moment::Before, |w| {
             status_write(w, "web")
         }),
