@@ -87,7 +87,7 @@ struct RunArgs {
         value_delimiter = ','
     )]
     internal_hosts: Vec<String>,
-    /// Reach the vendor over the proxies that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name. The proxy then looks names up.
+    /// Reach the vendor over the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). The proxy then looks names up.
     #[arg(long, env = "PROVIDENT_PROXY_FROM_ENV")]
     proxy_from_env: bool,
     /// Name of the Secret with the binding key. It is made on first start, and belongs in the backup.

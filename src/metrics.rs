@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Registry;
 
 use crate::api::{ConditionType, OAuthClient, find};
 use crate::provident::outcome::Outcome;
@@ -65,21 +65,16 @@ pub struct Metrics {
     reasons: Arc<Mutex<HashMap<String, String>>>,
 }
 
-fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
-    let metric = M::default();
-    registry.register(name, help, metric.clone());
-    metric
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("provident_operator");
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "What is running", Info::new(version.to_vec()));
-        let reconciles = registered(
-            &mut registry,
+        let reconciles = Family::default();
+        registry.register(
             "reconcile",
             "Passes over an object, by result",
+            reconciles.clone(),
         );
         let reconcile_seconds = Histogram::new(exponential_buckets(0.001, 4.0, 9));
         registry.register(
@@ -87,65 +82,70 @@ impl Default for Metrics {
             "Duration of a pass",
             reconcile_seconds.clone(),
         );
-        let vendor_requests = registered(
-            &mut registry,
+        let vendor_requests = Family::default();
+        registry.register(
             "vendor_requests",
             "Calls to the vendor, by operation and answer",
+            vendor_requests.clone(),
         );
-        let creates = registered(
-            &mut registry,
+        let creates = Family::default();
+        registry.register(
             "creates",
             "Creates that were sent, by what is known of them",
+            creates.clone(),
         );
-        let panics = registered(
+        let panics = counter(
             &mut registry,
             "reconcile_panics",
             "Passes over an object that panicked",
         );
-        let orphaned = registered(
+        let orphaned = counter(
             &mut registry,
             "orphaned_clients",
             "Clients left at the vendor because their object went without its finalizer",
         );
-        let throttled = registered(
+        let throttled = counter(
             &mut registry,
             "vendor_waits",
             "Calls put off by a connection's limit",
         );
-        let secret_repairs = registered(
+        let secret_repairs = counter(
             &mut registry,
             "secret_repairs",
             "Secrets written again for an existing client",
         );
-        let rotations = registered(
-            &mut registry,
+        let rotations = Family::default();
+        registry.register(
             "rotations",
             "Rotations that were sent, by what was said to them, and those seen done",
+            rotations.clone(),
         );
-        let late = registered(
+        let late = counter(
             &mut registry,
             "late_answers",
             "Created clients whose object was gone, deactivated",
         );
-        let possible_orphans = registered(
+        let possible_orphans = counter(
             &mut registry,
             "possible_orphans",
             "Creates of unknown outcome that were made once more by unknownOutcome: Retry",
         );
-        let watch_errors = registered(
+        let watch_errors = counter(
             &mut registry,
             "watch_errors",
             "Errors of the watches on the API server",
         );
-        let clients = registered(
-            &mut registry,
+        let clients = Family::default();
+        registry.register(
             "clients",
             "OAuthClient objects, by the reason of their Ready condition",
+            clients.clone(),
         );
-        let connections = registered(
-            &mut registry,
+        let connections = Family::default();
+        registry.register(
             "connection_ready",
             "Whether the vendor takes the connection's token",
+            connections.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -166,6 +166,12 @@ impl Default for Metrics {
             reasons: Arc::default(),
         }
     }
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
 }
 
 fn connection_label(kind: &'static str, namespace: &str, name: &str) -> ConnectionLabel {

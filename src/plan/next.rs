@@ -96,6 +96,15 @@ fn create(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     })
 }
 
+// A person names the attempt. The connection's policy is a decision for one more per object, so not for an attempt that is
+// itself a second try; nor for an answer that was not new, since the vendor would give it again.
+fn may_be_tried_again(seen: &Seen, attempt: &Attempt) -> bool {
+    let by_policy = seen.auto_retry == AutoRetry::Due
+        && attempt.retry_of.is_none()
+        && attempt.known != Known::Unknown(Doubt::NotNew);
+    seen.retry.as_ref() == Some(&attempt.id) || by_policy
+}
+
 fn adopt(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     let Adoption::Proof { client, in_place } = &seen.adoption else {
         return None;
@@ -111,15 +120,6 @@ fn adopt(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     } else {
         Step::AddFinalizer
     })
-}
-
-// A person names the attempt. The connection's policy is a decision for one more per object, so not for an attempt that is
-// itself a second try; nor for an answer that was not new, since the vendor would give it again.
-fn may_be_tried_again(seen: &Seen, attempt: &Attempt) -> bool {
-    let by_policy = seen.auto_retry == AutoRetry::Due
-        && attempt.retry_of.is_none()
-        && attempt.known != Known::Unknown(Doubt::NotNew);
-    seen.retry.as_ref() == Some(&attempt.id) || by_policy
 }
 
 fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {

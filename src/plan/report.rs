@@ -161,8 +161,7 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
 
 const MISMATCH: &str =
     "The clientId was not recorded by this operator for this object: its binding does not hold";
-/// What is told while no recorded clientId can be trusted.
-pub const KEY_MISSING: &str = "The operator's binding key is missing, so no recorded clientId can be trusted. Restore its Secret from the backup";
+const KEY_MISSING: &str = "The operator's binding key is missing, so no recorded clientId can be trusted. Restore its Secret from the backup";
 
 fn standing(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     match seen.record {

@@ -64,18 +64,22 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    // An IPv4 address in another form is judged as what it is: mapped, compatible, 6to4 and NAT64.
-    let [first, second, .., high, low] = address.segments();
-    let embedded = match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some((high, low)),
+    // An IPv4 address in another form is judged as what it is: mapped, 6to4 and NAT64.
+    let segments = address.segments();
+    let embedded = match segments {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some((high, low))
+        }
         [0x2002, high, low, ..] => Some((high, low)),
         _ => None,
     };
     if let Some((high, low)) = embedded {
-        let bits = (u32::from(high) << 16) | u32::from(low);
-        return is_public_v4(Ipv4Addr::from_bits(bits));
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        return is_public_v4(Ipv4Addr::new(a, b, c, d));
     }
     // Global unicast is 2000::/3 (RFC 4291); of it Teredo and documentation are not for calling.
+    let [first, second, ..] = segments;
     (first & 0xe000) == 0x2000 && !(first == 0x2001 && (second == 0 || second == 0xdb8))
 }
 

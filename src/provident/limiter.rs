@@ -119,7 +119,7 @@ impl Limiter {
     }
 
     /// Takes the vendor's wish for a pause, and goes on more slowly after it; for all clients of the connection.
-    #[allow(clippy::must_use_candidate, reason = "a probe has no use for it")]
+    #[allow(clippy::must_use_candidate, reason = "most callers need no answer")]
     pub fn back_off(&self, retry_after: Option<Duration>) -> Duration {
         let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
         let now = Instant::now();

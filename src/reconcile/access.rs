@@ -16,7 +16,7 @@ use crate::api::{
     self, ClusterProvidentConnection, ConnectionKind, OAuthClient, ProvidentConnection, Reason,
     UnknownOutcome,
 };
-use crate::plan::{self, AutoRetry, Connection, Known};
+use crate::plan::{AutoRetry, Connection, Known};
 use crate::provident;
 use crate::provident::outcome::Doubt;
 
@@ -25,7 +25,7 @@ impl Pass {
         let key = Key::of(&self.object);
         if self.key.is_none() {
             // Without the binding key no connection is made ready, and nothing is to be asked.
-            let message = plan::KEY_MISSING.to_owned();
+            let message = "The binding key is missing".to_owned();
             self.seen.connection = Connection::Unusable(Reason::BindingKeyMissing, message);
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Adoption: a client that exists already is taken over by who proves it, in place, and by nobody else.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
 use provident_operator::api::{ConditionType, OAuthClient, Reason};
 use provident_operator::provident::emulator::{Fault, Operation, When};
@@ -340,10 +340,7 @@ async fn after_a_lost_binding_key_each_object_is_bound_again_by_its_own_secret()
     operator.crash().await;
     let system: Api<Secret> = Api::namespaced(world.client.clone(), &world.system);
     let key = "provident-operator-binding-key";
-    system
-        .delete(key, &kube::api::DeleteParams::default())
-        .await
-        .unwrap();
+    system.delete(key, &DeleteParams::default()).await.unwrap();
     let operator = world.start_operator();
     world.ask_for_verification("a").await;
     // The operator's own trouble, so no event of each client.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::operator::Operator;
 use crate::point::Point;
-use crate::requests::{secret_write, sent, status_write};
+use crate::requests::{Such, secret_write, sent, status_write};
 use crate::settled::{these, writes};
 use crate::world::{World, is_ready, ready};
 
@@ -96,8 +96,6 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
     world.check().await;
 }
 
-type Place = fn(&World) -> crate::requests::Such;
-
 #[tokio::test]
 async fn s29_a_crash_at_every_request_of_a_rotation_rotates_once() {
     let mut world = World::start().await;
@@ -105,7 +103,7 @@ async fn s29_a_crash_at_every_request_of_a_rotation_rotates_once() {
     world.attempt_wait = Duration::from_secs(2);
     let mut operator = world.start_operator();
     world.settled("web", json!({})).await;
-    let points: [(&str, Moment, Place); 6] = [
+    let points: [(&str, Moment, Which); 6] = [
         ("before the record", Moment::Before, |w| {
             status_write(w, "web")
         }),
@@ -132,8 +130,11 @@ async fn s29_a_crash_at_every_request_of_a_rotation_rotates_once() {
     world.check().await;
 }
 
+// One of the requests of a rotation.
+type Which = fn(&World) -> Such;
+
 // A rotation's second write of status: the report, which follows the Secret.
-fn report(world: &World) -> crate::requests::Such {
+fn report(world: &World) -> Such {
     let (status, secret) = (status_write(world, "web"), secret_write(world));
     let stored = std::sync::atomic::AtomicBool::new(false);
     std::sync::Arc::new(move |request| {

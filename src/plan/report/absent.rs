@@ -71,12 +71,12 @@ fn held(seen: &Seen, texts: Texts<'_>) -> Report {
         Some(attempt) => (&attempt.known, attempt.id.to_string()),
         None => return unchanged(Retry::Verification),
     };
-    let retry = match seen.auto_retry {
+    let again = match seen.auto_retry {
         AutoRetry::No => None,
         AutoRetry::Early => Some(Retry::AttemptOver),
         AutoRetry::Unprobed | AutoRetry::Due => Some(Retry::Backoff),
     };
-    if let Some(retry) = retry {
+    if let Some(retry) = again {
         let message = format!(
             "The create that began at {} has no known outcome. The connection says unknownOutcome: Retry, so it is made once \
              more when it can be under way no longer and the vendor answers; a client named \"{}\" may then be there twice",

@@ -1,4 +1,6 @@
-//! `cargo dev demo`: the main job, end to end, with the program as it is shipped.
+//! `cargo dev demo`: the main job and the whole life of a client, end to end, with the program as it is shipped.
+
+mod life;
 
 use std::{
     fs,
@@ -59,6 +61,7 @@ async fn run(kubeconfig: Option<&Path>) -> Result<()> {
     demo.create()?;
     demo.use_credentials().await?;
     demo.change().await?;
+    demo.life().await?;
     demo.delete().await?;
     demo.say("Done. Everything that was started ends now");
     Ok(())
@@ -70,7 +73,7 @@ impl Demo {
         let mut emulator = Command::new(operator);
         emulator.args(["emulate", "--listen", "127.0.0.1:0", "--token", TOKEN]);
         let log = self.cluster.spawn("emulator", emulator)?;
-        self.base_url = self.until("the emulator listens", || {
+        self.base_url = self.spawned("the emulator listens", || {
             let text = fs::read_to_string(&log).unwrap_or_default();
             Ok(text
                 .lines()
@@ -272,7 +275,7 @@ impl Demo {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    fn until<T>(&mut self, what: &str, probe: impl Fn() -> Result<Option<T>>) -> Result<T> {
+    fn spawned<T>(&mut self, what: &str, probe: impl Fn() -> Result<Option<T>>) -> Result<T> {
         let deadline = Instant::now() + WAIT;
         loop {
             if let Some(value) = probe()? {

@@ -1,0 +1,181 @@
+//! What happens to a client in its years: rotated, repaired, drifted, adopted, let go and taken up again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::{Demo, TOKEN, WAIT};
+
+/// Often enough to time what takes some 10 ms.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl Demo {
+    /// The whole life of a client after its creation.
+    pub async fn life(&mut self) -> Result<()> {
+        self.rotate().await?;
+        self.repair()?;
+        self.drift().await?;
+        self.adopt().await?;
+        self.retain_and_return()
+    }
+
+    async fn rotate(&mut self) -> Result<()> {
+        let before = self.secret("clientSecret")?;
+        let asked = Instant::now();
+        self.show(&[
+            "annotate",
+            "oac",
+            "storefront",
+            "-n",
+            "shop",
+            "oauth.provident.ae/rotate=1",
+        ])?;
+        self.until("the Secret holds another secret", || {
+            let now = self.secret("clientSecret")?;
+            Ok((now != before).then_some(()))
+        })?;
+        self.took("Rotated, and the Secret holds the new secret,", asked);
+        self.use_credentials().await
+    }
+
+    fn repair(&mut self) -> Result<()> {
+        let (id, secret) = (self.secret("clientId")?, self.secret("clientSecret")?);
+        self.show(&["delete", "secret", "storefront", "-n", "shop"])?;
+        let deleted = Instant::now();
+        let same = || {
+            let back = (
+                self.secret("clientId").ok(),
+                self.secret("clientSecret").ok(),
+            );
+            Ok((back == (Some(id.clone()), Some(secret.clone()))).then_some(()))
+        };
+        self.until("the Secret is back", same)?;
+        self.took(
+            "The Secret is back, with the same client and secret,",
+            deleted,
+        );
+        Ok(())
+    }
+
+    async fn drift(&mut self) -> Result<()> {
+        let id = self.secret("clientId")?;
+        self.put(&id, &json!({ "redirectUris": ["https://evil.example"] }))
+            .await?;
+        self.say("Somebody changes redirectUris at the vendor");
+        let asked = Instant::now();
+        self.show(&[
+            "annotate",
+            "oac",
+            "storefront",
+            "-n",
+            "shop",
+            "oauth.provident.ae/reconcile=1",
+        ])?;
+        let right = "https://shop.example.com/auth/new";
+        self.vendor_until(&id, |client| client["redirectUris"][0] == right)
+            .await?;
+        self.took("Corrected (by itself at every refreshInterval)", asked);
+        Ok(())
+    }
+
+    async fn adopt(&mut self) -> Result<()> {
+        let body =
+            json!({ "name": "Legacy", "redirectUris": [], "allowedScopes": ["listings:read"] });
+        let request = self
+            .http
+            .post(format!("{}/oauth2/clients", self.base_url))
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let made: Value = serde_json::from_slice(&answer)?;
+        let (id, secret) = (text(&made, "clientId")?, text(&made, "clientSecret")?);
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "legacy", "namespace": "shop" },
+            "stringData": { "clientId": id, "clientSecret": secret },
+        }).to_string())?;
+        self.say("A client that was made by hand, and the Secret that its application mounts");
+        let rule =
+            r#"{"spec":{"access":[{"namespaces":["shop"],"scopes":["*"],"adoption":true}]}}"#;
+        self.show(&[
+            "patch",
+            "clusterprovidentconnection",
+            "default",
+            "--type",
+            "merge",
+            "-p",
+            rule,
+        ])?;
+        let declared = Instant::now();
+        self.apply(&json!({
+            "apiVersion": "oauth.provident.ae/v1alpha1", "kind": "OAuthClient",
+            "metadata": { "name": "legacy", "namespace": "shop" },
+            "spec": {
+                "allowedScopes": ["listings:read"],
+                "secret": { "stringData": { "clientId": "$(clientId)", "clientSecret": "$(clientSecret)" } },
+                "adoption": { "clientId": id, "secretKeyRef": { "name": "legacy", "key": "clientSecret" } },
+            },
+        }).to_string())?;
+        self.wait("oauthclient/legacy", "shop")?;
+        self.took("Adopted in place, by the proof of its secret,", declared);
+        self.show(&["get", "oac", "-n", "shop"])
+    }
+
+    fn retain_and_return(&mut self) -> Result<()> {
+        let id = self.secret("clientId")?;
+        let retain = r#"{"spec":{"deletionPolicy":"Retain"}}"#;
+        self.show(&[
+            "patch",
+            "oac",
+            "storefront",
+            "-n",
+            "shop",
+            "--type",
+            "merge",
+            "-p",
+            retain,
+        ])?;
+        self.show(&["delete", "oac", "storefront", "-n", "shop"])?;
+        ensure!(self.secret("clientId")? == id, "the Secret did not stay");
+        self.say("Deleted with Retain: the client and its Secret stay");
+        let declared = Instant::now();
+        self.show(&["apply", "-f", "docs/samples/oauthclient.yaml"])?;
+        self.wait("oauthclient/storefront", "shop")?;
+        ensure!(self.secret("clientId")? == id, "another client was made");
+        self.took(
+            "Declared again: the same client, taken up by its binding,",
+            declared,
+        );
+        Ok(())
+    }
+
+    async fn put(&self, id: &str, fields: &Value) -> Result<()> {
+        let request = self
+            .http
+            .put(format!("{}/oauth2/clients/{id}", self.base_url))
+            .bearer_auth(TOKEN)
+            .header("content-type", "application/json")
+            .body(fields.to_string());
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    fn took(&self, what: &str, since: Instant) {
+        self.say(&format!("{what} {} ms later", since.elapsed().as_millis()));
+    }
+
+    fn until(&self, what: &str, probe: impl Fn() -> Result<Option<()>>) -> Result<()> {
+        let deadline = Instant::now() + WAIT;
+        while probe()?.is_none() {
+            ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+}
+
+fn text(client: &Value, key: &str) -> Result<String> {
+    let text = client[key].as_str().with_context(|| format!("no {key}"))?;
+    Ok(text.to_owned())
+}
