@@ -31,7 +31,7 @@ impl Demo {
             "shop",
             "oauth.provident.ae/rotate=1",
         ])?;
-        self.until("the Secret holds another secret", || {
+        until("the Secret holds another secret", || {
             let now = self.secret("clientSecret")?;
             Ok((now != before).then_some(()))
         })?;
@@ -50,7 +50,7 @@ impl Demo {
             );
             Ok((back == (Some(id.clone()), Some(secret.clone()))).then_some(()))
         };
-        self.until("the Secret is back", same)?;
+        until("the Secret is back", same)?;
         self.took(
             "The Secret is back, with the same client and secret,",
             deleted,
@@ -164,15 +164,15 @@ impl Demo {
     fn took(&self, what: &str, since: Instant) {
         self.say(&format!("{what} {} ms later", since.elapsed().as_millis()));
     }
+}
 
-    fn until(&self, what: &str, probe: impl Fn() -> Result<Option<()>>) -> Result<()> {
-        let deadline = Instant::now() + WAIT;
-        while probe()?.is_none() {
-            ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
+fn until(what: &str, probe: impl Fn() -> Result<Option<()>>) -> Result<()> {
+    let deadline = Instant::now() + WAIT;
+    while probe()?.is_none() {
+        ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+        std::thread::sleep(PAUSE);
     }
+    Ok(())
 }
 
 fn text(client: &Value, key: &str) -> Result<String> {
