@@ -115,7 +115,7 @@ proptest! {
         client.insert("clientSecret".to_owned(), secret.clone().into());
         client.insert("xtra".to_owned(), beside);
         let body = match wrap {
-            Some(name) => json!({ name: client, "ok": true }),
+            Some(name) => json!({ name: client, "OK": true }),
             None => Value::Object(client),
         };
         let read = decode_client(body.to_string().as_bytes()).expect("a client");

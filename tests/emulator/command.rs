@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use clap::{Args, Command, FromArgMatches};
 use provident_operator::provident::emulator::{DEFAULT_SCOPES, EmulateArgs, run};
 use tempfile::TempDir;
+use tracing_subscriber::util::SubscriberInitExt;
 
 fn parse(flags: &[&str]) -> Result<EmulateArgs, clap::Error> {
     let command = EmulateArgs::augment_args(Command::new("emulate"));
@@ -57,6 +58,9 @@ impl io::Write for Log {
 
 #[tokio::test]
 async fn it_warns_that_it_is_not_the_vendor_keeps_the_token_out_of_the_log_and_ends_when_told() {
+    // With one listener only, tracing asks that of the thread which meets a line first, and other tests' threads have none:
+    // the line would be taken for one that nobody wants. Hence one for all threads beside the test's own.
+    let _ = tracing_subscriber::registry().try_init();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
