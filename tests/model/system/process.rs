@@ -11,7 +11,9 @@ use provident_operator::provident::outcome::{Doubt, Refusal};
 use provident_operator::provident::types::{ClientId, VendorClient};
 
 use super::mistakes::Mistake;
-use super::world::{AttemptNo, ClientNo, Object, Secret, Shown, Spec, Uid};
+use super::rotation::Remembered;
+use super::world::{AttemptNo, ClientNo, Object, Secret, SecretNo, Shown, Spec, Uid};
+use super::{System, adoption, rotation};
 
 /// A process. A crash leaves the default, but for the cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,6 +30,23 @@ pub struct Process {
     pub awake: bool,
     /// It was told to leave.
     pub stopping: bool,
+    /// The rotation that is open.
+    pub rotation: Option<Remembered>,
+    /// A scheduled verification is due.
+    pub due: bool,
+    /// There was one since all is calm.
+    pub checked: bool,
+}
+
+/// The vendor's client as GET answered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Verified {
+    /// Its id.
+    pub client: ClientNo,
+    /// `isActive`
+    pub active: bool,
+    /// The number of its secret.
+    pub no: SecretNo,
 }
 
 /// What a process remembers of an attempt of its own.
@@ -79,8 +98,18 @@ pub struct Pass {
     pub in_time: bool,
     /// What the vendor said.
     pub vendor: Vendor,
-    /// The vendor's client as the vendor had it when it last answered in this pass: id and `isActive`.
-    pub verified: Option<(ClientNo, bool)>,
+    /// The vendor's client as the vendor had it when it last answered in this pass.
+    pub verified: Option<Verified>,
+    /// The client that was adopted in this pass, and whether in place.
+    pub adopted: Option<(ClientNo, bool)>,
+    /// A permit of the limiter: from the preflight to the rotation.
+    pub permit: bool,
+    /// This pass wrote the record, and so recently that the rotation may still be sent.
+    pub record_in_time: bool,
+    /// It waits for the reply to its rotation.
+    pub awaits: bool,
+    /// It has seen that the definition of our kind is being deleted.
+    pub uninstalling: bool,
     /// A step could not be carried out.
     pub stop: Option<Reason>,
 }
@@ -98,6 +127,11 @@ impl Pass {
             in_time: false,
             vendor: Vendor::NotAsked,
             verified: None,
+            adopted: None,
+            permit: false,
+            record_in_time: false,
+            awaits: false,
+            uninstalling: false,
             stop: None,
         }
     }
@@ -135,7 +169,9 @@ impl Process {
         self.memory.iter().find(created).copied()
     }
 
-    fn known(&self, id: AttemptNo, in_time: bool, mistake: Option<Mistake>) -> Known {
+    fn known(&self, id: AttemptNo, pass: &Pass, mistake: Option<Mistake>) -> Known {
+        let in_time = pass.in_time;
+        let adopts = pass.view.spec.adoption.is_some();
         match self.remembers(id).map(|memory| memory.state) {
             Some(Sent::Unsent) => Known::Unsent { in_time },
             Some(Sent::NotCreated(refusal)) => Known::NotCreated(refusal),
@@ -146,19 +182,21 @@ impl Process {
                 Known::Unsent { in_time: false }
             }
             None if self.over == Some(id) => Known::Over,
+            None if adopts && mistake == Some(Mistake::AdoptedDuringAttempt) => Known::Over,
             None => Known::MayRun,
         }
     }
 
     /// The facts of a pass, as the program's plan takes them.
-    pub fn seen(&self, pass: &Pass, connected: bool, mistake: Option<Mistake>) -> Seen {
+    pub fn seen(&self, pass: &Pass, connected: bool, system: &System) -> Seen {
         let view = &pass.view;
+        let mistake = system.mistake;
         let open = view.attempt.map(|claim| (claim.id, claim.retry_of));
         let answer = || self.answer(view.uid).map(|m| (m.id, m.retry_of));
         let attempt = open.or_else(answer).map(|(id, retry_of)| Attempt {
             id: attempt_id(id),
             retry_of: retry_of.map(attempt_id),
-            known: self.known(id, pass.in_time, mistake),
+            known: self.known(id, pass, mistake),
         });
         let connection = if connected {
             Connection::Usable
@@ -170,9 +208,11 @@ impl Process {
             finalizer: view.finalizer,
             ready: view.shown == Shown::Ready,
             rejected: view.shown == Shown::Rejected,
-            due: false,
+            due: self.due,
             record: match view.client {
-                Some(client) if view.bound => Record::Bound(client_id(client)),
+                Some(client) if view.bound || mistake == Some(Mistake::UnprovenUsed) => {
+                    Record::Bound(client_id(client))
+                }
                 Some(_) => Record::Unproven,
                 None => Record::Empty,
             },
@@ -189,16 +229,27 @@ impl Process {
             rival: Rival::None,
             restart: false,
             rotation: Rotation::default(),
-            uninstalling: false,
+            uninstalling: pass.uninstalling,
         };
+        seen.rotation = rotation::facts(self, pass, &seen.record, mistake);
         if let Some(secret) = pass.secret {
             seen.secret = secret_seen(secret, view.uid, Content::Unknown);
+            seen.adoption = adoption::fact(system, pass, &seen);
             let asked = matches!(&pass.vendor, Vendor::Found(found) if found.credentials);
             let content = match mistake {
                 Some(Mistake::SecretUnread) => Content::Current,
-                _ => content(secret, view.uid, plan::client(&seen).as_ref(), asked),
+                _ if asked => compared(
+                    secret,
+                    view.uid,
+                    plan::client(&seen).as_ref(),
+                    pass.verified,
+                ),
+                _ if matches!(secret, Secret::Ours { verified: true, .. }) => Content::Current,
+                _ => Content::Unknown,
             };
             seen.secret = secret_seen(secret, view.uid, content);
+        } else {
+            seen.adoption = adoption::fact(system, pass, &seen);
         }
         seen
     }
@@ -224,9 +275,13 @@ pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
         },
     };
     let binding = match secret {
-        Secret::Ours { client, .. } => Binding::Valid(client_id(client)),
-        Secret::Forged { .. } => Binding::Invalid,
-        Secret::Stranger => Binding::Missing,
+        Secret::Ours {
+            client,
+            bound: true,
+            ..
+        } => Binding::Valid(client_id(client)),
+        Secret::Ours { .. } | Secret::Forged { .. } => Binding::Invalid,
+        Secret::Handmade(_) | Secret::Stranger => Binding::Missing,
     };
     SecretSeen::Present {
         owner,
@@ -235,17 +290,27 @@ pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
     }
 }
 
-/// Compared with the credentials in hand; without them only the version tells.
-fn content(secret: Secret, uid: Uid, client: Option<&ClientId>, asked: bool) -> Content {
-    match secret {
-        Secret::Ours {
-            owner,
-            client: held,
-            ..
-        } if asked && owner == Some(uid) && client == Some(&client_id(held)) => Content::Current,
-        _ if asked => Content::Stale,
-        Secret::Ours { verified: true, .. } => Content::Current,
-        _ => Content::Unknown,
+/// Compared with the credentials in hand.
+fn compared(
+    secret: Secret,
+    uid: Uid,
+    asked: Option<&ClientId>,
+    verified: Option<Verified>,
+) -> Content {
+    match (secret, verified) {
+        (
+            Secret::Ours {
+                owner,
+                client,
+                no,
+                bound: true,
+                ..
+            },
+            Some(verified),
+        ) if owner == Some(uid) && asked == Some(&client_id(client)) && no == verified.no => {
+            Content::Current
+        }
+        _ => Content::Stale,
     }
 }
 
@@ -271,28 +336,33 @@ pub fn client_no(id: &ClientId) -> ClientNo {
 
 /// The spec, as the program has it.
 pub fn declared(spec: Spec) -> &'static OAuthClientSpec {
-    static ALL: LazyLock<Vec<(Spec, OAuthClientSpec)>> = LazyLock::new(|| {
-        let mut all = Vec::new();
-        for (retain, suspend) in [(false, false), (false, true), (true, false), (true, true)] {
-            for active in [None, Some(false), Some(true)] {
-                let spec = Spec {
-                    retain,
-                    suspend,
-                    active,
-                };
-                let written = serde_json::json!({
-                    "allowedScopes": ["listings:read"],
-                    "isActive": active,
-                    "suspend": suspend,
-                    "deletionPolicy": if retain { "Retain" } else { "Deactivate" },
-                });
-                all.push((spec, serde_json::from_value(written).expect("a valid spec")));
-            }
-        }
-        all
+    static ALL: LazyLock<Vec<OAuthClientSpec>> = LazyLock::new(|| (0..24).map(written).collect());
+    let active = match spec.active {
+        None => 0,
+        Some(false) => 1,
+        Some(true) => 2,
+    };
+    let flags = [spec.retain, spec.suspend, spec.adoption.is_some()];
+    let index = flags
+        .into_iter()
+        .fold(active, |index, flag| 2 * index + usize::from(flag));
+    &ALL[index]
+}
+
+fn written(index: usize) -> OAuthClientSpec {
+    let adoption = serde_json::json!({
+        "clientId": "c1",
+        "secretKeyRef": { "name": "proof", "key": "secret" },
     });
-    let found = ALL.iter().find(|(known, _)| *known == spec);
-    &found.expect("every spec is there").1
+    let active = [None, Some(false), Some(true)][index / 8];
+    let spec = serde_json::json!({
+        "allowedScopes": ["listings:read"],
+        "isActive": active,
+        "deletionPolicy": if index & 4 == 4 { "Retain" } else { "Deactivate" },
+        "suspend": index & 2 == 2,
+        "adoption": (index & 1 == 1).then_some(adoption),
+    });
+    serde_json::from_value(spec).expect("a valid spec")
 }
 
 /// The vendor's answer about a client, as the program reads it.

@@ -44,8 +44,9 @@ pub fn replace_secret(world: &mut World, p: usize, luck: Luck, secret: Option<Se
     if luck == Luck::RequestLost || !current {
         return abandon(world, p);
     }
-    let uid = pass(world, p).view.uid;
+    let (uid, adopted) = (pass(world, p).view.uid, pass(world, p).adopted);
     let somebody_elses = match world.secret {
+        Some(Secret::Handmade(_)) => !matches!(adopted, Some((_, true))),
         Some(Secret::Stranger) => true,
         Some(Secret::Forged { owner }) => owner != Some(uid),
         _ => false,

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::process::Process;
 use super::properties::{Broken, Tally};
+use super::rotation::{Pending, Rotating, Token};
 
 /// `metadata.uid`. The name is always the same one.
 pub type Uid = u8;
@@ -15,9 +16,13 @@ pub type Uid = u8;
 pub type AttemptNo = u8;
 /// A clientId: its place in [`World::clients`].
 pub type ClientNo = u8;
+/// A client's secret: how often it had been rotated before.
+pub type SecretNo = u8;
 
 /// The client of an object in another tenant's namespace. Whoever makes the operator use it gets a foreign secret.
 pub const FOREIGN: ClientNo = 0;
+/// A client that a person made by hand and may let the object adopt, in the runs that have one.
+pub const HANDMADE: ClientNo = 1;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +35,18 @@ pub struct World {
     pub clients: Vec<Client>,
     /// Whether the connection may be used; false while it is suspended.
     pub connected: bool,
+    /// The definition of our kind is being deleted.
+    pub uninstalling: bool,
+    /// Rotations that were sent, and that the vendor may carry out yet.
+    pub pending: Vec<Pending>,
+    /// What each rotation that was carried out had been asked for by.
+    pub carried_out: Vec<Token>,
+    /// Tokens given out so far.
+    pub tokens: Token,
+    /// The annotation `rotate` in the manifest that the object is declared again from.
+    pub manifest: Option<Token>,
+    /// Records of rotations written so far.
+    pub records: u8,
     /// The operator's processes.
     pub processes: Vec<Process>,
     /// How much may still happen to them.
@@ -42,8 +59,8 @@ pub struct World {
     pub uids: Uid,
     /// Attempts claimed so far.
     pub attempts: AttemptNo,
-    /// The client of the Secret that a backup holds.
-    pub backup: Option<ClientNo>,
+    /// The client of the Secret that a backup holds, and the number of the secret in it.
+    pub backup: Option<(ClientNo, SecretNo)>,
     /// Per object: creates sent, and decisions of people.
     pub tally: Vec<Tally>,
     /// Promises broken so far.
@@ -71,6 +88,16 @@ pub struct Object {
     pub attempt: Option<Claim>,
     /// The `Ready` condition of this generation.
     pub shown: Shown,
+    /// An operator has reported on it: `observedGeneration` is not -1.
+    pub looked_at: bool,
+    /// The annotation `rotate`.
+    pub token: Option<Token>,
+    /// `status.lastHandledRotate`
+    pub handled: Option<Token>,
+    /// The schedule asks for a rotation.
+    pub due: bool,
+    /// `status.rotation`
+    pub rotation: Option<Rotating>,
 }
 
 /// `status.createAttempt`.
@@ -91,6 +118,21 @@ pub struct Spec {
     pub suspend: bool,
     /// `isActive`, which stands for every field that can drift.
     pub active: Option<bool>,
+    /// `adoption`
+    pub adoption: Option<Proof>,
+}
+
+/// What `spec.adoption` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// The client made by hand, and a Secret with its current secret.
+    Right,
+    /// The client made by hand, and the very Secret that the object is to have.
+    InPlace,
+    /// The foreign client, and a Secret with something else.
+    Wrong,
+    /// The foreign client, and a Secret with its leaked secret.
+    Leaked,
 }
 
 /// What a person reads in the `Ready` condition.
@@ -111,12 +153,16 @@ pub enum Shown {
 /// The Secret of the object's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Secret {
-    /// Written by the operator, hence with a valid binding.
+    /// Written by the operator.
     Ours {
         /// The controller owner's uid.
         owner: Option<Uid>,
         /// The client whose credentials it holds.
         client: ClientNo,
+        /// The number of the secret in it.
+        no: SecretNo,
+        /// Its binding is of the present key.
+        bound: bool,
         /// `status.secretVersion` names this very version.
         verified: bool,
     },
@@ -125,6 +171,8 @@ pub enum Secret {
         /// The controller owner's uid.
         owner: Option<Uid>,
     },
+    /// Written by the tenant, who has mounted it: the credentials of the client made by hand.
+    Handmade(SecretNo),
     /// Somebody else's.
     Stranger,
 }
@@ -134,7 +182,7 @@ impl Secret {
     pub fn owner(self) -> Option<Uid> {
         match self {
             Self::Ours { owner, .. } | Self::Forged { owner } => owner,
-            Self::Stranger => None,
+            Self::Handmade(_) | Self::Stranger => None,
         }
     }
 }
@@ -150,6 +198,24 @@ pub struct Client {
     pub answered: bool,
     /// Lost by a crash, or left alone because somebody asked for it: no longer the operator's to account for.
     pub excused: bool,
+    /// The number of its secret.
+    pub secret: SecretNo,
+    /// The number of the secret that GET answers: for a while after a rotation it may be the former one.
+    pub shown: SecretNo,
+}
+
+impl Client {
+    /// As it is when it has just been made.
+    pub fn new(answered: bool) -> Self {
+        Self {
+            active: true,
+            gone: false,
+            answered,
+            excused: false,
+            secret: 0,
+            shown: 0,
+        }
+    }
 }
 
 /// How often each thing may still happen.
@@ -185,22 +251,47 @@ pub struct Budget {
     pub suspensions: u8,
     /// A person removes a client at the vendor.
     pub removals: u8,
+    /// The tenant asks for a rotation.
+    pub tokens: u8,
+    /// The schedule asks for one.
+    pub dues: u8,
+    /// A person rotates at the vendor.
+    pub hands: u8,
+    /// GET answers the former secret for a while after a rotation.
+    pub lags: u8,
+    /// The binding key is replaced, and the operator started with the new one.
+    pub rekeys: u8,
+    /// The definition of our kind is deleted.
+    pub uninstalls: u8,
+}
+
+/// What there is when a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// An object that nobody has looked at.
+    Declared,
+    /// One that is settled with its client.
+    Ready,
+    /// Likewise, and a client that a person made by hand.
+    Found,
+    /// One that is to adopt a client that a person made by hand.
+    Adopting(Proof),
 }
 
 impl World {
     /// One object, just declared, and processes that know nothing.
-    pub fn new(processes: usize, left: Budget) -> Self {
-        let foreign = Client {
-            active: true,
-            gone: false,
-            answered: false,
-            excused: false,
-        };
+    pub fn new(processes: usize, left: Budget, start: Start) -> Self {
         let mut world = Self {
             object: None,
             secret: None,
-            clients: vec![foreign],
+            clients: vec![Client::new(false)],
             connected: true,
+            uninstalling: false,
+            pending: Vec::new(),
+            carried_out: Vec::new(),
+            tokens: 0,
+            manifest: None,
+            records: 0,
             processes: vec![Process::default(); processes],
             left,
             calm: false,
@@ -212,7 +303,46 @@ impl World {
             broken: BTreeSet::new(),
         };
         world.declare();
+        world.begin_with(start);
         world
+    }
+
+    fn begin_with(&mut self, start: Start) {
+        let Some(object) = &mut self.object else {
+            return;
+        };
+        let client = HANDMADE;
+        match start {
+            Start::Declared => {}
+            Start::Found => self.clients.push(Client::new(false)),
+            Start::Adopting(proof) => {
+                object.spec.adoption = Some(proof);
+                self.clients.push(Client::new(false));
+                if proof == Proof::InPlace {
+                    self.secret = Some(Secret::Handmade(0));
+                }
+            }
+            Start::Ready => {
+                object.finalizer = true;
+                object.client = Some(client);
+                object.bound = true;
+                object.shown = Shown::Ready;
+                object.looked_at = true;
+                let owner = Some(object.uid);
+                self.tally[0].sent = 1;
+                self.clients.push(Client::new(true));
+                let secret = Secret::Ours {
+                    owner,
+                    client,
+                    no: 0,
+                    bound: true,
+                    verified: true,
+                };
+                self.store_secret(None, Some(secret));
+            }
+        }
+        let object = self.object;
+        self.store_object(None, object);
     }
 
     /// A new object of the name.
@@ -221,6 +351,7 @@ impl World {
             retain: false,
             suspend: false,
             active: None,
+            adoption: None,
         };
         let object = Object {
             uid: self.uids,
@@ -232,6 +363,11 @@ impl World {
             bound: false,
             attempt: None,
             shown: Shown::Pending,
+            looked_at: false,
+            token: self.manifest,
+            handled: None,
+            due: false,
+            rotation: None,
         };
         self.uids += 1;
         self.tally.push(Tally::default());
@@ -257,8 +393,8 @@ impl World {
     pub fn store_secret(&mut self, writer: Option<usize>, secret: Option<Secret>) {
         self.secret = secret;
         self.efforts += u8::from(self.calm);
-        if let Some(Secret::Ours { client, .. }) = secret {
-            self.backup = self.left.restores.gt(&0).then_some(client);
+        if let Some(Secret::Ours { client, no, .. }) = secret {
+            self.backup = self.left.restores.gt(&0).then_some((client, no));
         }
         for (p, process) in self.processes.iter_mut().enumerate() {
             process.awake = true;
