@@ -18,6 +18,17 @@ pub fn fact(system: &System, pass: &Pass, seen: &Seen) -> Adoption {
         let client = client_id(client);
         return Adoption::Proven { client, in_place };
     }
+    // Taken over in place out of a hold, where status goes before the Secret.
+    if seen.record == Record::Bound(client_id(HANDMADE))
+        && pass.view.spec.adoption == Some(Proof::InPlace)
+        && matches!(pass.secret, Some(Secret::Handmade(_)))
+    {
+        let client = client_id(HANDMADE);
+        return Adoption::Proven {
+            client,
+            in_place: true,
+        };
+    }
     let runs = |known: &Known| !matches!(known, Known::Over | Known::Unknown(_));
     let wanted = matches!(seen.record, Record::Empty | Record::Unproven)
         && plan::client(seen).is_none()

@@ -46,6 +46,12 @@ pub enum Mistake {
     AcknowledgedEarly,
     /// A process that sees a record does not notice when it is marked as accepted later.
     AcceptedUnnoticed,
+    /// A process forgets on its start that the vendor did not do what it had said yes to.
+    ToldAnew,
+    /// A token that the vendor said yes to is replaced by another, and not acknowledged.
+    ReplacedUnacknowledged,
+    /// A scheduled verification counts as done although its pass came to nothing.
+    VerifiedInVain,
     /// The permit of a rotation that was not sent is gone, and the preflight still counts.
     PreflightOutlivesPermit,
     /// A client is adopted without comparing its secret with the proof.
@@ -164,6 +170,21 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
         Mistake::AcceptedUnnoticed,
         "a rotation by two processes",
         "P1 a token rotates once",
+    ),
+    (
+        Mistake::ToldAnew,
+        "a rotation by two processes",
+        "P6 settled is silent",
+    ),
+    (
+        Mistake::ReplacedUnacknowledged,
+        "two tokens and a schedule",
+        "P1 a token rotates once",
+    ),
+    (
+        Mistake::VerifiedInVain,
+        "a rotation while somebody rotates at the vendor",
+        "settles",
     ),
     (
         Mistake::PreflightOutlivesPermit,

@@ -169,6 +169,12 @@ impl Process {
         self.memory.iter().find(created).copied()
     }
 
+    /// A pass in which the vendor was asked has come to its end.
+    pub fn verified(&mut self, asked: bool) {
+        self.checked |= asked && self.due;
+        self.due &= !asked;
+    }
+
     fn known(&self, id: AttemptNo, pass: &Pass, mistake: Option<Mistake>) -> Known {
         let in_time = pass.in_time;
         let adopts = pass.view.spec.adoption.is_some();

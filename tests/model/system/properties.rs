@@ -59,7 +59,7 @@ const SETTLES: &str = "settles";
 
 /// Writes and vendor calls after which a world that nobody disturbs is at rest. `settles` looks at the ends of paths
 /// only; this rules out that two processes write for ever.
-const MOST_EFFORTS: u8 = 12;
+const MOST_EFFORTS: u8 = 24;
 
 /// All properties. The `sometimes` are the model's own health: it gets to where the promises are at stake.
 pub fn all() -> Vec<Property<System>> {

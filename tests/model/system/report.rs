@@ -1,7 +1,7 @@
 //! The end of a pass: what status says then, written once and only if it differs.
 
 use provident_operator::api::{ConditionStatus, Reason};
-use provident_operator::plan::{self, Retry, Stop, Texts};
+use provident_operator::plan::{self, Retry, Stop, Texts, Vendor};
 
 use super::mistakes::Mistake;
 use super::process::{Pass, Sent, Verified, attempt_no, client_no, declared};
@@ -46,6 +46,7 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
             _ if ready(status) => Shown::Ready,
             Reason::CreateOutcomeUnknown | Reason::AnswerNotNew => Shown::Held,
             Reason::SpecRejected => Shown::Rejected,
+            Reason::NotApplied => Shown::NotApplied,
             _ => Shown::NotReady,
         };
     }
@@ -71,10 +72,12 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
             Reason::AdoptionRejected,
             Reason::BindingMismatch,
         ];
+        let asked = pass.vendor != Vendor::NotAsked;
         let passing = pass.stop.is_some_and(|reason| !waits.contains(&reason));
         let awake = passing || !pass.current || !pass.secret_current;
         world.processes[p].awake = awake;
         world.processes[p].pass = None;
+        world.processes[p].verified(asked);
         return;
     };
     if luck != Luck::Good {
@@ -108,6 +111,11 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
             world.broken.insert(Broken::AttemptForgotten);
         }
     }
+    if let Some(open) = object.rotation.filter(|open| open.accepted)
+        && !world.accepted.contains(&open.token)
+    {
+        world.accepted.push(open.token);
+    }
     adoption::bound(world, &object, seen.adopted);
     if let Some(Secret::Ours { verified, .. }) = &mut world.secret
         && marks
@@ -115,6 +123,7 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
     {
         *verified = true;
     }
+    world.processes[p].verified(seen.vendor != Vendor::NotAsked);
     let named = object.attempt.map(|claim| claim.id);
     world.processes[p]
         .memory

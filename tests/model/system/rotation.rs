@@ -11,7 +11,7 @@ use super::process::{Pass, Process, Verified, restart};
 use super::properties::Broken;
 use super::requests::{abandon, pass, write};
 use super::steps::{call, found};
-use super::world::{ClientNo, Object, SecretNo, Uid, World};
+use super::world::{ClientNo, Object, SecretNo, Shown, Uid, World};
 use super::{Action, Luck, System};
 
 /// A value of the annotation `rotate`; no two are alike.
@@ -173,6 +173,12 @@ fn known(process: &Process, pass: &Pass, mistake: Option<Mistake>) -> Sent {
         },
         Said::Refused => Sent::Refused,
         Said::Accepted if known.long_ago => Sent::NotApplied,
+        // An earlier run told this; it stays told.
+        Said::Accepted
+            if pass.view.shown == Shown::NotApplied && mistake != Some(Mistake::ToldAnew) =>
+        {
+            Sent::NotApplied
+        }
         Said::Accepted => Sent::Accepted,
         Said::Unknown if known.over || mistake == Some(Mistake::ResentAtOnce) => Sent::Over,
         Said::Unknown => Sent::MayRun,
@@ -202,7 +208,7 @@ pub fn record(system: &System, world: &mut World, p: usize, asked: &plan::Token,
     let Some(Verified { no: before, .. }) = pass.verified else {
         return abandon(world, p);
     };
-    let uid = pass.view.uid;
+    let view = pass.view;
     let record = Rotating {
         token: token_no(asked),
         before,
@@ -210,6 +216,11 @@ pub fn record(system: &System, world: &mut World, p: usize, asked: &plan::Token,
         accepted: false,
     };
     world.records += 1;
+    // What the vendor said yes to is not asked for again, though another token takes its place.
+    let replaced = view
+        .rotation
+        .filter(|open| open.accepted && open.token != SCHEDULED)
+        .filter(|_| system.mistake != Some(Mistake::ReplacedUnacknowledged));
     world.processes[p].rotation = None;
     let unrecorded = system.mistake == Some(Mistake::RotationUnrecorded);
     let blind = system.mistake == Some(Mistake::RecordWithoutVersion);
@@ -218,10 +229,11 @@ pub fn record(system: &System, world: &mut World, p: usize, asked: &plan::Token,
     }
     if unrecorded
         || write(world, p, luck, blind, |object| {
-            object.rotation = Some(record)
+            object.rotation = Some(record);
+            object.handled = replaced.map_or(object.handled, |open| Some(open.token));
         })
     {
-        world.processes[p].rotation = Some(remembered(uid, record, Said::Unsent));
+        world.processes[p].rotation = Some(remembered(view.uid, record, Said::Unsent));
         let pass = self::pass(world, p);
         pass.record_in_time = true;
         if let Vendor::Found(found) = &mut pass.vendor {
@@ -249,7 +261,8 @@ pub fn send(system: &System, world: &mut World, p: usize, client: ClientNo) {
         world.broken.insert(Broken::SentUnproven);
     }
     let open = |pending: &Pending| pending.token == record.token;
-    if world.pending.iter().any(open) || view.handled == Some(record.token) {
+    let answered = world.accepted.contains(&record.token) && record.token != SCHEDULED;
+    if world.pending.iter().any(open) || answered || view.handled == Some(record.token) {
         world.broken.insert(Broken::RotatedAgain);
     }
     if let Some(known) = &mut world.processes[p].rotation {
@@ -414,9 +427,10 @@ pub fn actions(world: &World, actions: &mut Vec<Action>) {
                 actions.push(Action::LongAgo(p));
             }
         }
-        if world.calm && quiet && rotated && !process.due && !process.checked {
-            actions.push(Action::FallDue(p));
-        }
+    }
+    let first = &world.processes[0];
+    if world.calm && quiet && rotated && !(first.due || first.checked || first.pass.is_some()) {
+        actions.push(Action::FallDue(0));
     }
 }
 

@@ -41,6 +41,8 @@ pub struct World {
     pub pending: Vec<Pending>,
     /// What each rotation that was carried out had been asked for by.
     pub carried_out: Vec<Token>,
+    /// Tokens of which status says that the vendor said yes.
+    pub accepted: Vec<Token>,
     /// Tokens given out so far.
     pub tokens: Token,
     /// The annotation `rotate` in the manifest that the object is declared again from.
@@ -146,6 +148,8 @@ pub enum Shown {
     Held,
     /// `SpecRejected`: waits for an edit.
     Rejected,
+    /// The vendor said yes to a rotation, and did not carry it out.
+    NotApplied,
     /// Any other reason.
     NotReady,
 }
@@ -289,6 +293,7 @@ impl World {
             uninstalling: false,
             pending: Vec::new(),
             carried_out: Vec::new(),
+            accepted: Vec::new(),
             tokens: 0,
             manifest: None,
             records: 0,

@@ -41,7 +41,6 @@ pub const RUNS: &[Run] = &[
             2,
             Budget {
                 crashes: 1,
-                api: 1,
                 vendor: 1,
                 lags: 1,
                 tokens: 1,
@@ -55,7 +54,6 @@ pub const RUNS: &[Run] = &[
         system: ready(
             2,
             Budget {
-                crashes: 1,
                 stale: 2,
                 vendor: 1,
                 tokens: 1,
@@ -84,11 +82,9 @@ pub const RUNS: &[Run] = &[
         system: ready(
             2,
             Budget {
-                crashes: 1,
                 vendor: 1,
                 tokens: 1,
                 hands: 1,
-                forgeries: 1,
                 ..CALM
             },
         ),
@@ -232,12 +228,9 @@ pub const RUNS: &[Run] = &[
             ..ready(
                 2,
                 Budget {
-                    crashes: 1,
-                    api: 1,
                     vendor: 1,
                     edits: 1,
                     deletes: 1,
-                    tokens: 1,
                     uninstalls: 1,
                     ..CALM
                 },
