@@ -83,15 +83,15 @@ impl BindingKey {
     /// A hash of a Secret's content, likewise.
     #[must_use]
     pub fn digest(&self, content: &BTreeMap<String, ByteString>) -> String {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(b"provident/content/v1\0");
+        let mut signing = hmac::Context::with_key(&self.0);
+        signing.update(b"provident/content/v1\0");
         for (key, ByteString(value)) in content {
             // A key has no NUL; a value may, so its length goes before it.
-            context.update(key.as_bytes());
-            context.update(format!("\0{}\0", value.len()).as_bytes());
-            context.update(value);
+            signing.update(key.as_bytes());
+            signing.update(format!("\0{}\0", value.len()).as_bytes());
+            signing.update(value);
         }
-        hex(context.sign().as_ref())
+        hex(signing.sign().as_ref())
     }
 
     // NUL separates: none of the parts but the last can contain it.
@@ -179,7 +179,7 @@ mod tests {
         for other in [
             content(&[("a", "1"), ("b", "3")]),
             content(&[("a", "1")]),
-            content(&[("a", "1\0b\02\02")]),
+            content(&[("a", "1\0b\x002\x002")]),
             content(&[("a", "2"), ("b", "1")]),
         ] {
             assert_ne!(digest, other);

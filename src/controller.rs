@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
 use crate::reconcile::context::{Context, Names, Settings};
 use crate::reconcile::key::{self, KeyState};
-use crate::reconcile::{self, Backoff, Memory, Recorded, Rotations};
+use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
 
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
@@ -58,6 +58,8 @@ pub async fn run(
         rotations: Rotations::default(),
         recorded,
         backoff: Backoff::default(),
+        repairs: Repairs::default(),
+        blind_to_definition: std::sync::Once::new(),
         metrics,
         key,
         verified: std::sync::Mutex::default(),

@@ -50,6 +50,8 @@ pub struct Metrics {
     reconcile_seconds: Histogram,
     vendor_requests: Family<Call, Counter>,
     creates: Family<OutcomeLabel, Counter>,
+    panics: Counter,
+    orphaned: Counter,
     throttled: Counter,
     secret_repairs: Counter,
     rotations: Family<OutcomeLabel, Counter>,
@@ -88,6 +90,18 @@ impl Default for Metrics {
             "creates",
             "Creates that were sent, by what is known of them",
             creates.clone(),
+        );
+        let panics = Counter::default();
+        registry.register(
+            "reconcile_panics",
+            "Passes over an object that panicked",
+            panics.clone(),
+        );
+        let orphaned = Counter::default();
+        registry.register(
+            "orphaned_clients",
+            "Clients left at the vendor because their object went without its finalizer",
+            orphaned.clone(),
         );
         let throttled = Counter::default();
         registry.register(
@@ -137,6 +151,8 @@ impl Default for Metrics {
             reconcile_seconds,
             vendor_requests,
             creates,
+            panics,
+            orphaned,
             throttled,
             secret_repairs,
             rotations,
@@ -184,6 +200,16 @@ impl Metrics {
             Outcome::Unknown(_) => "unknown",
         };
         self.creates.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// A pass panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// An object went without the operator's doing, and left its client behind.
+    pub fn orphaned(&self) {
+        self.orphaned.inc();
     }
 
     /// A call was put off.

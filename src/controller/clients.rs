@@ -7,9 +7,9 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use tracing::{debug, warn};
 
 use super::watches::{Troubles, Writers, api, first_list, heard_only, ticks};
@@ -26,9 +26,13 @@ pub(super) async fn clients(
     let namespace = namespace.as_deref();
     let objects: Api<OAuthClient> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
+    let seconds = u32::try_from(ctx.settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
+    let config = watcher::Config::default().timeout(seconds);
     let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
-    let main = watcher(objects, watcher::Config::default())
+    let named = writers.clients.as_reader();
+    let keepers = move |secret: PartialObjectMeta<Secret>| keepers(&named, &secret);
+    let main = watcher(objects, config.clone())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .inspect_ok(move |event| {
@@ -51,27 +55,53 @@ pub(super) async fn clients(
         Arc::clone(&troubles),
     )
     .predicate_filter(asked, PredicateConfig::default());
-    let owned = watcher(
-        secrets,
-        watcher::Config::default().labels(&key::managed_selector()),
-    )
-    .default_backoff()
-    .modify(|secret| secret.managed_fields_mut().clear())
-    .reflect(writers.secrets)
-    .inspect_ok(first_list(Arc::clone(&ctx)))
-    .touched_objects();
+    let owned = watcher(secrets, config.labels(&key::managed_selector()))
+        .default_backoff()
+        .modify(|secret| secret.managed_fields_mut().clear())
+        .reflect(writers.secrets)
+        .inspect_ok(first_list(Arc::clone(&ctx)))
+        .touched_objects();
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();
     let changes = ticks(ctx.connections.changes());
     Controller::for_stream(main, store)
-        .owns_stream(owned)
+        .watches_stream(owned, keepers)
         .with_config(Config::default().concurrency(ctx.settings.concurrency))
         .reconcile_all_on(changes)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(reconcile::reconcile, error_policy, Arc::clone(&ctx))
         .for_each(|result| ended(Arc::clone(&ctx), result))
         .await;
+}
+
+/// The objects that keep a Secret: its controller owner or, where somebody took that away, whoever declares its name.
+fn keepers(
+    objects: &Store<OAuthClient>,
+    secret: &PartialObjectMeta<Secret>,
+) -> Vec<ObjectRef<OAuthClient>> {
+    let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
+    let owner = secret
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true) && owner.kind == OAuthClient::kind(&()));
+    if let Some(owner) = owner {
+        return vec![ObjectRef::new(&owner.name).within(&namespace)];
+    }
+    let declares = |object: &OAuthClient| {
+        object.metadata.namespace.as_ref() == Some(&namespace) && object.secret_name() == name
+    };
+    // Most often it has the object's own name; only else all are looked through.
+    let namesake = ObjectRef::new(&name).within(&namespace);
+    match objects.get(&namesake) {
+        Some(object) if declares(&object) => vec![namesake],
+        _ => {
+            let all = objects.state();
+            let such = all.iter().filter(|object| declares(object));
+            such.map(|object| ObjectRef::from_obj(object.as_ref()))
+                .collect()
+        }
+    }
 }
 
 async fn ended(

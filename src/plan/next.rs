@@ -125,7 +125,8 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
     }
     // The Secret first: with it the application works, and the client is not lost.
     if found.is_some_and(|found| found.credentials) && content(&seen.secret) != Content::Current {
-        return writable(seen, &id).then_some(Step::WriteSecret(id));
+        let write = writable(seen, &id) && !seen.contested;
+        return write.then_some(Step::WriteSecret(id));
     }
     if seen.restart {
         return Some(Step::RestartWorkloads);
@@ -138,7 +139,10 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
         let rotating = seen.rotation.asked.is_some() || seen.rotation.open.is_some();
         let current = content(&seen.secret) == Content::Current;
         let settled = seen.ready && !seen.due && !rotating && current;
-        return (!asked && !settled && !unrecorded_answer(seen)).then_some(Step::Verify(id));
+        // What the other writer does next is no reason to ask the vendor.
+        let told = seen.contested && !seen.ready && !seen.due && !rotating;
+        return (!asked && !settled && !told && !unrecorded_answer(seen))
+            .then_some(Step::Verify(id));
     };
     if !found.credentials && unrecorded_answer(seen) {
         return None;
@@ -162,7 +166,8 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
     if !seen.finalizer || seen.attempt.as_ref().is_some_and(may_run) || unrecorded_answer(seen) {
         return None;
     }
-    if spec.deletion_policy == DeletionPolicy::Retain || seen.uninstalling {
+    // Nobody who deletes the definition means to disable every client.
+    if spec.deletion_policy == DeletionPolicy::Retain || seen.definition_going {
         return Some(if is_ours(&seen.secret) {
             Step::DisownSecret
         } else {

@@ -12,7 +12,7 @@ use self::kept::kept;
 pub use self::kept::{NOT_APPLIED, not_rotated};
 
 use super::next::client;
-use super::seen::{Adoption, Connection, Content, Record, Rival, SecretSeen, Seen};
+use super::seen::{Adoption, Connection, Content, Record, Rival, SecretSeen, Seen, Vendor};
 use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
 
 /// When the object is looked at again, if nothing about it changes before.
@@ -140,6 +140,7 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
         && stop.ready == ConditionStatus::False
         && seen.ready
         && secret_content(seen) == Content::Current
+        && !matches!(&seen.vendor, Vendor::Found(found) if !found.differs.is_empty())
     {
         return unchanged(stop.retry);
     }

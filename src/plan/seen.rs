@@ -60,8 +60,10 @@ pub struct Seen {
     pub restart: bool,
     /// Rotation of the secret.
     pub rotation: Rotation,
-    /// The `OAuthClient` definition itself is being deleted: then nothing is deactivated.
-    pub uninstalling: bool,
+    /// The Secret was put right so often lately that somebody else must be writing it too.
+    pub contested: bool,
+    /// The definition of `OAuthClient` itself is being deleted, and every object with it.
+    pub definition_going: bool,
 }
 
 /// Whether there is an existing client to take over; looked at only while no client is recorded.

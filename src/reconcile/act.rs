@@ -61,11 +61,13 @@ impl Pass {
             .filter(|f| *f != FINALIZER)
             .cloned()
             .collect();
+        let uid = self.object.uid().unwrap_or_default();
+        // Before the write: the watch may tell of the end first.
+        self.ctx.memory.release(&uid);
         match self.write_finalizers(finalizers).await {
             Ok(()) | Err(Halt::Gone) => {}
             Err(halt) => return Err(halt),
         }
-        let uid = self.object.uid().unwrap_or_default();
         self.ctx.memory.forget_object(&uid);
         Ok(())
     }

@@ -11,12 +11,14 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use super::backoff::Backoff;
 use super::connections::Connections;
 use super::key::KeyState;
 use super::memory::Memory;
 use super::records::Recorded;
+use super::repairs::Repairs;
 use super::rotations::Rotations;
 use crate::api::OAuthClient;
 use crate::metrics::Metrics;
@@ -35,6 +37,9 @@ pub struct Settings {
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
+    /// A watch is begun anew after this, and 5 s later where the server does not end it: so long a change may go unseen on
+    /// a connection that has died in silence.
+    pub watch_timeout: Duration,
     /// Objects reconciled at once, per watched namespace.
     pub concurrency: u16,
     /// How long a stop waits for answers that are not stored yet.
@@ -65,6 +70,7 @@ impl Default for Settings {
             allowed_hosts: vec!["api.provident.ae".to_owned()],
             binding_key_secret: "provident-operator-binding-key".to_owned(),
             attempt_wait: Duration::from_mins(2),
+            watch_timeout: Duration::from_secs(290),
             concurrency: 64,
             grace: Duration::from_secs(75),
         }
@@ -98,6 +104,10 @@ pub struct Context {
     pub recorded: Arc<Recorded>,
     /// Waits of objects that failed.
     pub backoff: Backoff,
+    /// How often Secrets were put right lately.
+    pub repairs: Repairs,
+    /// Said once: whether the definition of `OAuthClient` is being deleted cannot be told here.
+    pub blind_to_definition: std::sync::Once,
     /// Figures.
     pub metrics: Metrics,
     /// The binding key, or its absence.
@@ -146,6 +156,19 @@ impl Context {
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
     pub(crate) fn forget(&self, object: &OAuthClient) {
         let uid = object.uid().unwrap_or_default();
+        let client = object
+            .status
+            .as_ref()
+            .and_then(|status| status.client_id.as_ref());
+        if !self.memory.take_release(&uid)
+            && let Some(client_id) = client
+        {
+            self.metrics.orphaned();
+            warn!(
+                object = %ObjectRef::from_obj(object), client_id,
+                "went without its finalizer: its client is left at the vendor as it is"
+            );
+        }
         self.backoff.clear(&uid);
         self.metrics.forget(&uid);
         self.rotations.forget(&uid);

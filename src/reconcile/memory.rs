@@ -23,6 +23,8 @@ pub struct Memory {
     own: Mutex<HashMap<AttemptId, Own>>,
     foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
     doubted: Mutex<HashSet<String>>,
+    replaced: Mutex<HashMap<String, String>>,
+    released: Mutex<HashSet<String>>,
 }
 
 struct Own {
@@ -112,6 +114,27 @@ impl Memory {
             .retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
         lock(&self.foreign).remove(uid);
         lock(&self.doubted).remove(uid);
+        lock(&self.replaced).remove(uid);
+    }
+
+    /// Notes that the operator lets an object go.
+    pub fn release(&self, uid: &str) {
+        lock(&self.released).insert(uid.to_owned());
+    }
+
+    /// Whether the operator let an object go that is gone now; told once.
+    pub fn take_release(&self, uid: &str) -> bool {
+        lock(&self.released).remove(uid)
+    }
+
+    /// Notes the version of an object that a write of our own has replaced.
+    pub fn replaced(&self, uid: &str, version: String) {
+        lock(&self.replaced).insert(uid.to_owned(), version);
+    }
+
+    /// Whether a view of this version is older than what this process wrote last.
+    pub fn is_replaced(&self, uid: &str, version: Option<&str>) -> bool {
+        version.is_some() && lock(&self.replaced).get(uid).map(String::as_str) == version
     }
 
     /// Notes that the watch's view of an object was found stale.

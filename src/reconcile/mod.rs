@@ -11,11 +11,13 @@ pub mod connection;
 pub mod connections;
 pub mod context;
 mod create;
+mod going;
 pub mod key;
 mod late;
 mod memory;
 mod observe;
 mod records;
+mod repairs;
 mod report;
 mod resolve;
 mod rotate;
@@ -24,13 +26,15 @@ mod store;
 mod timing;
 mod vendor;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, error, info_span, warn};
 
 use self::context::Context;
 use self::observe::Pass;
@@ -41,6 +45,7 @@ pub use backoff::Backoff;
 pub use late::{drain, settle};
 pub use memory::{Answer, Memory};
 pub use records::Recorded;
+pub use repairs::Repairs;
 pub use rotations::Rotations;
 pub(crate) use timing::seconds;
 
@@ -102,7 +107,15 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
         return Ok(Action::requeue(left));
     }
     let started = std::time::Instant::now();
-    let outcome = pass(Arc::clone(&object), ctx).await;
+    // A bug met by one object is no reason to leave the others: that one comes back with backoff. What the pass held is
+    // dropped, and what it noted of an attempt stays, so that nothing is sent twice.
+    let caught = AssertUnwindSafe(pass(Arc::clone(&object), ctx)).catch_unwind();
+    let Ok(outcome) = caught.await else {
+        let delay = ctx.backoff.failed(&uid, inputs, Duration::ZERO);
+        ctx.metrics.panicked();
+        error!(?delay, "a pass panicked: please report this");
+        return Ok(Action::requeue(delay));
+    };
     let result = match &outcome {
         Ok((_, None)) => "success",
         Ok((_, Some(reason))) => reason.as_str(),

@@ -12,8 +12,8 @@ use super::context::{Context, NameGuard};
 use super::key::KeyState;
 use super::{Halt, SOON};
 use crate::api::{
-    self, ClusterProvidentConnection, ConditionType, ConnectionKind, FINALIZER, OAuthClient,
-    RETRY_CREATE, Reason,
+    self, ClusterProvidentConnection, ConditionType, ConnectionKind, DeletionPolicy, FINALIZER,
+    OAuthClient, RETRY_CREATE, Reason,
 };
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
@@ -104,7 +104,8 @@ impl Pass {
             rival: Rival::None,
             restart: false,
             rotation: Rotation::default(),
-            uninstalling: false,
+            contested: this_generation && ctx.repairs.are_too_many(&uid),
+            definition_going: false,
         };
         let ctx = Arc::clone(ctx);
         let mut pass = Self {
@@ -131,16 +132,22 @@ impl Pass {
         pass.observe_adoption().await?;
         pass.observe_rival();
         pass.observe_rotation().await?;
+        // Also where nothing can be deactivated: such a deletion would wait.
+        if pass.seen.deleting && pass.object.spec.deletion_policy == DeletionPolicy::Deactivate {
+            pass.seen.definition_going = pass.definition_is_going().await?;
+        }
         Ok(pass)
     }
 
-    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again.
+    // An attempt of this process is judged by a fresh view only, and a view that was found stale is not used again: the
+    // Secret's event may come before the one of the status write that recorded it.
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
         let uid = object.uid().unwrap_or_default();
-        let doubted = ctx.memory.take_doubt(&uid);
+        let version = object.metadata.resource_version.as_deref();
+        let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, version);
         let ours =
             ctx.memory.concerns(&ObjectRef::from_obj(object)) || ctx.rotations.concerns(&uid);
-        if !doubted && !ours {
+        if !stale && !ours {
             return Ok(object.clone());
         }
         let namespace = object.namespace().unwrap_or_default();

@@ -151,7 +151,8 @@ impl Pass {
             self.content(&mut status);
             self.rotation(&mut status);
         }
-        if stored || self.seen.vendor != Vendor::NotAsked {
+        // Whatever the vendor said of the client: it was asked.
+        if stored || matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing) {
             status.last_handled_reconcile = self.object.annotations().get(RECONCILE).cloned();
         }
         if is_first_look(before) {
@@ -207,8 +208,13 @@ impl Pass {
         let api = self.ctx.objects(&self.namespace());
         let written = api
             .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
-            .await;
-        self.object = written.map_err(stale_or)?;
+            .await
+            .map_err(stale_or)?;
+        if let Some(version) = self.object.resource_version() {
+            let uid = self.object.uid().unwrap_or_default();
+            self.ctx.memory.replaced(&uid, version);
+        }
+        self.object = written;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::Halt;
-use super::act::{params, stale_or};
+use super::act::{params, stale_or, stop};
 use super::create::seconds_now;
 use super::observe::Pass;
 use crate::api::{
@@ -18,10 +18,10 @@ use crate::api::{
 };
 use crate::cluster;
 use crate::plan::{
-    self, CLOCKS_WITHIN, NoSchedule, Open, Record, Sent, Token, Vendor, Wait, next_rotation,
+    self, CLOCKS_WITHIN, NoSchedule, Open, Record, Retry, Sent, Token, Vendor, Wait, next_rotation,
     not_rotated,
 };
-use crate::provident::outcome::{Outcome, Reply, classify};
+use crate::provident::outcome::{Outcome, Refusal, Reply, classify};
 use crate::provident::types::ClientId;
 
 /// When an object's next rotation is due by its schedule, if it has one.
@@ -216,7 +216,17 @@ impl Pass {
                 self.ctx.rotations.refused(&uid);
                 self.sent(Sent::Refused);
                 self.ctx.metrics.rotation("refused");
-                Err(self.refusal("rotation", refusal, &reply, &connection))
+                let halt = self.refusal("rotation", refusal, &reply, &connection);
+                if refusal != Refusal::Invalid {
+                    return Err(halt);
+                }
+                // It names no field, so there is nothing in the spec to edit.
+                let note = format!(
+                    "The vendor refused the rotation ({}); the former secret stays in use, and it is tried again with backoff",
+                    reply.label()
+                );
+                self.event(true, Reason::VendorUnavailable, &note).await;
+                Err(stop(Reason::VendorUnavailable, note, Retry::Backoff))
             }
             Outcome::Created(_) | Outcome::Unknown(_) => {
                 warn!(client_id = %id, reply = reply.label(), "whether the vendor rotated is not known yet");

@@ -1,5 +1,6 @@
 //! The steps that write the Secret.
 
+use kube::ResourceExt;
 use kube::api::PostParams;
 use tracing::info;
 
@@ -60,7 +61,9 @@ impl Pass {
         let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
             return;
         };
-        let Some(observed) = &self.secret else { return };
+        let Some(observed) = &self.secret else {
+            return self.compare_digest();
+        };
         let current = secret::is_current(observed, &desired);
         let content = if current {
             Content::Current
@@ -68,6 +71,41 @@ impl Pass {
             Content::Stale
         };
         self.seen.secret = self.secret_seen(&observed.metadata, content);
+    }
+
+    // A Secret that is known by its version holds what status says it holds: the vendor may have another secret by now.
+    fn compare_digest(&mut self) {
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.secret_digest.clone());
+        let same = recorded.is_some() && recorded == self.digest();
+        if let SecretSeen::Present { content, .. } = &mut self.seen.secret
+            && *content == Content::Current
+            && !same
+        {
+            *content = Content::Stale;
+        }
+    }
+
+    // One that was known by its version must be read to be replaced. `true`: it is as it should be.
+    async fn read_known_secret(&mut self) -> Result<bool, Halt> {
+        if self.secret.is_some() || self.seen.secret == SecretSeen::Absent {
+            return Ok(false);
+        }
+        let secrets = self.ctx.secrets(&self.namespace());
+        let found = secrets.get_opt(self.object.secret_name()).await;
+        self.secret = found.map_err(Halt::Cluster)?;
+        self.seen.secret = match &self.secret {
+            Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
+            None => SecretSeen::Absent,
+        };
+        self.compare_secret();
+        Ok(matches!(
+            self.seen.secret,
+            SecretSeen::Present {
+                content: Content::Current,
+                ..
+            }
+        ))
     }
 
     pub async fn write_secret(&mut self, id: &ClientId) -> Result<(), Halt> {
@@ -89,6 +127,11 @@ impl Pass {
             // Soon another process may take this attempt for over, and no resourceVersion guards the Secret against
             // that: without credentials in hand status comes first, under its own.
             self.seen.vendor = Vendor::NotAsked;
+            return Ok(());
+        }
+        // Looked at anew: the plan decides again whether it may be written, if it is another's by now.
+        let before = self.seen.secret.clone();
+        if self.read_known_secret().await? || !same_owner(&before, &self.seen.secret) {
             return Ok(());
         }
         if !fresh {
@@ -114,6 +157,11 @@ impl Pass {
         match written {
             Ok(secret) => {
                 self.ctx.metrics.secret_written(fresh);
+                if self.is_repair() {
+                    self.ctx
+                        .repairs
+                        .note(&self.object.uid().unwrap_or_default());
+                }
                 info!(secret = self.object.secret_name(), client_id = %id, "wrote the Secret");
                 self.seen.secret = self.secret_seen(&secret.metadata, Content::Current);
                 self.secret = Some(secret);
@@ -146,6 +194,16 @@ impl Pass {
         }
     }
 
+    // Somebody changed or took away what this generation has stored; an edit, a new client or a new secret is no repair.
+    fn is_repair(&self) -> bool {
+        let status = self.object.status.as_ref();
+        let stored = status
+            .filter(|status| status.observed_generation == self.object.metadata.generation)
+            .and_then(|status| status.secret_version.as_ref());
+        let observed = self.secret.as_ref().and_then(ResourceExt::resource_version);
+        stored.is_some() && stored != observed.as_ref()
+    }
+
     // A repair must not bring a Secret back for an object that is gone or going.
     pub async fn still_there(&self) -> Result<(), Halt> {
         let going = self.live().await?.metadata.deletion_timestamp.is_some();
@@ -155,18 +213,31 @@ impl Pass {
     pub async fn disown_secret(&mut self) -> Result<(), Halt> {
         let api = self.ctx.secrets(&self.namespace());
         let name = self.object.secret_name().to_owned();
-        let Some(observed) = api.get_opt(&name).await.map_err(Halt::Cluster)? else {
-            self.seen.secret = SecretSeen::Absent;
-            return Ok(());
+        let written = match api.get_opt(&name).await {
+            Ok(Some(observed)) => {
+                let disowned = secret::disown(&observed, &self.object);
+                api.replace(&name, &PostParams::default(), &disowned).await
+            }
+            Ok(None) => {
+                self.seen.secret = SecretSeen::Absent;
+                return Ok(());
+            }
+            Err(error) => Err(error),
         };
-        let disowned = secret::disown(&observed, &self.object);
-        match api.replace(&name, &PostParams::default(), &disowned).await {
+        match written {
             Ok(secret) => {
                 self.seen.secret = self.secret_seen(&secret.metadata, Content::Unknown);
                 Ok(())
             }
             Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {
                 Err(Halt::Again(SOON))
+            }
+            // It dies with its namespace, as did perhaps the right to write it: nothing to wait for.
+            Err(error)
+                if cluster::refusal(&error).is_some() && self.namespace_is_going().await? =>
+            {
+                self.seen.secret = SecretSeen::Absent;
+                Ok(())
             }
             Err(error) => Err(self.refused(error)),
         }
@@ -194,5 +265,14 @@ impl Pass {
             self.namespace()
         );
         stop(Reason::SecretWriteDenied, message, Retry::Backoff)
+    }
+}
+
+fn same_owner(before: &SecretSeen, now: &SecretSeen) -> bool {
+    match (before, now) {
+        (SecretSeen::Present { owner, .. }, SecretSeen::Present { owner: other, .. }) => {
+            owner == other
+        }
+        _ => before == now,
     }
 }

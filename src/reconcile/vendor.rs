@@ -64,6 +64,10 @@ impl Pass {
         let connection = self.connection()?;
         let permit = self.turn(&connection).await?;
         self.unchanged().await?;
+        if self.definition_is_going().await? {
+            self.seen.definition_going = true;
+            return Ok(());
+        }
         let request = UpdateRequest {
             is_active: Some(false),
             ..UpdateRequest::default()

@@ -21,6 +21,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub struct Operator {
     /// Faults between this operator and the API server, and the record of its requests.
     pub faults: Faults,
+    /// Its figures.
+    pub metrics: Metrics,
     stop: CancellationToken,
     crash: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
@@ -37,6 +39,8 @@ impl Operator {
         let stop = CancellationToken::new();
         let (crash, crashed) = oneshot::channel();
         let (its_faults, its_stop, its_log) = (faults.clone(), stop.clone(), log.clone());
+        let metrics = Metrics::default();
+        let its_metrics = metrics.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -52,7 +56,7 @@ impl Operator {
                     let run = controller::run(
                         client,
                         settings,
-                        Metrics::default(),
+                        its_metrics,
                         Readiness::default(),
                         its_stop,
                     );
@@ -67,6 +71,7 @@ impl Operator {
         });
         Self {
             faults: faults.clone(),
+            metrics,
             stop,
             crash,
             thread,

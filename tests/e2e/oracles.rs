@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use provident_operator::api::OAuthClient;
-use provident_operator::provident::emulator::{Operation, StoredClient};
+use provident_operator::provident::emulator::Operation;
 use serde_json::Value;
 
+use crate::declared::difference;
 use crate::world::{PATIENCE, World, is_ready, ready};
 
 /// Nothing may happen for this long at the end. Longer than any first retry, so that a loop shows itself.
@@ -121,7 +121,7 @@ impl World {
         let secret = self.secret(object.secret_name()).await;
         match (vendor, secret) {
             (Some(vendor), Some(secret)) => {
-                if let Some(what) = difference(object, &vendor, &secret) {
+                if let Some(what) = difference(object, &vendor, &secret, &self.token_url()) {
                     self.fail(&format!("{name} is Ready, and {what} differs"))
                         .await;
                 }
@@ -174,44 +174,4 @@ impl World {
             }
         }
     }
-}
-
-/// What of an object that says Ready is not so.
-fn difference(
-    object: &OAuthClient,
-    vendor: &StoredClient,
-    secret: &Secret,
-) -> Option<&'static str> {
-    let data = |key: &str| {
-        let bytes = secret.data.as_ref()?.get(key)?;
-        String::from_utf8(bytes.0.clone()).ok()
-    };
-    let spec = &object.spec;
-    let holds = [
-        ("clientId in the Secret", {
-            data("clientId").as_deref() == Some(&vendor.client_id)
-        }),
-        (
-            "clientSecret in the Secret",
-            data("clientSecret").as_deref() == Some(&vendor.client_secret),
-        ),
-        (
-            "allowedScopes",
-            spec.allowed_scopes == vendor.allowed_scopes,
-        ),
-        (
-            "redirectUris",
-            spec.redirect_uris
-                .as_ref()
-                .is_none_or(|uris| *uris == vendor.redirect_uris),
-        ),
-        (
-            "isActive",
-            vendor.is_active != (spec.is_active == Some(false)),
-        ),
-    ];
-    holds
-        .into_iter()
-        .find(|(_, holds)| !holds)
-        .map(|(what, _)| what)
 }

@@ -25,6 +25,8 @@ pub const TOKEN_SECRET: &str = "provident-token";
 
 /// One test's world. Ends with [`World::check`].
 pub struct World {
+    /// How the control plane is reached.
+    pub config: kube::Config,
     /// An administrator's client, without faults.
     pub client: Client,
     /// Where the `OAuthClient` objects are.
@@ -41,19 +43,37 @@ pub struct World {
     pub attempt_wait: Duration,
     /// For operators to come: the bound of a request to the API server.
     pub request_within: Duration,
+    /// For operators to come: when a watch is begun anew.
+    pub watch_timeout: Duration,
     /// For operators to come: how long a stop waits for answers that are not stored.
     pub grace: Duration,
 }
 
 impl World {
+    /// A world on the control plane that all tests share.
     pub async fn start() -> Self {
-        let control_plane = ControlPlane::shared().await.unwrap();
-        let client = Client::try_from(control_plane.client_config()).unwrap();
-        install(&client).await;
+        Self::start_with(Options::default()).await
+    }
+
+    /// The same with another vendor.
+    pub async fn start_with(vendor: Options) -> Self {
+        static SHARED: OnceCell<kube::Config> = OnceCell::const_new();
+        let install = async || {
+            let config = ControlPlane::shared().await.unwrap().client_config();
+            install(&config).await;
+            config
+        };
+        Self::on(SHARED.get_or_init(install).await, vendor).await
+    }
+
+    /// A world on a control plane with the definitions installed.
+    pub async fn on(config: &kube::Config, vendor: Options) -> Self {
+        let client = Client::try_from(config.clone()).unwrap();
         let namespace = create_namespace(&client, "e2e-").await;
         let system = create_namespace(&client, "e2e-system-").await;
-        let emulator = Emulator::start(Options::default()).await.unwrap();
+        let emulator = Emulator::start(vendor).await.unwrap();
         let world = Self {
+            config: config.clone(),
             connection: namespace.clone(),
             client,
             namespace,
@@ -63,6 +83,7 @@ impl World {
             attempt_wait: Duration::from_secs(3),
             request_within: Duration::from_secs(15),
             grace: Duration::from_secs(30),
+            watch_timeout: Settings::default().watch_timeout,
         };
         world.put_token(&world.emulator.token()).await;
         let connection: ClusterProvidentConnection = serde_json::from_value(json!({
@@ -102,9 +123,10 @@ impl World {
             ],
             attempt_wait: self.attempt_wait,
             grace: self.grace,
+            watch_timeout: self.watch_timeout,
             ..Settings::default()
         };
-        let config = config_of_the_cluster();
+        let config = self.config.clone();
         Operator::start(config, faults, self.request_within, settings, &self.log)
     }
 
@@ -230,6 +252,11 @@ impl World {
         format!("{}-{name}", self.namespace)
     }
 
+    /// Where a client gets its tokens, as the operator writes it into Secrets.
+    pub fn token_url(&self) -> String {
+        format!("{}/oauth2/token", self.emulator.base_url())
+    }
+
     /// The creates that the vendor has read for an object, whatever became of them.
     pub fn creates(&self, name: &str) -> Vec<Call> {
         let wanted = self.vendor_name(name);
@@ -276,31 +303,23 @@ pub fn attempt(object: &OAuthClient) -> Option<String> {
     Some(attempt.id.clone())
 }
 
-fn config_of_the_cluster() -> kube::Config {
-    SHARED.get().expect("installed first").clone()
+/// Installs the definitions.
+pub async fn install(config: &kube::Config) {
+    let client = Client::try_from(config.clone()).unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client);
+    for crd in api::crds() {
+        let (name, params) = (crd.name_any(), PatchParams::apply("e2e").force());
+        definitions
+            .patch(&name, &params, &Patch::Apply(crd))
+            .await
+            .unwrap();
+        await_condition(definitions.clone(), &name, is_crd_established())
+            .await
+            .unwrap();
+    }
 }
 
-static SHARED: OnceCell<kube::Config> = OnceCell::const_new();
-
-async fn install(client: &Client) {
-    let install = async || {
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for crd in api::crds() {
-            let (name, params) = (crd.name_any(), PatchParams::apply("e2e").force());
-            definitions
-                .patch(&name, &params, &Patch::Apply(crd))
-                .await
-                .unwrap();
-            await_condition(definitions.clone(), &name, is_crd_established())
-                .await
-                .unwrap();
-        }
-        ControlPlane::shared().await.unwrap().client_config()
-    };
-    SHARED.get_or_init(install).await;
-}
-
-async fn create_namespace(client: &Client, prefix: &str) -> String {
+pub async fn create_namespace(client: &Client, prefix: &str) -> String {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace =
         serde_json::from_value(json!({ "metadata": { "generateName": prefix } })).unwrap();

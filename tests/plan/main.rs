@@ -47,12 +47,13 @@ fn fresh() -> Seen {
         stopping: false,
         preflight: false,
         vendor: Vendor::NotAsked,
+        contested: false,
+        definition_going: false,
         not_applied: Vec::new(),
         adoption: Adoption::None,
         rival: Rival::None,
         restart: false,
         rotation: Rotation::default(),
-        uninstalling: false,
     }
 }
 
@@ -97,14 +98,17 @@ fn kept() -> Seen {
 }
 
 fn told(spec: &OAuthClientSpec, seen: &Seen) -> Report {
-    let texts = Texts {
+    plan::report(spec, seen, None, texts())
+}
+
+fn texts() -> Texts<'static> {
+    Texts {
         namespace: "shop",
         name: "storefront",
         secret: "storefront",
         vendor_name: "shop-storefront",
         attempt_time: "2026-11-24T10:00:00Z",
-    };
-    plan::report(spec, seen, None, texts)
+    }
 }
 
 fn ready(spec: &OAuthClientSpec, seen: &Seen) -> (ConditionStatus, Reason, String) {
@@ -367,5 +371,74 @@ fn s38_numbers_sets_and_case_of_names_do_not_make_a_difference() {
             Field::IpRestriction,
             Field::AllowedIps
         ]
+    );
+}
+
+#[test]
+fn a_secret_that_is_fought_over_is_neither_written_nor_asked_for_until_it_may_be() {
+    let mut seen = Seen {
+        contested: true,
+        secret: ours(Content::Stale),
+        vendor: found(Vec::new()),
+        ..kept()
+    };
+    assert_eq!(plan::next(&plain(), &seen), None);
+    let (status, reason, message) = ready(&plain(), &seen);
+    assert_eq!(
+        (status, reason),
+        (ConditionStatus::False, Reason::SecretConflict)
+    );
+    assert!(message.contains("--show-managed-fields"), "{message}");
+    // Told, it is not asked for again, but at its time.
+    seen = Seen {
+        contested: true,
+        ready: false,
+        secret: ours(Content::Unknown),
+        ..kept()
+    };
+    assert_eq!(plan::next(&plain(), &seen), None);
+    assert_eq!(ready(&plain(), &seen).1, Reason::SecretConflict);
+    seen.due = true;
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Verify(id())));
+    seen = Seen {
+        contested: false,
+        due: false,
+        ..seen
+    };
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Verify(id())));
+}
+
+#[test]
+fn while_the_definition_goes_every_deletion_is_a_retain() {
+    let mut seen = Seen {
+        deleting: true,
+        definition_going: true,
+        ..kept()
+    };
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::DisownSecret));
+    seen.secret = SecretSeen::Absent;
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Release));
+    // Whatever else a deletion would wait for.
+    seen.record = Record::Unproven;
+    assert_eq!(plan::next(&plain(), &seen), Some(Step::Release));
+    seen.definition_going = false;
+    assert_eq!(plan::next(&plain(), &seen), None);
+}
+
+#[test]
+fn a_correction_that_could_not_be_sent_is_not_as_declared() {
+    let stop = plan::Stop {
+        ready: ConditionStatus::False,
+        reason: Reason::VendorUnavailable,
+        message: "away".to_owned(),
+        retry: plan::Retry::Backoff,
+    };
+    let mut seen = kept();
+    let report = |seen: &Seen| plan::report(&plain(), seen, Some(&stop), texts()).ready;
+    assert_eq!(report(&seen), None, "nothing is pending for it");
+    seen.vendor = found(vec![Field::Name]);
+    assert_eq!(
+        report(&seen).map(|told| told.1),
+        Some(Reason::VendorUnavailable)
     );
 }

@@ -21,6 +21,9 @@ pub fn not_rotated(token: &str) -> String {
 /// A scheduled rotation that waits for its turn looks again after this.
 const TURN: Duration = Duration::from_secs(5);
 
+/// How long a Secret that somebody else writes too is left alone.
+const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
+
 pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
     let unrecorded = seen.record == Record::Empty;
     let found = match &seen.vendor {
@@ -37,6 +40,11 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
                 synced: Some(told),
                 ..only(Reason::ClientMissing, message, Retry::Verification)
             };
+        }
+        Vendor::NotAsked
+            if seen.contested && !seen.ready && secret_content(seen) != Content::Current =>
+        {
+            return contested(texts);
         }
         Vendor::NotAsked | Vendor::Deactivated => {
             return match unusable(seen) {
@@ -55,7 +63,9 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
         return unchanged(Retry::Now);
     }
     if secret_content(seen) != Content::Current {
-        return if found.credentials {
+        return if seen.contested {
+            contested(texts)
+        } else if found.credentials {
             conflict(texts)
         } else {
             unchanged(Retry::Now)
@@ -114,6 +124,29 @@ fn until_turn(seen: &Seen) -> Retry {
         Some(Wait::Turn) => Retry::After(TURN),
         Some(Wait::Clock) => Retry::Backoff,
         Some(Wait::Schedule) | None => Retry::Verification,
+    }
+}
+
+fn contested(texts: Texts<'_>) -> Report {
+    let Texts {
+        namespace, secret, ..
+    } = texts;
+    let message = format!(
+        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
+         writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
+    );
+    let told = (
+        ConditionStatus::False,
+        Reason::SecretConflict,
+        message.clone(),
+    );
+    Report {
+        secret_ready: Some(told),
+        ..only(
+            Reason::SecretConflict,
+            message,
+            Retry::After(CONTESTED_PAUSE),
+        )
     }
 }
 

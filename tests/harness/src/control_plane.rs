@@ -3,6 +3,7 @@
 mod components;
 mod pki;
 mod processes;
+mod restore;
 
 use std::{
     env,
@@ -24,6 +25,7 @@ use tokio::sync::OnceCell;
 use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths};
 use components::Components;
 use processes::Processes;
+pub use restore::Backup;
 
 /// Names a cluster that [`ControlPlane::shared`] uses instead of starting one.
 pub const KUBECONFIG_VARIABLE: &str = "PROVIDENT_TEST_KUBECONFIG";
@@ -42,6 +44,8 @@ pub struct ControlPlane {
     binaries: Paths,
     /// None for a cluster that exists already.
     processes: Option<Processes>,
+    /// To start them again.
+    components: Option<Components>,
 }
 
 impl ControlPlane {
@@ -55,29 +59,14 @@ impl ControlPlane {
         let mut processes = Processes::new()?;
         let components = Components::prepare(processes.home(), &binaries)?;
         let config = read_config(&components.kubeconfig).await?;
-        let mut once = config.clone();
-        once.default_retry = false; // we ask again ourselves
-        let client = Client::try_from(once)?;
-
-        processes.spawn("etcd", components.etcd())?;
-        processes.spawn("kube-apiserver", components.api_server())?;
-        until(&mut processes, "kube-apiserver", async || {
-            is_ready(&client).await
-        })
-        .await?;
-        processes.spawn("kube-controller-manager", components.controller_manager())?;
-        let accounts = Api::<ServiceAccount>::default_namespaced(client.clone());
-        until(&mut processes, "kube-controller-manager", async || {
-            Ok(accounts.get("default").await.map(drop)?)
-        })
-        .await?;
-
+        boot(&mut processes, &components, &config).await?;
         let kubeconfig = components.kubeconfig.clone();
         Ok(Self {
             kubeconfig,
             config,
             binaries,
             processes: Some(processes),
+            components: Some(components),
         })
     }
 
@@ -93,6 +82,7 @@ impl ControlPlane {
             config,
             binaries,
             processes: None,
+            components: None,
         })
     }
 
@@ -177,6 +167,25 @@ impl ControlPlane {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+/// Starts the three programs, and waits until they are of use.
+async fn boot(processes: &mut Processes, components: &Components, config: &Config) -> Result<()> {
+    let mut once = config.clone();
+    once.default_retry = false; // we ask again ourselves
+    let client = Client::try_from(once)?;
+    processes.spawn("etcd", components.etcd())?;
+    processes.spawn("kube-apiserver", components.api_server())?;
+    until(processes, "kube-apiserver", async || {
+        is_ready(&client).await
+    })
+    .await?;
+    processes.spawn("kube-controller-manager", components.controller_manager())?;
+    let accounts = Api::<ServiceAccount>::default_namespaced(client.clone());
+    until(processes, "kube-controller-manager", async || {
+        Ok(accounts.get("default").await.map(drop)?)
+    })
+    .await
 }
 
 async fn read_config(kubeconfig: &Path) -> Result<Config> {

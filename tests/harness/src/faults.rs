@@ -16,6 +16,7 @@
 
 mod layer;
 mod request;
+mod stream;
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 pub use layer::{FaultBody, FaultLayer, FaultService};
 pub use request::RequestInfo;
+pub use stream::Twist;
 
 type Hook = Arc<dyn Fn(RequestInfo) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 type Rule = Arc<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;
@@ -56,6 +58,8 @@ pub enum Effect {
     Delay(Duration),
     /// The client waits until it gives up.
     Hang,
+    /// The events of a watch arrive as told, if they arrive; only after the answer's head.
+    Watch(Twist),
     /// Something else happens at this moment, then the request goes on. Make one by [`Effect::run`].
     Run(Hook),
 }
@@ -77,6 +81,7 @@ impl fmt::Debug for Effect {
             Self::Answer(code) => write!(f, "Answer({code})"),
             Self::Delay(time) => write!(f, "Delay({time:?})"),
             Self::Hang => f.write_str("Hang"),
+            Self::Watch(twist) => write!(f, "Watch({twist:?})"),
             Self::Run(_) => f.write_str("Run(..)"),
         }
     }

@@ -187,7 +187,7 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
         }
         Action::Uninstall => {
             world.left.uninstalls -= 1;
-            world.uninstalling = true;
+            world.definition_going = true;
             object.deleting = true;
             if !object.finalizer {
                 disown(world, object);

@@ -205,12 +205,14 @@ fn begin(system: &System, world: &mut World, p: usize, from: From) {
 }
 
 fn read(system: &System, world: &mut World, p: usize) {
-    let secret = world.secret;
+    let (secret, going) = (world.secret, world.definition_going);
     let current = pass(world, p);
     current.read = true;
     current.secret = secret;
     current.secret_current = true;
     let view = current.view;
+    let unseen = system.mistake == Some(Mistake::UninstallUnseen);
+    current.definition_going = view.deleting && going && !unseen;
     let Some(memory) = world.processes[p].answer(view.uid) else {
         return;
     };

@@ -109,7 +109,7 @@ pub struct Pass {
     /// It waits for the reply to its rotation.
     pub awaits: bool,
     /// It has seen that the definition of our kind is being deleted.
-    pub uninstalling: bool,
+    pub definition_going: bool,
     /// A step could not be carried out.
     pub stop: Option<Reason>,
 }
@@ -131,7 +131,7 @@ impl Pass {
             permit: false,
             record_in_time: false,
             awaits: false,
-            uninstalling: false,
+            definition_going: false,
             stop: None,
         }
     }
@@ -230,12 +230,13 @@ impl Process {
             stopping: self.stopping,
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
+            contested: false,
+            definition_going: pass.definition_going,
             not_applied: Vec::new(),
             adoption: Adoption::None,
             rival: Rival::None,
             restart: false,
             rotation: Rotation::default(),
-            uninstalling: pass.uninstalling,
         };
         seen.rotation = rotation::facts(self, pass, &seen.record, mistake);
         if let Some(secret) = pass.secret {

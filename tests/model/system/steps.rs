@@ -85,7 +85,7 @@ pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luc
                 }
                 let view = pass(world, p).view;
                 world.store_object(Some(p), None);
-                if view.spec.retain || world.uninstalling {
+                if view.spec.retain || world.definition_going {
                     // `Retain` asks for the client to be left alone.
                     if let Some(client) = view.client {
                         world.client(client).excused = true;
@@ -233,15 +233,15 @@ fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, lu
         return abandon(world, p);
     }
     // The definition is read right before, too.
-    if world.uninstalling && system.mistake != Some(Mistake::UninstallUnseen) {
-        pass(world, p).uninstalling = true;
+    if world.definition_going && system.mistake != Some(Mistake::UninstallUnseen) {
+        pass(world, p).definition_going = true;
         return;
     }
     call(world, client);
     if luck != Luck::RequestLost {
         let uid = pass(world, p).view.uid;
         let asked_for = |o: Object| o.uid == uid && o.deleting && !o.spec.retain;
-        if !world.object.is_some_and(asked_for) || world.uninstalling {
+        if !world.object.is_some_and(asked_for) || world.definition_going {
             world.broken.insert(Broken::KeptDeactivated);
         }
         world.client(client).active = false;

@@ -36,7 +36,7 @@ pub struct World {
     /// Whether the connection may be used; false while it is suspended.
     pub connected: bool,
     /// The definition of our kind is being deleted.
-    pub uninstalling: bool,
+    pub definition_going: bool,
     /// Rotations that were sent, and that the vendor may carry out yet.
     pub pending: Vec<Pending>,
     /// What each rotation that was carried out had been asked for by.
@@ -290,7 +290,7 @@ impl World {
             secret: None,
             clients: vec![Client::new(false)],
             connected: true,
-            uninstalling: false,
+            definition_going: false,
             pending: Vec::new(),
             carried_out: Vec::new(),
             accepted: Vec::new(),

@@ -18,8 +18,9 @@ use super::pki::{Authority, Pair, service_account_keys};
 use crate::binaries::Paths;
 
 /// The files in place, the ports reserved, and the commands to start. Paths in flags are relative to the home.
-pub(super) struct Components<'a> {
-    binaries: &'a Paths,
+#[derive(Debug)]
+pub(super) struct Components {
+    binaries: Paths,
     /// Of a cluster administrator.
     pub(super) kubeconfig: PathBuf,
     api: Port,
@@ -27,8 +28,8 @@ pub(super) struct Components<'a> {
     etcd_peer: Port,
 }
 
-impl<'a> Components<'a> {
-    pub(super) fn prepare(home: &Path, binaries: &'a Paths) -> Result<Self> {
+impl Components {
+    pub(super) fn prepare(home: &Path, binaries: &Paths) -> Result<Self> {
         let (api, etcd_client, etcd_peer) = (Port::reserve()?, Port::reserve()?, Port::reserve()?);
         let authority = Authority::new()?;
         write(&home.join("ca.crt"), &authority.certificate)?;
@@ -46,7 +47,7 @@ impl<'a> Components<'a> {
             &kubeconfig_text(api.number, &authority, &manager),
         )?;
         Ok(Self {
-            binaries,
+            binaries: binaries.clone(),
             kubeconfig,
             api,
             etcd_client,
@@ -152,6 +153,7 @@ impl<'a> Components<'a> {
 
 /// A free port of the loopback that stays ours: bound but not listening, and shared with the program that is told to.
 /// A port that is merely looked up may be gone before it is used.
+#[derive(Debug)]
 struct Port {
     number: u16,
     _reservation: TcpSocket,

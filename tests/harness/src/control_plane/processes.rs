@@ -79,6 +79,15 @@ impl Processes {
         Ok(())
     }
 
+    /// Kills all processes, and waits until they are gone; the home stays.
+    pub(super) fn kill_all(&mut self) -> Result<()> {
+        for (name, mut child) in self.members.drain(..) {
+            child.kill().with_context(|| format!("kill {name}"))?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
     /// Fails if a process has ended, with the end of its log.
     pub(super) fn check(&mut self) -> Result<()> {
         for (name, child) in &mut self.members {

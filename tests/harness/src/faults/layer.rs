@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, watch};
 use tower::{BoxError, Layer, Service, ServiceExt};
 
+use super::stream::Twisted;
 use super::{Effect, Fault, Faults, Moment, RequestInfo};
 
 type Answer = Response<FaultBody>;
@@ -113,9 +114,17 @@ where
         return answer;
     }
     let outage = info.watch.then(|| until_outage(outage));
-    Ok(response.map(|body| FaultBody {
-        inner: body.map_err(Into::into).boxed_unsync(),
-        outage,
+    let twist = fault.and_then(|fault| match fault.effect {
+        Effect::Watch(twist) if info.watch => Some(twist),
+        _ => None,
+    });
+    Ok(response.map(|body| {
+        let body = body.map_err(Into::into).boxed_unsync();
+        let inner = match twist {
+            Some(twist) => Twisted::new(body, twist).boxed_unsync(),
+            None => body,
+        };
+        FaultBody { inner, outage }
     }))
 }
 
@@ -131,12 +140,13 @@ async fn strike(
         Effect::Answer(code) => return Some(status_answer(*code, info)),
         Effect::Delay(time) => tokio::time::sleep(*time).await,
         Effect::Hang => std::future::pending().await,
+        Effect::Watch(_) => {}
         Effect::Run(hook) => hook(info.clone()).await,
     }
     None
 }
 
-fn transport_error(moment: Moment) -> BoxError {
+pub(super) fn transport_error(moment: Moment) -> BoxError {
     let kind = match moment {
         Moment::Before => io::ErrorKind::ConnectionRefused,
         Moment::After => io::ErrorKind::ConnectionReset,
