@@ -14,7 +14,8 @@ use crate::api::{
     ClientSecretRef, ConditionStatus, DEFAULT_STRING_DATA, DriftPolicy, OAuthClient, Reason,
 };
 use crate::plan::{
-    self, Adoption, Connection, Content, Known, Owner, Record, Retry, Rival, SecretSeen, Stop,
+    self, Adoption, Binding, Connection, Content, Known, Owner, Record, Retry, Rival, SecretSeen,
+    Stop,
 };
 use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
@@ -45,6 +46,9 @@ impl Pass {
     }
 
     pub async fn observe_adoption(&mut self) -> Result<(), Halt> {
+        if let Record::Bound(client) = self.seen.record.clone() {
+            return self.observe_taking_over(client).await;
+        }
         let runs = self
             .seen
             .attempt
@@ -70,6 +74,35 @@ impl Pass {
         } else {
             Adoption::None
         };
+        Ok(())
+    }
+
+    // Out of a hold the client is recorded before the Secret that proved it is taken over: what was begun may be finished.
+    async fn observe_taking_over(&mut self, client: ClientId) -> Result<(), Halt> {
+        let unowned = matches!(
+            self.seen.secret,
+            SecretSeen::Present {
+                owner: Owner::None,
+                binding: Binding::Missing,
+                ..
+            }
+        );
+        let named = self.object.spec.adoption.as_ref().is_some_and(|adoption| {
+            adoption.client_id == client.as_str()
+                && adoption.secret_key_ref.name == self.object.secret_name()
+        });
+        if !unowned || !named || self.seen.deleting {
+            return Ok(());
+        }
+        let name = self.object.secret_name().to_owned();
+        if let Some(found) = self.proof_secret(&name, true).await?
+            && self.keeps_from_taking_over(&found).is_none()
+        {
+            self.seen.adoption = Adoption::Proven {
+                client,
+                in_place: true,
+            };
+        }
         Ok(())
     }
 

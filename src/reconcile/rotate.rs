@@ -195,6 +195,7 @@ impl Pass {
         };
         info!(client_id = %id, "rotating the secret");
         self.ctx.rotations.sending(&uid);
+        self.outdated();
         let reply = connection.client.rotate(permit, id).await;
         self.ctx.metrics.vendor("rotate", reply.label());
         // Whatever was said, GET decides.

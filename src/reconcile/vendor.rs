@@ -20,13 +20,11 @@ impl Pass {
             Ok(client) => {
                 self.ctx.metrics.vendor("get", "200");
                 self.proved(&connection);
-                self.verified();
                 self.found(client, false);
                 self.require_secret()
             }
             Err(CallError::NotFound) if connection.is_proven() => {
                 self.ctx.metrics.vendor("get", "404");
-                self.verified();
                 self.seen.vendor = Vendor::Missing;
                 Ok(())
             }

@@ -52,6 +52,8 @@ pub enum Mistake {
     ReplacedUnacknowledged,
     /// A scheduled verification counts as done although its pass came to nothing.
     VerifiedInVain,
+    /// Who has sent a rotation does not look at what came of it, once somebody else has closed its record.
+    SenderLooksAway,
     /// The permit of a rotation that was not sent is gone, and the preflight still counts.
     PreflightOutlivesPermit,
     /// A client is adopted without comparing its secret with the proof.
@@ -168,7 +170,7 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     ),
     (
         Mistake::AcceptedUnnoticed,
-        "a rotation by two processes",
+        "a rotation that GET shows late, by two processes",
         "P1 a token rotates once",
     ),
     (
@@ -183,6 +185,11 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     ),
     (
         Mistake::VerifiedInVain,
+        "a rotation while somebody rotates at the vendor",
+        "settles",
+    ),
+    (
+        Mistake::SenderLooksAway,
         "a rotation while somebody rotates at the vendor",
         "settles",
     ),

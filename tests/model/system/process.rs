@@ -34,7 +34,7 @@ pub struct Process {
     pub rotation: Option<Remembered>,
     /// A scheduled verification is due.
     pub due: bool,
-    /// There was one since all is calm.
+    /// That was the last one.
     pub checked: bool,
 }
 
@@ -171,7 +171,6 @@ impl Process {
 
     /// A pass in which the vendor was asked has come to its end.
     pub fn verified(&mut self, asked: bool) {
-        self.checked |= asked && self.due;
         self.due &= !asked;
     }
 

@@ -46,7 +46,10 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
             _ if ready(status) => Shown::Ready,
             Reason::CreateOutcomeUnknown | Reason::AnswerNotNew => Shown::Held,
             Reason::SpecRejected => Shown::Rejected,
-            Reason::NotApplied => Shown::NotApplied,
+            Reason::NotApplied => pass
+                .view
+                .rotation
+                .map_or(Shown::NotReady, |open| Shown::NotApplied(open.token)),
             _ => Shown::NotReady,
         };
     }

@@ -175,7 +175,8 @@ fn known(process: &Process, pass: &Pass, mistake: Option<Mistake>) -> Sent {
         Said::Accepted if known.long_ago => Sent::NotApplied,
         // An earlier run told this; it stays told.
         Said::Accepted
-            if pass.view.shown == Shown::NotApplied && mistake != Some(Mistake::ToldAnew) =>
+            if pass.view.shown == Shown::NotApplied(known.record.token)
+                && mistake != Some(Mistake::ToldAnew) =>
         {
             Sent::NotApplied
         }
@@ -265,7 +266,9 @@ pub fn send(system: &System, world: &mut World, p: usize, client: ClientNo) {
     if world.pending.iter().any(open) || answered || view.handled == Some(record.token) {
         world.broken.insert(Broken::RotatedAgain);
     }
-    if let Some(known) = &mut world.processes[p].rotation {
+    let process = &mut world.processes[p];
+    process.due |= system.mistake != Some(Mistake::SenderLooksAway);
+    if let Some(known) = &mut process.rotation {
         known.said = Said::Unknown;
     }
     world.pending.push(Pending {
@@ -428,8 +431,10 @@ pub fn actions(world: &World, actions: &mut Vec<Action>) {
             }
         }
     }
+    // The last one of all the hourly verifications, when no rotation can be sent any more.
     let first = &world.processes[0];
-    if world.calm && quiet && rotated && !(first.due || first.checked || first.pass.is_some()) {
+    let checked = first.checked || first.pass.is_some();
+    if world.calm && quiet && rotated && !checked && !sends(world) {
         actions.push(Action::FallDue(0));
     }
 }
@@ -437,15 +442,17 @@ pub fn actions(world: &World, actions: &mut Vec<Action>) {
 /// A rotation without an answer is carried out within a minute of its record, and GET shows it by then. Only after a yes
 /// that is recorded may GET take longer.
 fn may_be_carried_out(world: &World, known: &Remembered) -> bool {
-    let sends = |process: &Process| {
-        let pass = process.pass.as_ref();
-        pass.is_some_and(|pass| pass.record_in_time || pass.awaits)
-    };
     let said = known.record.accepted || {
         let stored = world.object.and_then(|object| object.rotation);
         stored.is_some_and(|stored| stored.start == known.record.start && stored.accepted)
     };
-    !world.pending.is_empty() || world.processes.iter().any(sends) || (lags(world) && !said)
+    !world.pending.is_empty() || sends(world) || (lags(world) && !said)
+}
+
+/// Whether a process may send a rotation whose record it has written, or waits for the reply.
+fn sends(world: &World) -> bool {
+    let mut passes = world.processes.iter().filter_map(|p| p.pass.as_ref());
+    passes.any(|pass| pass.permit || pass.record_in_time || pass.awaits)
 }
 
 fn lags(world: &World) -> bool {
@@ -484,6 +491,7 @@ pub fn apply(world: &mut World, action: &Action) -> bool {
             let process = &mut world.processes[*p];
             process.awake = true;
             process.due = true;
+            process.checked = true;
         }
         Action::RotateByHand => {
             world.left.hands -= 1;

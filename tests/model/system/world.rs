@@ -148,8 +148,8 @@ pub enum Shown {
     Held,
     /// `SpecRejected`: waits for an edit.
     Rejected,
-    /// The vendor said yes to a rotation, and did not carry it out.
-    NotApplied,
+    /// The vendor said yes to this rotation, and did not carry it out.
+    NotApplied(Token),
     /// Any other reason.
     NotReady,
 }
