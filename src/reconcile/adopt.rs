@@ -3,6 +3,7 @@
 use aws_lc_rs::constant_time;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use kube::api::ListParams;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 
@@ -43,6 +44,30 @@ impl Pass {
                 Elsewhere::No | Elsewhere::Unclear => Rival::None,
             };
         }
+    }
+
+    /// Asked right before a deactivation, and of the API server: the watch may not show yet what another process, or an
+    /// adoption that has just ended, has recorded. While an adoption of the client runs, it is not the time.
+    pub async fn is_kept_elsewhere(&mut self, id: &ClientId) -> Result<bool, Halt> {
+        let Some(guard) = self.ctx.names.take(format!("adopt/{id}")) else {
+            return Err(Halt::Again(SOON));
+        };
+        self.name_guard = Some(guard);
+        let uid = self.object.uid();
+        let keeps = |other: &OAuthClient| {
+            let bound = self.key.as_ref().and_then(|key| bound(other, key));
+            other.uid() != uid
+                && other.metadata.deletion_timestamp.is_none()
+                && bound.as_ref() == Some(id)
+        };
+        let recorded = ListParams::default().fields(&format!("status.clientId={id}"));
+        for api in self.ctx.watched() {
+            let others = api.list(&recorded).await.map_err(Halt::Cluster)?;
+            if others.iter().any(keeps) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub async fn observe_adoption(&mut self) -> Result<(), Halt> {

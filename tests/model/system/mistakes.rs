@@ -24,7 +24,7 @@ pub enum Mistake {
     LateUnasked,
     /// A pass that has read the Secret takes a foreign attempt for over that was not when it read.
     OverAfterRead,
-    /// The create is sent without a preflight.
+    /// The create, or the rotation, is sent without a preflight.
     PreflightSkipped,
     /// A Secret is taken for good unread.
     SecretUnread,
@@ -121,7 +121,7 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     (
         Mistake::PreflightSkipped,
         "two processes, a crash, a lost answer",
-        "P2 nothing is created that cannot be stored",
+        "P2 nothing is created or rotated that cannot be stored",
     ),
     (
         Mistake::SecretUnread,
@@ -137,6 +137,11 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
         Mistake::WaitsForEver,
         "two processes, a crash, a lost answer",
         "settles",
+    ),
+    (
+        Mistake::PreflightSkipped,
+        "a rotation by two processes",
+        "P2 nothing is created or rotated that cannot be stored",
     ),
     (
         Mistake::RotationUnrecorded,

@@ -247,7 +247,8 @@ pub fn record(system: &System, world: &mut World, p: usize, asked: &plan::Token,
 pub fn send(system: &System, world: &mut World, p: usize, client: ClientNo) {
     let pass = pass(world, p);
     let (view, proven) = (pass.view, pass.preflight);
-    if !std::mem::take(&mut pass.permit) {
+    let unproven = system.mistake == Some(Mistake::PreflightSkipped);
+    if !std::mem::take(&mut pass.permit) && !unproven {
         pass.record_in_time = false;
         pass.preflight = proven && system.mistake == Some(Mistake::PreflightOutlivesPermit);
         return;
