@@ -2,74 +2,24 @@
 
 use aws_lc_rs::constant_time;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
-use kube::api::ListParams;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 
 use super::act::stop;
-use super::connection::bound;
 use super::observe::Pass;
+use super::rivals::Elsewhere;
 use super::{Halt, SOON};
 use crate::api::{
     ClientSecretRef, ConditionStatus, DEFAULT_STRING_DATA, DriftPolicy, OAuthClient, Reason,
 };
 use crate::plan::{
-    self, Adoption, Binding, Connection, Content, Known, Owner, Record, Retry, Rival, SecretSeen,
-    Stop,
+    self, Adoption, Binding, Connection, Content, Known, Owner, Record, Retry, SecretSeen, Stop,
 };
 use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
 use crate::secret;
 
-/// Whether another object has a client.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Elsewhere {
-    No,
-    /// Validly bound; an older object than this one, or a younger one.
-    Yes {
-        older: bool,
-    },
-    /// It was recorded a moment ago, and the watch does not show it yet.
-    Unclear,
-}
-
 impl Pass {
-    /// Another object may have been bound to the same client: by two adoptions at once, in two processes.
-    pub fn observe_rival(&mut self) {
-        if let Record::Bound(id) = &self.seen.record {
-            self.seen.rival = match self.elsewhere(id) {
-                Elsewhere::Yes { older: true } => Rival::Older,
-                Elsewhere::Yes { older: false } => Rival::Younger,
-                Elsewhere::No | Elsewhere::Unclear => Rival::None,
-            };
-        }
-    }
-
-    /// Asked right before a deactivation, and of the API server: the watch may not show yet what another process, or an
-    /// adoption that has just ended, has recorded. While an adoption of the client runs, it is not the time.
-    pub async fn is_kept_elsewhere(&mut self, id: &ClientId) -> Result<bool, Halt> {
-        let Some(guard) = self.ctx.names.take(format!("adopt/{id}")) else {
-            return Err(Halt::Again(SOON));
-        };
-        self.name_guard = Some(guard);
-        let uid = self.object.uid();
-        let keeps = |other: &OAuthClient| {
-            let bound = self.key.as_ref().and_then(|key| bound(other, key));
-            other.uid() != uid
-                && other.metadata.deletion_timestamp.is_none()
-                && bound.as_ref() == Some(id)
-        };
-        let recorded = ListParams::default().fields(&format!("status.clientId={id}"));
-        for api in self.ctx.watched() {
-            let others = api.list(&recorded).await.map_err(Halt::Cluster)?;
-            if others.iter().any(keeps) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     pub async fn observe_adoption(&mut self) -> Result<(), Halt> {
         if let Record::Bound(client) = self.seen.record.clone() {
             return self.observe_taking_over(client).await;
@@ -328,36 +278,6 @@ impl Pass {
                 .to_owned(),
             retry: Retry::Verification,
         })
-    }
-
-    // What is forged into a status does not count: only who is bound has the client.
-    fn elsewhere(&self, id: &ClientId) -> Elsewhere {
-        let uid = self.object.uid().unwrap_or_default();
-        let Some(key) = &self.key else {
-            return Elsewhere::Unclear;
-        };
-        let mut answer = Elsewhere::No;
-        for other in self.ctx.recorded.others(id, &uid) {
-            let Some(object) = self.ctx.object_of(&other) else {
-                continue;
-            };
-            let status = object.status.as_ref();
-            if status.and_then(|status| status.client_id.as_deref()) != Some(id.as_str()) {
-                return Elsewhere::Unclear;
-            }
-            if bound(&object, key).is_some() {
-                let age = |object: &OAuthClient| {
-                    (
-                        object.creation_timestamp(),
-                        object.uid().unwrap_or_default(),
-                    )
-                };
-                answer = Elsewhere::Yes {
-                    older: age(&object) < age(&self.object),
-                };
-            }
-        }
-        answer
     }
 }
 

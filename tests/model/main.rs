@@ -16,7 +16,7 @@ use rivals::Rivals;
 use stateright::{Checker, HasDiscoveries, Model, Path};
 use system::System;
 use system::mistakes::MISTAKES;
-use system::runs::{self, run};
+use system::runs::{self, Run, run};
 
 /// Visits every state, or stops at the first promise that is broken.
 fn check<M>(
@@ -82,15 +82,19 @@ fn holds<State: Debug + PartialEq, Action: Debug + PartialEq>(
 }
 
 #[test]
-fn every_promise_holds_in_every_run() {
-    for run in runs::all() {
-        if let Ok(only) = std::env::var("ONLY")
-            && !run.name.contains(&only)
-        {
-            continue;
-        } // TMP
+fn a_client_is_made_once_in_every_run() {
+    every_promise_holds_in(runs::CREATE);
+}
+
+#[test]
+fn a_client_is_kept_in_every_run() {
+    every_promise_holds_in(runs::LIFE);
+}
+
+fn every_promise_holds_in(runs: &[Run]) {
+    for run in runs {
         let system = run.system.clone();
-        let broken = check(run.name, &system.bounds(), system.clone(), run.reaches);
+        let broken = check(run.name, &system.bounds(), system, run.reaches);
         holds(run.name, broken);
     }
 }
@@ -107,11 +111,6 @@ fn one_client_has_one_object() {
 #[test]
 fn every_mistake_is_found() {
     for (mistake, name, promise) in MISTAKES {
-        if let Ok(only) = std::env::var("ONLYM")
-            && !format!("{mistake:?}").contains(&only)
-        {
-            continue;
-        } // TMP
         let system = System {
             mistake: Some(*mistake),
             ..run(name).system.clone()

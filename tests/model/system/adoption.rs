@@ -5,7 +5,8 @@ use provident_operator::api::Reason;
 use provident_operator::plan::{self, Adoption, Connection, Known, Record, Seen};
 
 use super::mistakes::Mistake;
-use super::process::{Pass, client_id};
+use super::names::client_id;
+use super::process::Pass;
 use super::properties::Broken;
 use super::requests::pass;
 use super::rotation::answered;

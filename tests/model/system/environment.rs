@@ -1,10 +1,11 @@
 //! What everybody but the operator does: tenants and their tools, people, the garbage collector, and death. Each kind
 //! of thing happens as often as the budget says.
 
+use super::budget::Budget;
 use super::mistakes::Mistake;
 use super::process::restart;
 use super::rotation::{self, SCHEDULED};
-use super::world::{Budget, FOREIGN, HANDMADE, Object, Proof, Secret, Shown, World};
+use super::world::{FOREIGN, HANDMADE, Object, Proof, Secret, Shown, World};
 use super::{Action, Edit, System};
 
 /// Everything that may happen now.

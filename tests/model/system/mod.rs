@@ -1,11 +1,12 @@
 //! The model: the program's own decisions (`plan::next`, `records`, `fate`, `take_up`, `report` and
 //! `outcome::classify`) in a world that does to them whatever a real one may.
 //!
-//! - `world`: the API server with one object name and its Secret, and the vendor.
+//! - `world`, `start`: the API server with one object name and its Secret, and the vendor.
 //! - `process`: what a process of the operator remembers, and the facts it hands to the plan.
 //! - `operate`, `steps`, `requests`, `report`: what a process does, one request or reply at a time: the loop around
 //!   the plan, its steps, their writes, and the status at the end.
-//! - `environment`: what everybody else does, within a budget.
+//! - `rotation`, `adoption`: their facts and steps, and how late the vendor may be.
+//! - `environment`, `budget`: what everybody else does, and how often. `names`: numbers as the program has them.
 //! - `properties`: the promises.
 //! - `runs`: the bounds. `mistakes`: what the checker must find.
 //!
@@ -31,8 +32,10 @@
 //! than any create and the write of its Secret can be on their way.
 
 mod adoption;
+mod budget;
 mod environment;
 pub mod mistakes;
+mod names;
 mod operate;
 mod process;
 mod properties;
@@ -40,6 +43,7 @@ mod report;
 mod requests;
 mod rotation;
 pub mod runs;
+mod start;
 mod steps;
 mod world;
 
@@ -48,10 +52,12 @@ use provident_operator::provident::outcome::{Made, Reply};
 use provident_operator::provident::types::ClientId;
 use stateright::{Model, Property};
 
+pub use budget::Budget;
 use mistakes::Mistake;
 use rotation::Reply as Rotated;
+pub use start::Start;
 use world::AttemptNo;
-pub use world::{Budget, Proof, Start, World};
+pub use world::{Proof, World};
 
 /// A model: how many processes, what may happen to them and how often, and which mistake they make.
 #[derive(Clone, Debug)]

@@ -4,9 +4,8 @@
 use provident_operator::plan::{self, Content, Fate, Standing, Step, TakeUp, Vendor};
 
 use super::mistakes::Mistake;
-use super::process::{
-    Memory, Pass, Sent, Verified, attempt_id, client_id, declared, restart, secret_seen,
-};
+use super::names::{attempt_id, client_id, declared};
+use super::process::{Memory, Pass, Sent, Verified, restart, secret_seen};
 use super::properties::Broken;
 use super::report::{end, report};
 use super::requests::pass;

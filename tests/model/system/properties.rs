@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use stateright::{Model, Property};
 
 use super::process::Sent;
-use super::rotation::SCHEDULED;
+use super::rotation::{SCHEDULED, Token};
 use super::world::{ClientNo, HANDMADE, Object, Secret, Shown, World};
 use super::{Action, System, adoption};
 
@@ -85,12 +85,11 @@ pub fn all() -> Vec<Property<System>> {
             !w.broken.contains(&Broken::AttemptForgotten)
         }),
         Property::always(P1_ROTATE, |_, w: &World| {
-            let twice = |token| w.carried_out.iter().filter(|one| *one == token).count() > 1;
-            !w.broken.contains(&Broken::RotatedAgain)
-                && !w
-                    .carried_out
-                    .iter()
-                    .any(|one| *one != SCHEDULED && twice(one))
+            let asked = |token: &&Token| **token != SCHEDULED;
+            let mut carried_out: Vec<&Token> = w.carried_out.iter().filter(asked).collect();
+            carried_out.sort_unstable();
+            let twice = carried_out.windows(2).any(|pair| pair[0] == pair[1]);
+            !twice && !w.broken.contains(&Broken::RotatedAgain)
         }),
         Property::always(P4_TOKEN, |_, w: &World| {
             !w.broken.contains(&Broken::AcknowledgedEarly)

@@ -4,7 +4,8 @@ use provident_operator::api::{ConditionStatus, Reason};
 use provident_operator::plan::{self, Retry, Stop, Texts, Vendor};
 
 use super::mistakes::Mistake;
-use super::process::{Pass, Sent, Verified, attempt_no, client_no, declared};
+use super::names::{attempt_no, client_no, declared};
+use super::process::{Pass, Sent, Verified};
 use super::properties::Broken;
 use super::requests::{pass, write};
 use super::world::{Claim, Object, Secret, Shown, World};

@@ -5,9 +5,8 @@ use provident_operator::plan::{Found, Step, Vendor, differing};
 use provident_operator::provident::outcome::{Outcome, Refusal, Reply, classify};
 
 use super::mistakes::Mistake;
-use super::process::{
-    Memory, Sent, Verified, answered, attempt_no, client_id, client_no, declared,
-};
+use super::names::{answered, attempt_no, client_id, client_no, declared};
+use super::process::{Memory, Sent, Verified};
 use super::properties::{Broken, excuse};
 use super::requests::{abandon, pass, replace_secret, write};
 use super::world::{Claim, Client, ClientNo, FOREIGN, Object, Secret, Uid, World};

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use super::budget::Budget;
 use super::process::Process;
 use super::properties::{Broken, Tally};
 use super::rotation::{Pending, Rotating, Token};
+use super::start::Start;
 
 /// `metadata.uid`. The name is always the same one.
 pub type Uid = u8;
@@ -222,66 +224,6 @@ impl Client {
     }
 }
 
-/// How often each thing may still happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Budget {
-    /// A process dies; its memory is lost.
-    pub crashes: u8,
-    /// A process is told to leave.
-    pub terms: u8,
-    /// A request to the API server is lost, its answer is lost, or a Secret is refused.
-    pub api: u8,
-    /// A pass begins from an outdated cache.
-    pub stale: u8,
-    /// The vendor answers something other than what is hoped for.
-    pub vendor: u8,
-    /// The tenant edits the spec.
-    pub edits: u8,
-    /// `kubectl replace`
-    pub replaces: u8,
-    /// `kubectl delete`
-    pub deletes: u8,
-    /// The object is declared again under its name.
-    pub recreates: u8,
-    /// Object and Secret are restored from a backup, without status and owner.
-    pub restores: u8,
-    /// A person sets `retry-create`.
-    pub retries: u8,
-    /// The tenant forges a status or a Secret, or removes a Secret.
-    pub forgeries: u8,
-    /// Somebody else takes the Secret's name.
-    pub strangers: u8,
-    /// The connection is suspended or resumed.
-    pub suspensions: u8,
-    /// A person removes a client at the vendor.
-    pub removals: u8,
-    /// The tenant asks for a rotation.
-    pub tokens: u8,
-    /// The schedule asks for one.
-    pub dues: u8,
-    /// A person rotates at the vendor.
-    pub hands: u8,
-    /// GET answers the former secret for a while after a rotation.
-    pub lags: u8,
-    /// The binding key is replaced, and the operator started with the new one.
-    pub rekeys: u8,
-    /// The definition of our kind is deleted.
-    pub uninstalls: u8,
-}
-
-/// What there is when a run begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// An object that nobody has looked at.
-    Declared,
-    /// One that is settled with its client.
-    Ready,
-    /// Likewise, and a client that a person made by hand.
-    Found,
-    /// One that is to adopt a client that a person made by hand.
-    Adopting(Proof),
-}
-
 impl World {
     /// One object, just declared, and processes that know nothing.
     pub fn new(processes: usize, left: Budget, start: Start) -> Self {
@@ -310,44 +252,6 @@ impl World {
         world.declare();
         world.begin_with(start);
         world
-    }
-
-    fn begin_with(&mut self, start: Start) {
-        let Some(object) = &mut self.object else {
-            return;
-        };
-        let client = HANDMADE;
-        match start {
-            Start::Declared => {}
-            Start::Found => self.clients.push(Client::new(false)),
-            Start::Adopting(proof) => {
-                object.spec.adoption = Some(proof);
-                self.clients.push(Client::new(false));
-                if proof == Proof::InPlace {
-                    self.secret = Some(Secret::Handmade(0));
-                }
-            }
-            Start::Ready => {
-                object.finalizer = true;
-                object.client = Some(client);
-                object.bound = true;
-                object.shown = Shown::Ready;
-                object.looked_at = true;
-                let owner = Some(object.uid);
-                self.tally[0].sent = 1;
-                self.clients.push(Client::new(true));
-                let secret = Secret::Ours {
-                    owner,
-                    client,
-                    no: 0,
-                    bound: true,
-                    verified: true,
-                };
-                self.store_secret(None, Some(secret));
-            }
-        }
-        let object = self.object;
-        self.store_object(None, object);
     }
 
     /// A new object of the name.

@@ -4,6 +4,9 @@
 mod create;
 mod life;
 
+pub use create::RUNS as CREATE;
+pub use life::RUNS as LIFE;
+
 use super::{Budget, Edit, Row, Start, System};
 
 /// A model to check, and what must be seen happening in it.
@@ -54,7 +57,7 @@ const fn system(processes: usize, budget: Budget, edits: &'static [Edit]) -> Sys
 
 /// All runs.
 pub fn all() -> impl Iterator<Item = &'static Run> {
-    create::RUNS.iter().chain(life::RUNS)
+    CREATE.iter().chain(LIFE)
 }
 
 /// The run of this name.
