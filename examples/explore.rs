@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use stateright::Model;
 use system::System;
 use system::mistakes::MISTAKES;
-use system::runs::{RUNS, run};
+use system::runs::{self, run};
 
 const ADDRESS: &str = "localhost:3000";
 
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
-    if let Some(run) = RUNS.iter().find(|run| run.name.contains(&wanted)) {
+    if let Some(run) = runs::all().find(|run| run.name.contains(&wanted)) {
         let reached = run.reaches.join(", ");
         println!("{}; it gets to: {reached}", run.name);
         return explore(run.system.clone());
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         });
     }
     eprintln!("Nothing is called like \"{wanted}\". There are the runs");
-    for run in RUNS {
+    for run in runs::all() {
         eprintln!("  {}", run.name);
     }
     eprintln!("and the mistakes");

@@ -14,7 +14,8 @@ pub use answer::{Fate, Standing, fate};
 pub use diff::{Field, create_request, differing, names, parse_names, update_request};
 pub use next::{client, is_held, next};
 pub use report::{
-    NOT_APPLIED, Report, Retry, Stop, Texts, Told, conflict_message, needs_a_person, report,
+    NOT_APPLIED, Report, Retry, Stop, Texts, Told, conflict_message, needs_a_person, not_rotated,
+    report,
 };
 pub use rotation::{
     CLOCKS_WITHIN, NOT_APPLIED_AFTER, NoSchedule, Open, Rotation, Sent, Token, Wait, asked,

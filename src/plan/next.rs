@@ -130,6 +130,9 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
         Vendor::Found(found) => Some(found),
         _ => None,
     };
+    if adopted_out_of_a_hold(seen) {
+        return None;
+    }
     // The Secret first: with it the application works, and the client is not lost.
     if found.is_some_and(|found| found.credentials) && content(&seen.secret) != Content::Current {
         let write = writable(seen, &id) && !seen.contested;
@@ -200,6 +203,12 @@ fn delete(spec: &OAuthClientSpec, seen: &Seen) -> Option<Step> {
 fn unrecorded_answer(seen: &Seen) -> bool {
     let created = |attempt: &Attempt| matches!(attempt.known, Known::Created(_));
     seen.record == Record::Empty && seen.attempt.as_ref().is_some_and(created)
+}
+
+/// The answer that an attempt was held for may come after all and be recorded. Status decides between the two, by its
+/// resourceVersion, so it comes before the Secret, which could not.
+pub(super) fn adopted_out_of_a_hold(seen: &Seen) -> bool {
+    seen.record == Record::Empty && seen.attempt.is_some() && adopted(seen) == client(seen)
 }
 
 fn content(secret: &SecretSeen) -> Content {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use self::absent::absent;
 use self::deleting::deleting;
-pub use self::kept::NOT_APPLIED;
 use self::kept::kept;
+pub use self::kept::{NOT_APPLIED, not_rotated};
 
 use super::next::client;
 use super::seen::{Adoption, Connection, Content, Record, Rival, SecretSeen, Seen, Vendor};

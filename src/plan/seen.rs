@@ -68,7 +68,8 @@ pub struct Seen {
     pub definition_going: bool,
 }
 
-/// Whether there is an existing client to take over; looked at only while no client is recorded.
+/// Whether there is an existing client to take over; looked at while no client is recorded, or its Secret is not taken
+/// over yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Adoption {
     /// There is not.
@@ -82,7 +83,7 @@ pub enum Adoption {
         /// The proof stands in the very Secret that is to carry the credentials, which is taken over with it.
         in_place: bool,
     },
-    /// Asked for in this pass: its secret is the one at hand.
+    /// Asked for in this pass: its secret is the one at hand. In place also later, until the Secret is taken over.
     Proven {
         /// The client.
         client: ClientId,

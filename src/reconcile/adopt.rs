@@ -2,49 +2,28 @@
 
 use aws_lc_rs::constant_time;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::info;
 
 use super::act::stop;
-use super::connection::bound;
 use super::observe::Pass;
+use super::rivals::Elsewhere;
 use super::{Halt, SOON};
 use crate::api::{
     ClientSecretRef, ConditionStatus, DEFAULT_STRING_DATA, DriftPolicy, OAuthClient, Reason,
 };
 use crate::plan::{
-    self, Adoption, Connection, Content, Known, Owner, Record, Retry, Rival, SecretSeen, Stop,
+    self, Adoption, Binding, Connection, Content, Known, Owner, Record, Retry, SecretSeen, Stop,
 };
 use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
 use crate::secret;
 
-/// Whether another object has a client.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Elsewhere {
-    No,
-    /// Validly bound; an older object than this one, or a younger one.
-    Yes {
-        older: bool,
-    },
-    /// It was recorded a moment ago, and the watch does not show it yet.
-    Unclear,
-}
-
 impl Pass {
-    /// Another object may have been bound to the same client: by two adoptions at once, in two processes.
-    pub fn observe_rival(&mut self) {
-        if let Record::Bound(id) = &self.seen.record {
-            self.seen.rival = match self.elsewhere(id) {
-                Elsewhere::Yes { older: true } => Rival::Older,
-                Elsewhere::Yes { older: false } => Rival::Younger,
-                Elsewhere::No | Elsewhere::Unclear => Rival::None,
-            };
-        }
-    }
-
     pub async fn observe_adoption(&mut self) -> Result<(), Halt> {
+        if let Record::Bound(client) = self.seen.record.clone() {
+            return self.observe_taking_over(client).await;
+        }
         let runs = self
             .seen
             .attempt
@@ -70,6 +49,35 @@ impl Pass {
         } else {
             Adoption::None
         };
+        Ok(())
+    }
+
+    // Out of a hold the client is recorded before the Secret that proved it is taken over: what was begun may be finished.
+    async fn observe_taking_over(&mut self, client: ClientId) -> Result<(), Halt> {
+        let unowned = matches!(
+            self.seen.secret,
+            SecretSeen::Present {
+                owner: Owner::None,
+                binding: Binding::Missing,
+                ..
+            }
+        );
+        let named = self.object.spec.adoption.as_ref().is_some_and(|adoption| {
+            adoption.client_id == client.as_str()
+                && adoption.secret_key_ref.name == self.object.secret_name()
+        });
+        if !unowned || !named || self.seen.deleting {
+            return Ok(());
+        }
+        let name = self.object.secret_name().to_owned();
+        if let Some(found) = self.proof_secret(&name, true).await?
+            && self.keeps_from_taking_over(&found).is_none()
+        {
+            self.seen.adoption = Adoption::Proven {
+                client,
+                in_place: true,
+            };
+        }
         Ok(())
     }
 
@@ -270,36 +278,6 @@ impl Pass {
                 .to_owned(),
             retry: Retry::Verification,
         })
-    }
-
-    // What is forged into a status does not count: only who is bound has the client.
-    fn elsewhere(&self, id: &ClientId) -> Elsewhere {
-        let uid = self.object.uid().unwrap_or_default();
-        let Some(key) = &self.key else {
-            return Elsewhere::Unclear;
-        };
-        let mut answer = Elsewhere::No;
-        for other in self.ctx.recorded.others(id, &uid) {
-            let Some(object) = self.ctx.object_of(&other) else {
-                continue;
-            };
-            let status = object.status.as_ref();
-            if status.and_then(|status| status.client_id.as_deref()) != Some(id.as_str()) {
-                return Elsewhere::Unclear;
-            }
-            if bound(&object, key).is_some() {
-                let age = |object: &OAuthClient| {
-                    (
-                        object.creation_timestamp(),
-                        object.uid().unwrap_or_default(),
-                    )
-                };
-                answer = Elsewhere::Yes {
-                    older: age(&object) < age(&self.object),
-                };
-            }
-        }
-        answer
     }
 }
 

@@ -210,6 +210,18 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// The objects of every watched namespace.
+    pub(crate) fn watched(&self) -> Vec<Api<OAuthClient>> {
+        let namespaces = &self.settings.watch_namespaces;
+        if namespaces.is_empty() {
+            return vec![Api::all(self.client.clone())];
+        }
+        namespaces
+            .iter()
+            .map(|namespace| self.objects(namespace))
+            .collect()
+    }
+
     pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
     }

@@ -22,6 +22,7 @@ mod records;
 mod repairs;
 mod report;
 mod resolve;
+mod rivals;
 mod rotate;
 mod rotations;
 mod store;

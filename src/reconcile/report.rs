@@ -79,6 +79,10 @@ impl Pass {
         if let Some(id) = old_attempt.filter(|id| Some(id) != kept) {
             self.ctx.memory.forget(&plan::AttemptId(id));
         }
+        // Only now: of a pass that came to nothing, what the vendor said is forgotten too.
+        if matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing) {
+            self.verified();
+        }
         self.ctx.recorded.set(&self.object);
         self.ctx.metrics.client(&self.object);
         Ok(report.retry)

@@ -13,11 +13,13 @@ use super::act::{params, stale_or, stop};
 use super::create::seconds_now;
 use super::observe::Pass;
 use crate::api::{
-    OAuthClient, RESTART_PREFIX, ROTATE, Reason, RestartTarget, RestartTargetKind, RotationRecord,
+    self, ConditionType, OAuthClient, OAuthClientStatus, RESTART_PREFIX, ROTATE, Reason,
+    RestartTarget, RestartTargetKind, RotationRecord,
 };
 use crate::cluster;
 use crate::plan::{
     self, CLOCKS_WITHIN, NoSchedule, Open, Record, Retry, Sent, Token, Vendor, Wait, next_rotation,
+    not_rotated,
 };
 use crate::provident::outcome::{Outcome, Refusal, Reply, classify};
 use crate::provident::types::ClientId;
@@ -52,7 +54,11 @@ impl Pass {
                 text: record.token.clone(),
                 scheduled: record.scheduled,
             },
-            known: self.ctx.rotations.known(&uid, record, wait),
+            known: match self.ctx.rotations.known(&uid, record, wait) {
+                // An earlier run told this; it stays told.
+                Sent::Accepted if is_told_as_not_applied(&status, record) => Sent::NotApplied,
+                known => known,
+            },
         });
         if self.may_rotate() {
             let due = self.due(status.last_rotation_time.as_ref()).await?;
@@ -134,18 +140,28 @@ impl Pass {
             accepted: false,
         };
         let uid = self.object.uid().unwrap_or_default();
+        let status = self.object.status.as_ref();
+        // What the vendor said yes to is not asked for again, though another token takes its place.
+        let replaced = status
+            .and_then(|status| status.rotation.as_ref())
+            .filter(|open| open.accepted && !open.scheduled)
+            .map(|open| open.token.clone());
+        let handled = replaced.or(status.and_then(|status| status.last_handled_rotate.clone()));
         // Of a record whose write was not answered nobody knows whose it is, so it is nobody's.
         self.ctx.rotations.forget(&uid);
         let patch = json!({
             "metadata": { "resourceVersion": self.object.resource_version() },
-            "status": { "rotation": {
-                "token": record.token,
-                "before": record.before,
-                "startTime": record.start_time,
-                // In a merge patch null takes away what a former record may have had.
-                "scheduled": token.scheduled.then_some(true),
-                "accepted": Value::Null,
-            }},
+            "status": {
+                "lastHandledRotate": handled,
+                "rotation": {
+                    "token": record.token,
+                    "before": record.before,
+                    "startTime": record.start_time,
+                    // In a merge patch null takes away what a former record may have had.
+                    "scheduled": token.scheduled.then_some(true),
+                    "accepted": Value::Null,
+                },
+            },
         });
         let api = self.ctx.objects(&self.namespace());
         let written = api
@@ -173,10 +189,13 @@ impl Pass {
         let (Some(Sent::Unsent { in_time: true }), Some(permit)) = (known, self.permit.take())
         else {
             self.sent(Sent::Unsent { in_time: false });
+            // The permit went with it.
+            self.seen.preflight = false;
             return Ok(());
         };
         info!(client_id = %id, "rotating the secret");
         self.ctx.rotations.sending(&uid);
+        self.outdated();
         let reply = connection.client.rotate(permit, id).await;
         self.ctx.metrics.vendor("rotate", reply.label());
         // Whatever was said, GET decides.
@@ -247,7 +266,11 @@ impl Pass {
             self.ctx.settings.rotation_wait(),
         );
         self.ctx.rotations.unmoved(&uid, wait);
-        self.sent(self.ctx.rotations.known(&uid, &record, wait));
+        let told = status.is_some_and(|status| is_told_as_not_applied(status, &record));
+        self.sent(match self.ctx.rotations.known(&uid, &record, wait) {
+            Sent::Accepted if told => Sent::NotApplied,
+            known => known,
+        });
         false
     }
 
@@ -318,6 +341,13 @@ impl Pass {
                 .map(|_| ()),
         }
     }
+}
+
+// By an earlier pass or an earlier run: the vendor has said yes and did not do it.
+fn is_told_as_not_applied(status: &OAuthClientStatus, record: &RotationRecord) -> bool {
+    let told = api::find(&status.conditions, ConditionType::Ready);
+    let such = not_rotated(&record.token);
+    told.is_some_and(|told| told.message.starts_with(&such))
 }
 
 /// Whether no operator has reported on the object yet.

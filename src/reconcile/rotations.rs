@@ -24,6 +24,18 @@ struct Known {
     over: bool,
 }
 
+impl Known {
+    fn new(record: &RotationRecord, state: State) -> Self {
+        Self {
+            record: record.clone(),
+            since: Instant::now(),
+            state,
+            unmoved: None,
+            over: false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Ours, and not sent yet.
@@ -39,7 +51,7 @@ enum State {
 impl Rotations {
     /// Notes a record that this process has just written.
     pub fn recorded(&self, uid: &str, record: &RotationRecord) {
-        self.set(uid, record, State::Unsent);
+        lock(&self.0).insert(uid.to_owned(), Known::new(record, State::Unsent));
     }
 
     /// Notes that the rotation is about to be sent. From here on only an answer tells what happened.
@@ -60,26 +72,29 @@ impl Rotations {
     /// What is known of the record in an object's status. `wait` lies between two GETs that prove that a rotation will
     /// not be carried out any more.
     pub fn known(&self, uid: &str, record: &RotationRecord, wait: Duration) -> Sent {
-        if lock(&self.0)
-            .get(uid)
-            .is_none_or(|known| known.record != *record)
-        {
-            let state = if record.accepted {
-                State::Accepted
-            } else {
-                State::Unknown
-            };
-            // Our own record with the note that it was accepted is still the same rotation.
-            let same = lock(&self.0).get(uid).is_some_and(|known| {
-                (&known.record.token, &known.record.start_time)
-                    == (&record.token, &record.start_time)
-            });
-            if !(same && record.accepted) {
-                self.set(uid, record, state);
+        let mut all = lock(&self.0);
+        // Marked as accepted it is still the same rotation.
+        let same = |known: &&mut Known| {
+            (&known.record.token, &known.record.start_time) == (&record.token, &record.start_time)
+        };
+        let state = if record.accepted {
+            State::Accepted
+        } else {
+            State::Unknown
+        };
+        match all.get_mut(uid).filter(same) {
+            None => {
+                all.insert(uid.to_owned(), Known::new(record, state));
+            }
+            Some(known) => {
+                known.record = record.clone();
+                // Whoever sent it was answered; this process need not wait for the silence to end.
+                if record.accepted && known.state == State::Unknown {
+                    known.state = State::Accepted;
+                }
             }
         }
-        let known = lock(&self.0);
-        let Some(known) = known.get(uid) else {
+        let Some(known) = all.get(uid) else {
             return Sent::MayRun;
         };
         match known.state {
@@ -116,17 +131,6 @@ impl Rotations {
     /// Drops what is known of an object's rotation: it is done, or gone.
     pub fn forget(&self, uid: &str) {
         lock(&self.0).remove(uid);
-    }
-
-    fn set(&self, uid: &str, record: &RotationRecord, state: State) {
-        let known = Known {
-            record: record.clone(),
-            since: Instant::now(),
-            state,
-            unmoved: None,
-            over: false,
-        };
-        lock(&self.0).insert(uid.to_owned(), known);
     }
 
     fn learn(&self, uid: &str, state: State) {

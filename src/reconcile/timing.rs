@@ -107,7 +107,16 @@ impl Pass {
     /// Notes that the client was verified now.
     pub fn verified(&self) {
         let uid = self.object.uid().unwrap_or_default();
-        let slot = due_slot(&uid, seconds(), interval(&self.object));
+        self.set_verified(due_slot(&uid, seconds(), interval(&self.object)));
+    }
+
+    /// Notes that the client is another one by now: it is due, whatever becomes of this pass.
+    pub fn outdated(&self) {
+        self.set_verified(0);
+    }
+
+    fn set_verified(&self, slot: u64) {
+        let uid = self.object.uid().unwrap_or_default();
         let mut verified = self
             .ctx
             .verified

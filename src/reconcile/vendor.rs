@@ -7,7 +7,7 @@ use super::connections::Key;
 use super::observe::Pass;
 use super::{Halt, SOON};
 use crate::api::{ConditionStatus, Reason};
-use crate::plan::{self, Field, Found, Retry, Stop, Vendor, differing, update_request};
+use crate::plan::{self, Field, Found, Retry, Rival, Stop, Vendor, differing, update_request};
 use crate::provident::connection::Connection;
 use crate::provident::error::CallError;
 use crate::provident::limiter::Permit;
@@ -21,13 +21,11 @@ impl Pass {
             Ok(client) => {
                 self.ctx.metrics.vendor("get", "200");
                 self.proved(&connection);
-                self.verified();
                 self.found(client, false);
                 self.require_secret()
             }
             Err(CallError::NotFound) if connection.is_proven() => {
                 self.ctx.metrics.vendor("get", "404");
-                self.verified();
                 self.seen.vendor = Vendor::Missing;
                 Ok(())
             }
@@ -67,6 +65,11 @@ impl Pass {
         self.unchanged().await?;
         if self.definition_is_going().await? {
             self.seen.definition_going = true;
+            return Ok(());
+        }
+        if self.is_kept_elsewhere(id).await? {
+            // Which of the two is older does not matter to an object that goes.
+            self.seen.rival = Rival::Younger;
             return Ok(());
         }
         let request = UpdateRequest {

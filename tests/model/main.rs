@@ -4,23 +4,34 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod rivals;
 mod system;
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::io::Write;
 use std::time::Instant;
 
+use rivals::Rivals;
 use stateright::{Checker, HasDiscoveries, Model, Path};
+use system::System;
 use system::mistakes::MISTAKES;
-use system::runs::{RUNS, run};
-use system::{Action, System, World};
-
-type Violation = (&'static str, Path<World, Action>);
+use system::runs::{self, Run, run};
 
 /// Visits every state, or stops at the first promise that is broken.
-fn check(name: &str, system: System, reaches: &[&str]) -> Option<Violation> {
+fn check<M>(
+    name: &str,
+    bounds: &str,
+    model: M,
+    reaches: &[&str],
+) -> Option<(&'static str, Path<M::State, M::Action>)>
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+{
     let began = Instant::now();
-    let bounds = system.bounds();
-    let checker = system
+    let checker = model
         .checker()
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
@@ -55,23 +66,44 @@ fn check(name: &str, system: System, reaches: &[&str]) -> Option<Violation> {
     violation
 }
 
+/// Fails with the shortest path to a broken promise, if there is one.
+fn holds<State: Debug + PartialEq, Action: Debug + PartialEq>(
+    name: &str,
+    broken: Option<(&str, Path<State, Action>)>,
+) {
+    let Some((property, path)) = broken else {
+        return;
+    };
+    let world = format!("{:#?}", path.last_state());
+    let actions = path.into_actions();
+    let steps: Vec<String> = actions.iter().map(|step| format!("  {step:?}")).collect();
+    let steps = steps.join("\n");
+    panic!("{name}: \"{property}\" is broken by\n{steps}\n{world}");
+}
+
 #[test]
-fn every_promise_holds_in_every_run() {
-    for run in RUNS {
-        let broken = check(run.name, run.system.clone(), run.reaches);
-        if let Some((property, path)) = broken {
-            let world = format!("{:#?}", path.last_state());
-            let steps: Vec<String> = path
-                .into_actions()
-                .iter()
-                .map(|step| format!("  {step:?}"))
-                .collect();
-            panic!(
-                "{}: \"{property}\" is broken by\n{}\n{world}",
-                run.name,
-                steps.join("\n")
-            );
-        }
+fn a_client_is_made_once_in_every_run() {
+    every_promise_holds_in(runs::CREATE);
+}
+
+#[test]
+fn a_client_is_kept_in_every_run() {
+    every_promise_holds_in(runs::LIFE);
+}
+
+fn every_promise_holds_in(runs: &[Run]) {
+    for run in runs {
+        let system = run.system.clone();
+        let broken = check(run.name, &system.bounds(), system, run.reaches);
+        holds(run.name, broken);
+    }
+}
+
+#[test]
+fn one_client_has_one_object() {
+    for (name, rivals, reaches) in rivals::RUNS {
+        let broken = check(name, &rivals.bounds(), rivals.clone(), reaches);
+        holds(name, broken);
     }
 }
 
@@ -83,8 +115,26 @@ fn every_mistake_is_found() {
             mistake: Some(*mistake),
             ..run(name).system.clone()
         };
-        let (property, _) = check(&format!("{mistake:?} in {name}"), system, &[])
-            .unwrap_or_else(|| panic!("{mistake:?} is not found"));
-        assert_eq!(property, *promise, "{mistake:?}");
+        let title = format!("{mistake:?} in {name}");
+        let found = check(&title, &system.bounds(), system.clone(), &[]);
+        assert_eq!(
+            found.map(|(property, _)| property),
+            Some(*promise),
+            "{mistake:?}"
+        );
+    }
+    for (mistake, index, promise) in rivals::MISTAKES {
+        let (name, rivals, _) = &rivals::RUNS[*index];
+        let rivals = Rivals {
+            mistake: Some(*mistake),
+            ..rivals.clone()
+        };
+        let title = format!("{mistake:?} in {name}");
+        let found = check(&title, &rivals.bounds(), rivals.clone(), &[]);
+        assert_eq!(
+            found.map(|(property, _)| property),
+            Some(*promise),
+            "{mistake:?}"
+        );
     }
 }

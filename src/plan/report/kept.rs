@@ -5,11 +5,18 @@ use std::time::Duration;
 use super::{Report, Retry, Texts, Told, conflict, only, secret_content, unchanged, unusable};
 use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, ROTATE, Reason};
 use crate::plan::diff::names;
+use crate::plan::next::adopted_out_of_a_hold;
 use crate::plan::rotation::{Open, Sent, Wait};
 use crate::plan::seen::{Content, Found, Record, Seen, Vendor};
 
 /// How the message of `NotApplied` begins; the fields follow, to the end.
 pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
+
+/// How the message begins that tells of a rotation which the vendor did not carry out.
+#[must_use]
+pub fn not_rotated(token: &str) -> String {
+    format!("The vendor took the rotation {token} and GET still answers the former secret.")
+}
 
 /// A scheduled rotation that waits for its turn looks again after this.
 const TURN: Duration = Duration::from_secs(5);
@@ -52,6 +59,9 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
             };
         }
     };
+    if adopted_out_of_a_hold(seen) {
+        return unchanged(Retry::Now);
+    }
     if secret_content(seen) != Content::Current {
         return if seen.contested {
             contested(texts)
@@ -164,9 +174,10 @@ fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found, texts: Texts<'_>) 
     let refused = |open: &Open| open.known == Sent::NotApplied && !found.rotated;
     if let Some(open) = seen.rotation.open.as_ref().filter(|open| refused(open)) {
         let message = format!(
-            "The vendor took the rotation {} and GET still answers the former secret. Ask again with a new value: \
-             kubectl annotate oauthclient {} -n {} --overwrite {ROTATE}=<value>",
-            open.token.text, texts.name, texts.namespace
+            "{} Ask again with a new value: kubectl annotate oauthclient {} -n {} --overwrite {ROTATE}=<value>",
+            not_rotated(&open.token.text),
+            texts.name,
+            texts.namespace
         );
         return bad(Reason::NotApplied, message);
     }

@@ -1,21 +1,27 @@
 //! What everybody but the operator does: tenants and their tools, people, the garbage collector, and death. Each kind
 //! of thing happens as often as the budget says.
 
+use super::budget::Budget;
 use super::mistakes::Mistake;
 use super::process::restart;
-use super::world::{Budget, FOREIGN, Object, Secret, Shown, World};
+use super::rotation::{self, SCHEDULED};
+use super::world::{FOREIGN, HANDMADE, Object, Proof, Secret, Shown, World};
 use super::{Action, Edit, System};
 
 /// Everything that may happen now.
 pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     let left = &world.left;
+    rotation::actions(world, actions);
     let mut offer = |budget: u8, possible: bool, action: Action| {
         if budget > 0 && possible {
             actions.push(action);
         }
     };
     for (p, process) in world.processes.iter().enumerate() {
-        let knows = process.pass.is_some() || !process.memory.is_empty() || process.over.is_some();
+        let knows = process.pass.is_some()
+            || !process.memory.is_empty()
+            || process.over.is_some()
+            || process.rotation.is_some();
         offer(left.crashes, knows, Action::Crash(p));
         offer(left.terms, !process.stopping, Action::Term(p));
     }
@@ -30,6 +36,8 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     let there = recorded
         .is_some_and(|client| client != FOREIGN && !world.clients[usize::from(client)].gone);
     offer(left.removals, there, Action::Remove);
+    offer(left.hands, there, Action::RotateByHand);
+    offer(left.rekeys, recorded.is_some(), Action::Rekey);
     offer(left.restores, world.backup.is_some(), Action::Restore);
     let Some(object) = &world.object else {
         offer(left.recreates, true, Action::Recreate);
@@ -43,6 +51,14 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     let erased = erase(system, *object) != *object;
     offer(left.replaces, !object.deleting && erased, Action::Replace);
     offer(left.deletes, !object.deleting, Action::Delete);
+    offer(left.uninstalls, true, Action::Uninstall);
+    offer(left.tokens, !object.deleting, Action::Ask);
+    let scheduled = object.rotation.is_some_and(|open| open.token == SCHEDULED);
+    offer(
+        left.dues,
+        object.bound && !object.due && !scheduled,
+        Action::Due,
+    );
     let asked = object.attempt.map(|claim| claim.id);
     let held = object.shown == Shown::Held && asked.is_some() && object.retry != asked;
     offer(left.retries, held && !object.deleting, Action::Retry);
@@ -62,11 +78,10 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
 
 /// Lets one of them happen.
 pub fn apply(system: &System, world: &mut World, action: &Action) {
+    if rotation::apply(world, action) {
+        return;
+    }
     match action {
-        Action::Crash(p) => {
-            world.left.crashes -= 1;
-            restart(&mut world.processes[*p]);
-        }
         Action::Term(p) => {
             world.left.terms -= 1;
             world.processes[*p].stopping = true;
@@ -108,16 +123,36 @@ pub fn apply(system: &System, world: &mut World, action: &Action) {
             if let Some(former) = world.object {
                 disown(world, former);
             }
-            let secret = world.backup.map(|client| Secret::Ours {
+            let secret = world.backup.map(|(client, no)| Secret::Ours {
                 owner: None,
                 client,
+                no,
+                bound: true,
                 verified: false,
             });
             world.store_secret(None, secret);
             world.declare();
         }
+        Action::Rekey => rekey(world),
         _ => tenant(system, world, action),
     }
+}
+
+/// The key is another one: no binding holds any more. The operator starts with it.
+fn rekey(world: &mut World) {
+    world.left.rekeys -= 1;
+    for p in 0..world.processes.len() {
+        rotation::unawaited(world, p);
+        restart(&mut world.processes[p]);
+    }
+    if let Some(Secret::Ours { bound, .. }) = &mut world.secret {
+        *bound = false;
+    }
+    let rebound = world.object.map(|object| Object {
+        bound: false,
+        ..object
+    });
+    world.store_object(None, rebound);
 }
 
 fn tenant(system: &System, world: &mut World, action: &Action) {
@@ -130,6 +165,7 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
             match edit {
                 Edit::Retain => object.spec.retain = !object.spec.retain,
                 Edit::Suspend => object.spec.suspend = !object.spec.suspend,
+                Edit::Adopt(proof) => adoption(world, &mut object, *proof),
                 Edit::Active => object.spec.active = Some(object.spec.active == Some(false)),
             }
             // A held object stays held; Ready and Rejected are of the generation that was looked at.
@@ -149,6 +185,26 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
                 world.store_object(None, None);
                 return;
             }
+        }
+        Action::Uninstall => {
+            world.left.uninstalls -= 1;
+            world.definition_going = true;
+            object.deleting = true;
+            if !object.finalizer {
+                disown(world, object);
+                world.store_object(None, None);
+                return;
+            }
+        }
+        Action::Ask => {
+            world.left.tokens -= 1;
+            object.token = Some(world.tokens);
+            world.manifest = object.token;
+            world.tokens += 1;
+        }
+        Action::Due => {
+            world.left.dues -= 1;
+            object.due = true;
         }
         Action::Remove => {
             world.left.removals -= 1;
@@ -173,6 +229,15 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
         _ => return,
     }
     world.store_object(None, Some(object));
+}
+
+/// A person has found the client at the vendor, or made it.
+fn adoption(world: &mut World, object: &mut Object, proof: Proof) {
+    object.spec.adoption = Some(proof);
+    if proof == Proof::InPlace && world.secret.is_none() {
+        let shown = world.client(HANDMADE).shown;
+        world.store_secret(None, Some(Secret::Handmade(shown)));
+    }
 }
 
 /// What `kubectl replace` with the manifest from Git leaves: neither annotations nor finalizers, but status.

@@ -1,11 +1,12 @@
 //! The model: the program's own decisions (`plan::next`, `records`, `fate`, `take_up`, `report` and
 //! `outcome::classify`) in a world that does to them whatever a real one may.
 //!
-//! - `world`: the API server with one object name and its Secret, and the vendor.
+//! - `world`, `start`: the API server with one object name and its Secret, and the vendor.
 //! - `process`: what a process of the operator remembers, and the facts it hands to the plan.
 //! - `operate`, `steps`, `requests`, `report`: what a process does, one request or reply at a time: the loop around
 //!   the plan, its steps, their writes, and the status at the end.
-//! - `environment`: what everybody else does, within a budget.
+//! - `rotation`, `adoption`: their facts and steps, and how late the vendor may be.
+//! - `environment`, `budget`: what everybody else does, and how often. `names`: numbers as the program has them.
 //! - `properties`: the promises.
 //! - `runs`: the bounds. `mistakes`: what the checker must find.
 //!
@@ -30,14 +31,19 @@
 //! Time passes as the action `Watch`: a process has seen a foreign attempt unchanged for two minutes, which is longer
 //! than any create and the write of its Secret can be on their way.
 
+mod adoption;
+mod budget;
 mod environment;
 pub mod mistakes;
+mod names;
 mod operate;
 mod process;
 mod properties;
 mod report;
 mod requests;
+mod rotation;
 pub mod runs;
+mod start;
 mod steps;
 mod world;
 
@@ -46,9 +52,12 @@ use provident_operator::provident::outcome::{Made, Reply};
 use provident_operator::provident::types::ClientId;
 use stateright::{Model, Property};
 
+pub use budget::Budget;
 use mistakes::Mistake;
+use rotation::Reply as Rotated;
+pub use start::Start;
 use world::AttemptNo;
-pub use world::{Budget, World};
+pub use world::{Proof, World};
 
 /// A model: how many processes, what may happen to them and how often, and which mistake they make.
 #[derive(Clone, Debug)]
@@ -61,6 +70,10 @@ pub struct System {
     pub replies: &'static [Row],
     /// The edits that the tenant makes.
     pub edits: &'static [Edit],
+    /// What there is at the beginning.
+    pub start: Start,
+    /// The connection lets the namespace take over clients.
+    pub may_adopt: bool,
     /// A mistake, to see that it is found.
     pub mistake: Option<Mistake>,
 }
@@ -76,7 +89,9 @@ pub enum Action {
     Take(usize, Step, Luck),
     /// The vendor's reply to its create arrives.
     Answer(usize, Row),
-    /// Too much time passes between its claim and its create, or between its claim and its Secret.
+    /// The vendor's reply to its rotation arrives.
+    Reply(usize, Rotated),
+    /// Too much time passes between its claim and its create, its claim and its Secret, or its record and its rotation.
     Dawdle(usize),
     /// The pass ends with the status write, if there is something to write.
     Report(usize, Luck),
@@ -118,6 +133,28 @@ pub enum Action {
     Suspend,
     /// A person removes the object's client at the vendor.
     Remove,
+    /// The tenant sets the annotation `rotate` to a new value.
+    Ask,
+    /// The schedule asks for a rotation.
+    Due,
+    /// The vendor carries out a rotation that waits there, and GET may answer the former secret for a while.
+    CarryOut(usize, bool),
+    /// It never will.
+    Lapse(usize),
+    /// From now on GET answers the newest secret.
+    CatchUp,
+    /// A minute has passed since GET answered this process the former secret.
+    Minute(usize),
+    /// Ten minutes have passed since it heard that the vendor said yes.
+    LongAgo(usize),
+    /// Its scheduled verification is due.
+    FallDue(usize),
+    /// A person rotates the client's secret at the vendor.
+    RotateByHand,
+    /// The binding key is replaced.
+    Rekey,
+    /// The definition of our kind is deleted, and with it the object.
+    Uninstall,
     /// From now on nothing goes wrong and nobody interferes.
     Calm,
 }
@@ -153,6 +190,8 @@ pub enum Edit {
     Suspend,
     /// `isActive: false`, or back to true.
     Active,
+    /// `adoption`
+    Adopt(Proof),
 }
 
 /// A row of the table of replies to a create.
@@ -236,7 +275,7 @@ impl Model for System {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.processes, self.budget)]
+        vec![World::new(self.processes, self.budget, self.start)]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {

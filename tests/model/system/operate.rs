@@ -4,13 +4,14 @@
 use provident_operator::plan::{self, Content, Fate, Standing, Step, TakeUp, Vendor};
 
 use super::mistakes::Mistake;
-use super::process::{Memory, Pass, Sent, attempt_id, client_id, declared, restart, secret_seen};
+use super::names::{attempt_id, client_id, declared};
+use super::process::{Memory, Pass, Sent, Verified, restart, secret_seen};
 use super::properties::Broken;
 use super::report::{end, report};
 use super::requests::pass;
 use super::steps::{answer, found, take};
 use super::world::{AttemptNo, Claim, ClientNo, Secret, World};
-use super::{Action, From, Luck, Row, System};
+use super::{Action, From, Luck, Row, System, rotation};
 
 /// Everything that process `p` may do now.
 pub fn actions(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) {
@@ -33,6 +34,9 @@ pub fn actions(system: &System, world: &World, p: usize, actions: &mut Vec<Actio
         }
         return;
     }
+    if pass.awaits {
+        return rotation::replies(world, p, actions);
+    }
     let Some(step) = next(system, world, p) else {
         actions.push(Action::Report(p, Luck::Good));
         if left.api > 0 && pass.current && report(system, world, p).is_some() {
@@ -43,27 +47,26 @@ pub fn actions(system: &System, world: &World, p: usize, actions: &mut Vec<Actio
         return;
     };
     let (budget, lucks): (u8, &[Luck]) = match step {
-        Step::Create
-        | Step::Adopt(_)
-        | Step::RestartWorkloads
-        | Step::RecordRotation(_)
-        | Step::Rotate(_) => (0, &[]),
+        Step::Create | Step::RestartWorkloads | Step::Rotate(_) => (0, &[]),
         Step::Preflight => (left.api, &[Luck::Refused]),
         Step::WriteSecret(_) => (
             left.api,
             &[Luck::AnswerLost, Luck::RequestLost, Luck::Refused],
         ),
         Step::DisownSecret => (left.api, &[Luck::AnswerLost, Luck::RequestLost]),
-        Step::AddFinalizer | Step::Claim { .. } | Step::Release => {
+        Step::AddFinalizer | Step::Claim { .. } | Step::RecordRotation(_) | Step::Release => {
             let budget = if pass.current { left.api } else { 0 };
             (budget, &[Luck::AnswerLost, Luck::RequestLost])
         }
-        Step::Verify(_) => (left.vendor, &[Luck::AnswerLost]),
+        Step::Adopt(_) | Step::Verify(_) => (left.vendor, &[Luck::AnswerLost]),
         Step::Update(..) | Step::Deactivate(_) => {
             (left.vendor, &[Luck::AnswerLost, Luck::RequestLost])
         }
     };
     if pass.in_time && left.api > 0 && matches!(step, Step::Create | Step::WriteSecret(_)) {
+        actions.push(Action::Dawdle(p));
+    }
+    if pass.permit && left.api > 0 && matches!(step, Step::Rotate(_)) {
         actions.push(Action::Dawdle(p));
     }
     for luck in lucks.iter().filter(|_| budget > 0) {
@@ -99,6 +102,7 @@ fn between(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) 
         && Some(cache) != world.object
         && world.left.stale > 0
         && process.memory.iter().all(|memory| memory.uid != cache.uid)
+        && process.rotation.is_none_or(|known| known.uid != cache.uid)
     {
         actions.push(Action::Begin(p, From::Cache));
     }
@@ -134,16 +138,21 @@ fn may_be_under_way(world: &World, id: AttemptNo) -> bool {
 /// Lets process `p` do it. False if this is not an action of a process.
 pub fn apply(system: &System, world: &mut World, action: &Action) -> bool {
     match action {
-        Action::Begin(p, from) => begin(world, *p, *from),
+        Action::Begin(p, from) => begin(system, world, *p, *from),
         Action::Read(p) => read(system, world, *p),
         Action::Take(p, step, luck) => take(system, world, *p, step, *luck),
         Action::Answer(p, row) => answer(system, world, *p, *row),
         Action::Dawdle(p) => {
             world.left.api -= 1;
             let pass = pass(world, *p);
-            pass.in_time = false;
-            pass.vendor = Vendor::NotAsked;
+            if pass.record_in_time {
+                pass.permit = false;
+            } else {
+                pass.in_time = false;
+                pass.vendor = Vendor::NotAsked;
+            }
         }
+        Action::Reply(p, reply) => rotation::reply(system, world, *p, *reply),
         Action::Report(p, luck) => end(system, world, *p, *luck),
         Action::Decide(p, id) => {
             if let Some(memory) = world.processes[*p].remembers(*id).copied() {
@@ -163,7 +172,7 @@ pub fn apply(system: &System, world: &mut World, action: &Action) -> bool {
     true
 }
 
-fn begin(world: &mut World, p: usize, from: From) {
+fn begin(system: &System, world: &mut World, p: usize, from: From) {
     let process = &mut world.processes[p];
     let view = match from {
         From::Server => world.object,
@@ -176,6 +185,7 @@ fn begin(world: &mut World, p: usize, from: From) {
         return;
     };
     process.pass = Some(Pass::over(view, from == From::Server));
+    rotation::observe(process, &view, system.mistake);
     if from == From::Server {
         // An attempt of its own that the object does not name any more needs no memory.
         let named = view.attempt.map(|claim| claim.id);
@@ -194,12 +204,14 @@ fn begin(world: &mut World, p: usize, from: From) {
 }
 
 fn read(system: &System, world: &mut World, p: usize) {
-    let secret = world.secret;
+    let (secret, going) = (world.secret, world.definition_going);
     let current = pass(world, p);
     current.read = true;
     current.secret = secret;
     current.secret_current = true;
     let view = current.view;
+    let unseen = system.mistake == Some(Mistake::UninstallUnseen);
+    current.definition_going = view.deleting && going && !unseen;
     let Some(memory) = world.processes[p].answer(view.uid) else {
         return;
     };
@@ -233,7 +245,11 @@ fn decide(system: &System, world: &mut World, p: usize, memory: Memory, standing
             if system.mistake == Some(Mistake::SecretFirstTooLate) {
                 let pass = pass(world, p);
                 pass.vendor = found(&pass.view, true, true);
-                pass.verified = Some((client, true));
+                pass.verified = Some(Verified {
+                    client,
+                    active: true,
+                    no: 0,
+                });
             }
         }
         Fate::Late => {
@@ -293,7 +309,7 @@ fn next(system: &System, world: &World, p: usize) -> Option<Step> {
     if pass.stop.is_some() {
         return None;
     }
-    let mut seen = process.seen(pass, world.connected, system.mistake);
+    let mut seen = process.seen(pass, world.connected, system);
     if system.mistake == Some(Mistake::ReleaseDuringAttempt) && seen.deleting {
         seen.attempt = None;
     }

@@ -1,17 +1,18 @@
 //! One process of the operator: what it remembers, the pass it is in, and the facts it hands to the program's plan.
 
-use std::sync::LazyLock;
-
-use provident_operator::api::{OAuthClientSpec, Reason};
+use provident_operator::api::Reason;
 use provident_operator::plan::{
-    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Owner,
-    Record, Rival, Rotation, SecretSeen, Seen, Vendor,
+    self, Adoption, Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, Rival,
+    Rotation, SecretSeen, Seen, Vendor,
 };
 use provident_operator::provident::outcome::{Doubt, Refusal};
-use provident_operator::provident::types::{ClientId, VendorClient};
+use provident_operator::provident::types::ClientId;
 
 use super::mistakes::Mistake;
-use super::world::{AttemptNo, ClientNo, Object, Secret, Shown, Spec, Uid};
+use super::names::{attempt_id, client_id};
+use super::rotation::Remembered;
+use super::world::{AttemptNo, ClientNo, Object, Secret, SecretNo, Shown, Uid};
+use super::{System, adoption, rotation};
 
 /// A process. A crash leaves the default, but for the cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,6 +29,23 @@ pub struct Process {
     pub awake: bool,
     /// It was told to leave.
     pub stopping: bool,
+    /// The rotation that is open.
+    pub rotation: Option<Remembered>,
+    /// A scheduled verification is due.
+    pub due: bool,
+    /// That was the last one.
+    pub checked: bool,
+}
+
+/// The vendor's client as GET answered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Verified {
+    /// Its id.
+    pub client: ClientNo,
+    /// `isActive`
+    pub active: bool,
+    /// The number of its secret.
+    pub no: SecretNo,
 }
 
 /// What a process remembers of an attempt of its own.
@@ -79,8 +97,18 @@ pub struct Pass {
     pub in_time: bool,
     /// What the vendor said.
     pub vendor: Vendor,
-    /// The vendor's client as the vendor had it when it last answered in this pass: id and `isActive`.
-    pub verified: Option<(ClientNo, bool)>,
+    /// The vendor's client as the vendor had it when it last answered in this pass.
+    pub verified: Option<Verified>,
+    /// The client that was adopted in this pass, and whether in place.
+    pub adopted: Option<(ClientNo, bool)>,
+    /// A permit of the limiter: from the preflight to the rotation.
+    pub permit: bool,
+    /// This pass wrote the record, and so recently that the rotation may still be sent.
+    pub record_in_time: bool,
+    /// It waits for the reply to its rotation.
+    pub awaits: bool,
+    /// It has seen that the definition of our kind is being deleted.
+    pub definition_going: bool,
     /// A step could not be carried out.
     pub stop: Option<Reason>,
 }
@@ -98,6 +126,11 @@ impl Pass {
             in_time: false,
             vendor: Vendor::NotAsked,
             verified: None,
+            adopted: None,
+            permit: false,
+            record_in_time: false,
+            awaits: false,
+            definition_going: false,
             stop: None,
         }
     }
@@ -135,7 +168,14 @@ impl Process {
         self.memory.iter().find(created).copied()
     }
 
-    fn known(&self, id: AttemptNo, in_time: bool, mistake: Option<Mistake>) -> Known {
+    /// A pass in which the vendor was asked has come to its end.
+    pub fn verified(&mut self, asked: bool) {
+        self.due &= !asked;
+    }
+
+    fn known(&self, id: AttemptNo, pass: &Pass, mistake: Option<Mistake>) -> Known {
+        let in_time = pass.in_time;
+        let adopts = pass.view.spec.adoption.is_some();
         match self.remembers(id).map(|memory| memory.state) {
             Some(Sent::Unsent) => Known::Unsent { in_time },
             Some(Sent::NotCreated(refusal)) => Known::NotCreated(refusal),
@@ -146,19 +186,21 @@ impl Process {
                 Known::Unsent { in_time: false }
             }
             None if self.over == Some(id) => Known::Over,
+            None if adopts && mistake == Some(Mistake::AdoptedDuringAttempt) => Known::Over,
             None => Known::MayRun,
         }
     }
 
     /// The facts of a pass, as the program's plan takes them.
-    pub fn seen(&self, pass: &Pass, connected: bool, mistake: Option<Mistake>) -> Seen {
+    pub fn seen(&self, pass: &Pass, connected: bool, system: &System) -> Seen {
         let view = &pass.view;
+        let mistake = system.mistake;
         let open = view.attempt.map(|claim| (claim.id, claim.retry_of));
         let answer = || self.answer(view.uid).map(|m| (m.id, m.retry_of));
         let attempt = open.or_else(answer).map(|(id, retry_of)| Attempt {
             id: attempt_id(id),
             retry_of: retry_of.map(attempt_id),
-            known: self.known(id, pass.in_time, mistake),
+            known: self.known(id, pass, mistake),
         });
         let connection = if connected {
             Connection::Usable
@@ -170,9 +212,11 @@ impl Process {
             finalizer: view.finalizer,
             ready: view.shown == Shown::Ready,
             rejected: view.shown == Shown::Rejected,
-            due: false,
+            due: self.due,
             record: match view.client {
-                Some(client) if view.bound => Record::Bound(client_id(client)),
+                Some(client) if view.bound || mistake == Some(Mistake::UnprovenUsed) => {
+                    Record::Bound(client_id(client))
+                }
                 Some(_) => Record::Unproven,
                 None => Record::Empty,
             },
@@ -186,21 +230,32 @@ impl Process {
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),
             contested: false,
-            definition_going: false,
+            definition_going: pass.definition_going,
             not_applied: Vec::new(),
             adoption: Adoption::None,
             rival: Rival::None,
             restart: false,
             rotation: Rotation::default(),
         };
+        seen.rotation = rotation::facts(self, pass, &seen.record, mistake);
         if let Some(secret) = pass.secret {
             seen.secret = secret_seen(secret, view.uid, Content::Unknown);
+            seen.adoption = adoption::fact(system, pass, &seen);
             let asked = matches!(&pass.vendor, Vendor::Found(found) if found.credentials);
             let content = match mistake {
                 Some(Mistake::SecretUnread) => Content::Current,
-                _ => content(secret, view.uid, plan::client(&seen).as_ref(), asked),
+                _ if asked => compared(
+                    secret,
+                    view.uid,
+                    plan::client(&seen).as_ref(),
+                    pass.verified,
+                ),
+                _ if matches!(secret, Secret::Ours { verified: true, .. }) => Content::Current,
+                _ => Content::Unknown,
             };
             seen.secret = secret_seen(secret, view.uid, content);
+        } else {
+            seen.adoption = adoption::fact(system, pass, &seen);
         }
         seen
     }
@@ -226,9 +281,13 @@ pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
         },
     };
     let binding = match secret {
-        Secret::Ours { client, .. } => Binding::Valid(client_id(client)),
-        Secret::Forged { .. } => Binding::Invalid,
-        Secret::Stranger => Binding::Missing,
+        Secret::Ours {
+            client,
+            bound: true,
+            ..
+        } => Binding::Valid(client_id(client)),
+        Secret::Ours { .. } | Secret::Forged { .. } => Binding::Invalid,
+        Secret::Handmade(_) | Secret::Stranger => Binding::Missing,
     };
     SecretSeen::Present {
         owner,
@@ -237,71 +296,26 @@ pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
     }
 }
 
-/// Compared with the credentials in hand; without them only the version tells.
-fn content(secret: Secret, uid: Uid, client: Option<&ClientId>, asked: bool) -> Content {
-    match secret {
-        Secret::Ours {
-            owner,
-            client: held,
-            ..
-        } if asked && owner == Some(uid) && client == Some(&client_id(held)) => Content::Current,
-        _ if asked => Content::Stale,
-        Secret::Ours { verified: true, .. } => Content::Current,
-        _ => Content::Unknown,
-    }
-}
-
-/// An attempt's id, as the program has it.
-pub fn attempt_id(id: AttemptNo) -> AttemptId {
-    AttemptId(format!("a{id}"))
-}
-
-/// The number of an attempt's id.
-pub fn attempt_no(id: &AttemptId) -> AttemptNo {
-    id.0[1..].parse().expect("an id made by attempt_id")
-}
-
-/// A clientId, as the program has it.
-pub fn client_id(client: ClientNo) -> ClientId {
-    ClientId::parse(&format!("c{client}")).expect("of safe form")
-}
-
-/// The number of a clientId.
-pub fn client_no(id: &ClientId) -> ClientNo {
-    id.as_str()[1..].parse().expect("an id made by client_id")
-}
-
-/// The spec, as the program has it.
-pub fn declared(spec: Spec) -> &'static OAuthClientSpec {
-    static ALL: LazyLock<Vec<(Spec, OAuthClientSpec)>> = LazyLock::new(|| {
-        let mut all = Vec::new();
-        for (retain, suspend) in [(false, false), (false, true), (true, false), (true, true)] {
-            for active in [None, Some(false), Some(true)] {
-                let spec = Spec {
-                    retain,
-                    suspend,
-                    active,
-                };
-                let written = serde_json::json!({
-                    "allowedScopes": ["listings:read"],
-                    "isActive": active,
-                    "suspend": suspend,
-                    "deletionPolicy": if retain { "Retain" } else { "Deactivate" },
-                });
-                all.push((spec, serde_json::from_value(written).expect("a valid spec")));
-            }
+/// Compared with the credentials in hand.
+fn compared(
+    secret: Secret,
+    uid: Uid,
+    asked: Option<&ClientId>,
+    verified: Option<Verified>,
+) -> Content {
+    match (secret, verified) {
+        (
+            Secret::Ours {
+                owner,
+                client,
+                no,
+                bound: true,
+                ..
+            },
+            Some(verified),
+        ) if owner == Some(uid) && asked == Some(&client_id(client)) && no == verified.no => {
+            Content::Current
         }
-        all
-    });
-    let found = ALL.iter().find(|(known, _)| *known == spec);
-    &found.expect("every spec is there").1
-}
-
-/// The vendor's answer about a client, as the program reads it.
-pub fn answered(active: bool) -> VendorClient {
-    VendorClient {
-        allowed_scopes: Some(vec!["listings:read".to_owned()]),
-        is_active: Some(active),
-        ..VendorClient::default()
+        _ => Content::Stale,
     }
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use stateright::{Model, Property};
 
 use super::process::Sent;
-use super::world::{ClientNo, Object, Secret, Shown, World};
-use super::{Action, System};
+use super::rotation::{SCHEDULED, Token};
+use super::world::{ClientNo, HANDMADE, Object, Secret, Shown, World};
+use super::{Action, System, adoption};
 
 /// Per object, by uid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,16 +34,25 @@ pub enum Broken {
     ForeignCall,
     /// Somebody else's Secret was written.
     ForeignSecret,
+    /// A rotation was sent although one for the same token may be carried out yet, or was acknowledged.
+    RotatedAgain,
+    /// A rotation was acknowledged before the Secret held what it made.
+    AcknowledgedEarly,
+    /// An adoption erased the record of a create that was on its way.
+    AttemptForgotten,
     /// A client was deactivated that an object or a lasting Secret keeps, and whose deletion nobody asked for.
     KeptDeactivated,
 }
 
 const P1: &str = "P1 no more creates than decisions";
 const P1_ONE: &str = "P1 an object and its Secret name one client";
-const P2: &str = "P2 nothing is created that cannot be stored";
+const P1_HELD: &str = "P1 an attempt stands until its outcome is known";
+const P1_ROTATE: &str = "P1 a token rotates once";
+const P2: &str = "P2 nothing is created or rotated that cannot be stored";
 const P3: &str = "P3 nothing that was answered is lost";
 const P3_PLACE: &str = "P3 the object outlives its create";
 const P4: &str = "P4 Ready tells the truth";
+const P4_TOKEN: &str = "P4 an acknowledged rotation is in the Secret";
 const P5: &str = "P5 nobody's client or Secret reaches anybody else";
 const P6: &str = "P6 settled is silent";
 const SETTLES: &str = "settles";
@@ -50,6 +60,8 @@ const SETTLES: &str = "settles";
 /// Writes and vendor calls after which a world that nobody disturbs is at rest. `settles` looks at the ends of paths
 /// only; this rules out that two processes write for ever.
 const MOST_EFFORTS: u8 = 12;
+/// Likewise, with rotations.
+const MOST_EFFORTS_ROTATING: u8 = 20;
 
 /// All properties. The `sometimes` are the model's own health: it gets to where the promises are at stake.
 pub fn all() -> Vec<Property<System>> {
@@ -69,6 +81,19 @@ pub fn all() -> Vec<Property<System>> {
             ) => owner.is_some_and(|owner| owner != uid) || client == recorded,
             _ => true,
         }),
+        Property::always(P1_HELD, |_, w: &World| {
+            !w.broken.contains(&Broken::AttemptForgotten)
+        }),
+        Property::always(P1_ROTATE, |_, w: &World| {
+            let asked = |token: &&Token| **token != SCHEDULED;
+            let mut carried_out: Vec<&Token> = w.carried_out.iter().filter(asked).collect();
+            carried_out.sort_unstable();
+            let twice = carried_out.windows(2).any(|pair| pair[0] == pair[1]);
+            !twice && !w.broken.contains(&Broken::RotatedAgain)
+        }),
+        Property::always(P4_TOKEN, |_, w: &World| {
+            !w.broken.contains(&Broken::AcknowledgedEarly)
+        }),
         Property::always(P2, |_, w: &World| !w.broken.contains(&Broken::SentUnproven)),
         Property::always(P3, |_, w: &World| !w.broken.contains(&Broken::AnswerLost)),
         Property::always(P3_PLACE, |_, w: &World| {
@@ -83,9 +108,17 @@ pub fn all() -> Vec<Property<System>> {
             ];
             kinds.iter().all(|kind| !w.broken.contains(kind))
         }),
-        Property::always(P6, |_, w: &World| w.efforts <= MOST_EFFORTS),
+        Property::always(P6, |_, w: &World| {
+            let rotates = w.records > 0;
+            w.efforts
+                <= if rotates {
+                    MOST_EFFORTS_ROTATING
+                } else {
+                    MOST_EFFORTS
+                }
+        }),
         Property::eventually(SETTLES, |system, w: &World| {
-            w.calm && at_rest(system, w) && settled(w)
+            w.calm && at_rest(system, w) && settled(system, w)
         }),
         Property::sometimes("ready", |_, w: &World| shows(w, Shown::Ready)),
         Property::sometimes("held", |_, w: &World| shows(w, Shown::Held)),
@@ -98,6 +131,18 @@ pub fn all() -> Vec<Property<System>> {
             w.processes
                 .iter()
                 .any(|p| p.memory.iter().any(|m| late(m.state)))
+        }),
+        Property::sometimes("rotated", |_, w: &World| {
+            let handled = |o: Object| o.rotation.is_none() && o.shown == Shown::Ready;
+            !w.carried_out.is_empty() && w.object.is_some_and(handled)
+        }),
+        Property::sometimes("not applied", |_, w: &World| {
+            let told = |o: Object| o.rotation.is_some_and(|open| open.accepted);
+            w.calm && w.object.is_some_and(told)
+        }),
+        Property::sometimes("adopted", |_, w: &World| {
+            let adopted = |o: Object| o.bound && o.client == Some(HANDMADE);
+            w.object.is_some_and(adopted) && shows(w, Shown::Ready)
         }),
         Property::sometimes("released", |_, w: &World| w.object.is_none()),
         Property::sometimes("taken up", |_, w: &World| {
@@ -119,7 +164,7 @@ fn at_rest(system: &System, world: &World) -> bool {
 }
 
 /// Whether a world at rest is one that a user can live with.
-fn settled(world: &World) -> bool {
+fn settled(system: &System, world: &World) -> bool {
     let none_left = |except: Option<ClientNo>| {
         (1..world.clients.len()).all(|number| {
             let client = world.clients[number];
@@ -135,25 +180,36 @@ fn settled(world: &World) -> bool {
         };
         return none_left(retained);
     };
-    // A clientId that was forged waits for a person, whatever else happens.
-    if object.client.is_some() && !object.bound {
-        return true;
+    // A clientId that was forged waits for a person, whatever else happens. The object's own Secret proves its client.
+    if let Some(recorded) = object.client.filter(|_| !object.bound) {
+        let at_vendor = world.clients[usize::from(recorded)];
+        let proves = matches!(world.secret, Some(Secret::Ours { client, no, owner, .. })
+            if client == recorded && no == at_vendor.shown && owner == Some(object.uid));
+        let may = system.may_adopt && !object.deleting && !object.spec.suspend;
+        return !(may && proves && object.spec.adoption.is_none() && !at_vendor.gone);
     }
     if object.deleting {
         return false;
     }
-    let waits = object.spec.suspend || in_the_way(world);
+    let waits = object.spec.suspend || in_the_way(world) || adoption::waits(world, object);
     match (object.client, object.attempt) {
         (Some(_), Some(_)) => false,
         (Some(client), None) => {
+            let waits = object.spec.suspend || in_the_way(world);
             let active = world.clients[usize::from(client)].active;
+            let newest = world.clients[usize::from(client)].secret;
             let as_declared = object.spec.active.is_none_or(|stated| stated == active);
-            let stored = matches!(world.secret, Some(Secret::Ours { owner: Some(owner), client: held, .. })
-                if owner == object.uid && held == client);
+            let stored = matches!(world.secret, Some(Secret::Ours { owner: Some(owner), client: held, no, .. })
+                if owner == object.uid && held == client && no == newest);
             let gone = world.clients[usize::from(client)].gone;
             let inactive = !active && object.spec.active.is_none();
-            let told = object.shown == Shown::Ready || inactive;
-            none_left(Some(client)) && (waits || gone || (told && stored && as_declared))
+            // A rotation that the vendor took and did not carry out waits for a new token.
+            let ignored = object.rotation.is_some_and(|open| open.accepted);
+            let told = (object.shown == Shown::Ready) != (inactive || ignored);
+            let quiet = object.rotation.is_none() && object.token == object.handled && !object.due;
+            let rotated = quiet || ignored;
+            let kept = told && stored && as_declared && rotated;
+            none_left(Some(client)) && (waits || gone || kept)
         }
         (None, Some(claim)) => {
             let held = object.shown == Shown::Held && object.retry != Some(claim.id);
@@ -164,7 +220,10 @@ fn settled(world: &World) -> bool {
 }
 
 fn in_the_way(world: &World) -> bool {
-    matches!(world.secret, Some(Secret::Stranger | Secret::Forged { .. }))
+    matches!(
+        world.secret,
+        Some(Secret::Stranger | Secret::Forged { .. } | Secret::Handmade(_))
+    )
 }
 
 /// Clients that were answered and are active, and stand nowhere: not in the status of the object, not in a Secret

@@ -1,20 +1,21 @@
 //! The end of a pass: what status says then, written once and only if it differs.
 
 use provident_operator::api::{ConditionStatus, Reason};
-use provident_operator::plan::{self, Retry, Stop, Texts};
+use provident_operator::plan::{self, Retry, Stop, Texts, Vendor};
 
 use super::mistakes::Mistake;
-use super::process::{Pass, Sent, attempt_no, client_no, declared};
+use super::names::{attempt_no, client_no, declared};
+use super::process::{Pass, Sent, Verified};
 use super::properties::Broken;
 use super::requests::{pass, write};
 use super::world::{Claim, Object, Secret, Shown, World};
-use super::{Luck, System};
+use super::{Luck, System, adoption, rotation};
 
 /// The status that the pass leads to, and whether it names the Secret's version; `None` if that is what stands there.
 pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool, bool)> {
     let process = &world.processes[p];
     let pass = process.pass.as_ref()?;
-    let seen = process.seen(pass, world.connected, system.mistake);
+    let seen = process.seen(pass, world.connected, system);
     let stop = pass.stop.map(|reason| Stop {
         ready: provident_operator::api::ConditionStatus::False,
         reason,
@@ -46,11 +47,20 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
             _ if ready(status) => Shown::Ready,
             Reason::CreateOutcomeUnknown | Reason::AnswerNotNew => Shown::Held,
             Reason::SpecRejected => Shown::Rejected,
+            Reason::NotApplied => pass
+                .view
+                .rotation
+                .map_or(Shown::NotReady, |open| Shown::NotApplied(open.token)),
             _ => Shown::NotReady,
         };
     }
+    object.looked_at |= told.ready.is_some();
+    if !pass.view.looked_at {
+        object.handled = pass.view.token;
+    }
     let says_ready = told.ready.is_some_and(|(status, ..)| ready(&status));
     let stored = told.secret_ready.is_some_and(|(status, ..)| ready(&status));
+    rotation::close(system, process, pass, stored, &mut object);
     let verified = matches!(pass.secret, Some(Secret::Ours { verified: true, .. }));
     let marks = stored && !verified;
     let always = system.mistake == Some(Mistake::WritesAlways);
@@ -61,12 +71,17 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
 pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
     let Some((object, says_ready, marks)) = report(system, world, p) else {
         let pass = pass(world, p);
-        let passing = pass
-            .stop
-            .is_some_and(|reason| reason != Reason::SpecRejected);
+        let waits = [
+            Reason::SpecRejected,
+            Reason::AdoptionRejected,
+            Reason::BindingMismatch,
+        ];
+        let asked = pass.vendor != Vendor::NotAsked;
+        let passing = pass.stop.is_some_and(|reason| !waits.contains(&reason));
         let awake = passing || !pass.current || !pass.secret_current;
         world.processes[p].awake = awake;
         world.processes[p].pass = None;
+        world.processes[p].verified(asked);
         return;
     };
     if luck != Luck::Good {
@@ -79,19 +94,40 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
         stored.bound = object.bound;
         stored.attempt = object.attempt;
         stored.shown = object.shown;
+        stored.looked_at = object.looked_at;
+        stored.handled = object.handled;
+        stored.rotation = object.rotation;
+        stored.due = object.due;
     });
     if !written {
         return;
     }
-    if says_ready && !is_true(&seen, &object) {
+    if says_ready && !is_true(world, &seen, &object) {
         world.broken.insert(Broken::ReadyUntrue);
     }
+    if seen.view.rotation.is_some() && object.rotation.is_none() && !holds(&seen, &object) {
+        world.broken.insert(Broken::AcknowledgedEarly);
+    }
+    if seen.view.attempt != object.attempt && seen.adopted.is_some() {
+        let open = seen.view.attempt.map(|claim| claim.id);
+        let flies = |q: &super::process::Process| q.in_flight().map(|m| m.id) == open;
+        if open.is_some() && world.processes.iter().any(flies) {
+            world.broken.insert(Broken::AttemptForgotten);
+        }
+    }
+    if let Some(open) = object.rotation.filter(|open| open.accepted)
+        && !world.accepted.contains(&open.token)
+    {
+        world.accepted.push(open.token);
+    }
+    adoption::bound(world, &object, seen.adopted);
     if let Some(Secret::Ours { verified, .. }) = &mut world.secret
         && marks
         && seen.secret_current
     {
         *verified = true;
     }
+    world.processes[p].verified(seen.vendor != Vendor::NotAsked);
     let named = object.attempt.map(|claim| claim.id);
     world.processes[p]
         .memory
@@ -104,12 +140,26 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
 }
 
 /// Whether what a report says of a client is what this pass saw: the Secret holds it, and it is as declared.
-fn is_true(seen: &Pass, object: &Object) -> bool {
-    let Some((client, active)) = seen.verified else {
+fn is_true(world: &World, seen: &Pass, object: &Object) -> bool {
+    let Some(Verified { client, active, no }) = seen.verified else {
         return false;
     };
-    let held = matches!(seen.secret, Some(Secret::Ours { owner, client: held, .. })
-        if held == client && owner == Some(object.uid));
+    let real = no <= world.clients[usize::from(client)].secret;
     let declared = object.spec.active.unwrap_or(true) == active;
-    held && declared && object.bound && object.client == Some(client)
+    let recorded = object.bound && object.client == Some(client);
+    real && declared && recorded && holds(seen, object)
+}
+
+/// Whether the Secret holds what the vendor answered in this pass.
+fn holds(seen: &Pass, object: &Object) -> bool {
+    let (
+        Some(verified),
+        Some(Secret::Ours {
+            owner, client, no, ..
+        }),
+    ) = (seen.verified, seen.secret)
+    else {
+        return false;
+    };
+    owner == Some(object.uid) && (client, no) == (verified.client, verified.no)
 }

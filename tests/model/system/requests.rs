@@ -5,7 +5,7 @@ use provident_operator::api::Reason;
 use super::Luck;
 use super::process::Pass;
 use super::properties::Broken;
-use super::world::{Object, Secret, World};
+use super::world::{Object, Proof, Secret, World};
 
 /// Writes the object with the version of the view. False if the pass ended over it: refused, or the answer was lost.
 pub fn write(
@@ -44,8 +44,10 @@ pub fn replace_secret(world: &mut World, p: usize, luck: Luck, secret: Option<Se
     if luck == Luck::RequestLost || !current {
         return abandon(world, p);
     }
-    let uid = pass(world, p).view.uid;
+    let view = pass(world, p).view;
+    let uid = view.uid;
     let somebody_elses = match world.secret {
+        Some(Secret::Handmade(_)) => view.spec.adoption != Some(Proof::InPlace),
         Some(Secret::Stranger) => true,
         Some(Secret::Forged { owner }) => owner != Some(uid),
         _ => false,

@@ -5,16 +5,17 @@ use provident_operator::plan::{Found, Step, Vendor, differing};
 use provident_operator::provident::outcome::{Outcome, Refusal, Reply, classify};
 
 use super::mistakes::Mistake;
-use super::process::{Memory, Sent, answered, attempt_no, client_id, client_no, declared};
+use super::names::{answered, attempt_no, client_id, client_no, declared};
+use super::process::{Memory, Sent, Verified};
 use super::properties::{Broken, excuse};
 use super::requests::{abandon, pass, replace_secret, write};
 use super::world::{Claim, Client, ClientNo, FOREIGN, Object, Secret, Uid, World};
-use super::{Luck, Row, System};
+use super::{Luck, Row, System, adoption, rotation};
 
 pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luck) {
     let to_vendor = matches!(
         step,
-        Step::Verify(_) | Step::Update(..) | Step::Deactivate(_)
+        Step::Adopt(_) | Step::Verify(_) | Step::Update(..) | Step::Deactivate(_)
     );
     match luck {
         Luck::Good => {}
@@ -26,8 +27,16 @@ pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luc
         Step::Preflight if luck == Luck::Refused => {
             pass(world, p).stop = Some(Reason::SecretWriteDenied);
         }
-        Step::Preflight if world.secret.is_some() => abandon(world, p),
-        Step::Preflight => pass(world, p).preflight = true,
+        Step::Preflight if pass(world, p).view.client.is_none() && world.secret.is_some() => {
+            abandon(world, p);
+        }
+        // The dry run carries the version that was read.
+        Step::Preflight if !pass(world, p).secret_current => abandon(world, p),
+        Step::Preflight => {
+            let pass = pass(world, p);
+            pass.preflight = true;
+            pass.permit = true;
+        }
         Step::AddFinalizer => {
             write(world, p, luck, false, |object| object.finalizer = true);
         }
@@ -38,21 +47,28 @@ pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luc
             };
             claim_attempt(system, world, p, claim, luck);
         }
-        Step::Adopt(_) | Step::RestartWorkloads | Step::RecordRotation(_) | Step::Rotate(_) => {
-            unreachable!("nothing asks for it yet")
-        }
+        Step::Adopt(id) => adoption::adopt(system, world, p, client_no(id), luck),
+        Step::RecordRotation(token) => rotation::record(system, world, p, token, luck),
+        Step::Rotate(id) => rotation::send(system, world, p, client_no(id)),
+        Step::RestartWorkloads => unreachable!("a restart has no part in any promise here"),
         Step::Create => send(world, p),
-        Step::Verify(id) => verify(world, p, client_no(id), luck),
+        Step::Verify(id) => verify(system, world, p, client_no(id), luck),
         Step::Update(id, _) => update(world, p, client_no(id), luck),
         Step::WriteSecret(id) => write_secret(world, p, client_no(id), luck),
         Step::Deactivate(id) => deactivate(system, world, p, client_no(id), luck),
         Step::DisownSecret => {
             let disowned = match pass(world, p).secret {
                 Some(Secret::Ours {
-                    client, verified, ..
+                    client,
+                    no,
+                    bound,
+                    verified,
+                    ..
                 }) => Some(Secret::Ours {
                     owner: None,
                     client,
+                    no,
+                    bound,
                     verified,
                 }),
                 Some(Secret::Forged { .. }) => Some(Secret::Forged { owner: None }),
@@ -68,7 +84,7 @@ pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luc
                 }
                 let view = pass(world, p).view;
                 world.store_object(Some(p), None);
-                if view.spec.retain {
+                if view.spec.retain || world.definition_going {
                     // `Retain` asks for the client to be left alone.
                     if let Some(client) = view.client {
                         world.client(client).excused = true;
@@ -142,16 +158,15 @@ pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
         }
         Outcome::Unknown(doubt) => Sent::Unknown(doubt),
         Outcome::Created(id) => {
-            world.clients.push(Client {
-                active: true,
-                gone: false,
-                answered: true,
-                excused: false,
-            });
+            world.clients.push(Client::new(true));
             let client = client_no(&id);
             let pass = pass(world, p);
             pass.vendor = found(&pass.view, true, row == Row::Created);
-            pass.verified = Some((client, true));
+            pass.verified = Some(Verified {
+                client,
+                active: true,
+                no: 0,
+            });
             Sent::Created(client)
         }
     };
@@ -168,18 +183,22 @@ pub fn found(view: &Object, active: bool, credentials: bool) -> Vendor {
     })
 }
 
-fn verify(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
+fn verify(system: &System, world: &mut World, p: usize, client: ClientNo, luck: Luck) {
     call(world, client);
-    let Client { active, gone, .. } = *world.client(client);
-    let pass = pass(world, p);
-    if luck == Luck::Good && gone {
-        pass.vendor = Vendor::Missing;
-    } else if luck == Luck::Good {
-        pass.vendor = found(&pass.view, active, true);
-        pass.verified = Some((client, active));
-    } else {
-        pass.stop = Some(Reason::VendorUnavailable);
+    if luck != Luck::Good {
+        pass(world, p).stop = Some(Reason::VendorUnavailable);
+        return;
     }
+    if system.mistake == Some(Mistake::VerifiedInVain) {
+        world.processes[p].verified(true);
+    }
+    let view = pass(world, p).view;
+    let vendor = if world.client(client).gone {
+        Vendor::Missing
+    } else {
+        rotation::answered(world, p, client, &view)
+    };
+    pass(world, p).vendor = vendor;
 }
 
 fn update(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
@@ -195,19 +214,15 @@ fn update(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
     if luck != Luck::RequestLost && !gone {
         world.client(client).active = view.spec.active.unwrap_or(active);
     }
-    let active = world.client(client).active;
-    let pass = pass(world, p);
-    if luck == Luck::Good && gone {
-        pass.vendor = Vendor::Missing;
-    } else if luck == Luck::Good {
-        pass.vendor = found(&view, active, true);
-        if let Vendor::Found(found) = &mut pass.vendor {
-            found.updated = true;
-        }
-        pass.verified = Some((client, active));
-    } else {
-        pass.stop = Some(Reason::VendorUnavailable);
+    if luck != Luck::Good {
+        pass(world, p).stop = Some(Reason::VendorUnavailable);
+        return;
     }
+    let mut vendor = rotation::answered(world, p, client, &view);
+    if let Vendor::Found(found) = &mut vendor {
+        found.updated = true;
+    }
+    pass(world, p).vendor = if gone { Vendor::Missing } else { vendor };
 }
 
 fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, luck: Luck) {
@@ -216,11 +231,16 @@ fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, lu
     if !pass(world, p).current && !unread {
         return abandon(world, p);
     }
+    // The definition is read right before, too.
+    if world.definition_going && system.mistake != Some(Mistake::UninstallUnseen) {
+        pass(world, p).definition_going = true;
+        return;
+    }
     call(world, client);
     if luck != Luck::RequestLost {
         let uid = pass(world, p).view.uid;
         let asked_for = |o: Object| o.uid == uid && o.deleting && !o.spec.retain;
-        if !world.object.is_some_and(asked_for) {
+        if !world.object.is_some_and(asked_for) || world.definition_going {
             world.broken.insert(Broken::KeptDeactivated);
         }
         world.client(client).active = false;
@@ -239,7 +259,7 @@ fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, lu
     }
 }
 
-fn call(world: &mut World, client: ClientNo) {
+pub fn call(world: &mut World, client: ClientNo) {
     world.efforts += u8::from(world.calm);
     if client == FOREIGN {
         world.broken.insert(Broken::ForeignCall);
@@ -255,9 +275,14 @@ fn write_secret(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
     if !fresh && !there {
         return abandon(world, p);
     }
+    let Some(Verified { no, .. }) = pass(world, p).verified else {
+        return abandon(world, p);
+    };
     let secret = Secret::Ours {
         owner: Some(view.uid),
         client,
+        no,
+        bound: true,
         verified: false,
     };
     replace_secret(world, p, luck, Some(secret));

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use super::budget::Budget;
 use super::process::Process;
 use super::properties::{Broken, Tally};
+use super::rotation::{Pending, Rotating, Token};
+use super::start::Start;
 
 /// `metadata.uid`. The name is always the same one.
 pub type Uid = u8;
@@ -15,9 +18,13 @@ pub type Uid = u8;
 pub type AttemptNo = u8;
 /// A clientId: its place in [`World::clients`].
 pub type ClientNo = u8;
+/// A client's secret: how often it had been rotated before.
+pub type SecretNo = u8;
 
 /// The client of an object in another tenant's namespace. Whoever makes the operator use it gets a foreign secret.
 pub const FOREIGN: ClientNo = 0;
+/// A client that a person made by hand and may let the object adopt, in the runs that have one.
+pub const HANDMADE: ClientNo = 1;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +37,20 @@ pub struct World {
     pub clients: Vec<Client>,
     /// Whether the connection may be used; false while it is suspended.
     pub connected: bool,
+    /// The definition of our kind is being deleted.
+    pub definition_going: bool,
+    /// Rotations that were sent, and that the vendor may carry out yet.
+    pub pending: Vec<Pending>,
+    /// What each rotation that was carried out had been asked for by.
+    pub carried_out: Vec<Token>,
+    /// Tokens of which status says that the vendor said yes.
+    pub accepted: Vec<Token>,
+    /// Tokens given out so far.
+    pub tokens: Token,
+    /// The annotation `rotate` in the manifest that the object is declared again from.
+    pub manifest: Option<Token>,
+    /// Records of rotations written so far.
+    pub records: u8,
     /// The operator's processes.
     pub processes: Vec<Process>,
     /// How much may still happen to them.
@@ -42,8 +63,8 @@ pub struct World {
     pub uids: Uid,
     /// Attempts claimed so far.
     pub attempts: AttemptNo,
-    /// The client of the Secret that a backup holds.
-    pub backup: Option<ClientNo>,
+    /// The client of the Secret that a backup holds, and the number of the secret in it.
+    pub backup: Option<(ClientNo, SecretNo)>,
     /// Per object: creates sent, and decisions of people.
     pub tally: Vec<Tally>,
     /// Promises broken so far.
@@ -71,6 +92,16 @@ pub struct Object {
     pub attempt: Option<Claim>,
     /// The `Ready` condition of this generation.
     pub shown: Shown,
+    /// An operator has reported on it: `observedGeneration` is not -1.
+    pub looked_at: bool,
+    /// The annotation `rotate`.
+    pub token: Option<Token>,
+    /// `status.lastHandledRotate`
+    pub handled: Option<Token>,
+    /// The schedule asks for a rotation.
+    pub due: bool,
+    /// `status.rotation`
+    pub rotation: Option<Rotating>,
 }
 
 /// `status.createAttempt`.
@@ -91,6 +122,21 @@ pub struct Spec {
     pub suspend: bool,
     /// `isActive`, which stands for every field that can drift.
     pub active: Option<bool>,
+    /// `adoption`
+    pub adoption: Option<Proof>,
+}
+
+/// What `spec.adoption` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// The client made by hand, and a Secret with its current secret.
+    Right,
+    /// The client made by hand, and the very Secret that the object is to have.
+    InPlace,
+    /// The foreign client, and a Secret with something else.
+    Wrong,
+    /// The foreign client, and a Secret with its leaked secret.
+    Leaked,
 }
 
 /// What a person reads in the `Ready` condition.
@@ -104,6 +150,8 @@ pub enum Shown {
     Held,
     /// `SpecRejected`: waits for an edit.
     Rejected,
+    /// The vendor said yes to this rotation, and did not carry it out.
+    NotApplied(Token),
     /// Any other reason.
     NotReady,
 }
@@ -111,12 +159,16 @@ pub enum Shown {
 /// The Secret of the object's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Secret {
-    /// Written by the operator, hence with a valid binding.
+    /// Written by the operator.
     Ours {
         /// The controller owner's uid.
         owner: Option<Uid>,
         /// The client whose credentials it holds.
         client: ClientNo,
+        /// The number of the secret in it.
+        no: SecretNo,
+        /// Its binding is of the present key.
+        bound: bool,
         /// `status.secretVersion` names this very version.
         verified: bool,
     },
@@ -125,6 +177,8 @@ pub enum Secret {
         /// The controller owner's uid.
         owner: Option<Uid>,
     },
+    /// Written by the tenant, who has mounted it: the credentials of the client made by hand.
+    Handmade(SecretNo),
     /// Somebody else's.
     Stranger,
 }
@@ -134,7 +188,7 @@ impl Secret {
     pub fn owner(self) -> Option<Uid> {
         match self {
             Self::Ours { owner, .. } | Self::Forged { owner } => owner,
-            Self::Stranger => None,
+            Self::Handmade(_) | Self::Stranger => None,
         }
     }
 }
@@ -150,57 +204,41 @@ pub struct Client {
     pub answered: bool,
     /// Lost by a crash, or left alone because somebody asked for it: no longer the operator's to account for.
     pub excused: bool,
+    /// The number of its secret.
+    pub secret: SecretNo,
+    /// The number of the secret that GET answers: for a while after a rotation it may be the former one.
+    pub shown: SecretNo,
 }
 
-/// How often each thing may still happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Budget {
-    /// A process dies; its memory is lost.
-    pub crashes: u8,
-    /// A process is told to leave.
-    pub terms: u8,
-    /// A request to the API server is lost, its answer is lost, or a Secret is refused.
-    pub api: u8,
-    /// A pass begins from an outdated cache.
-    pub stale: u8,
-    /// The vendor answers something other than what is hoped for.
-    pub vendor: u8,
-    /// The tenant edits the spec.
-    pub edits: u8,
-    /// `kubectl replace`
-    pub replaces: u8,
-    /// `kubectl delete`
-    pub deletes: u8,
-    /// The object is declared again under its name.
-    pub recreates: u8,
-    /// Object and Secret are restored from a backup, without status and owner.
-    pub restores: u8,
-    /// A person sets `retry-create`.
-    pub retries: u8,
-    /// The tenant forges a status or a Secret, or removes a Secret.
-    pub forgeries: u8,
-    /// Somebody else takes the Secret's name.
-    pub strangers: u8,
-    /// The connection is suspended or resumed.
-    pub suspensions: u8,
-    /// A person removes a client at the vendor.
-    pub removals: u8,
+impl Client {
+    /// As it is when it has just been made.
+    pub fn new(answered: bool) -> Self {
+        Self {
+            active: true,
+            gone: false,
+            answered,
+            excused: false,
+            secret: 0,
+            shown: 0,
+        }
+    }
 }
 
 impl World {
     /// One object, just declared, and processes that know nothing.
-    pub fn new(processes: usize, left: Budget) -> Self {
-        let foreign = Client {
-            active: true,
-            gone: false,
-            answered: false,
-            excused: false,
-        };
+    pub fn new(processes: usize, left: Budget, start: Start) -> Self {
         let mut world = Self {
             object: None,
             secret: None,
-            clients: vec![foreign],
+            clients: vec![Client::new(false)],
             connected: true,
+            definition_going: false,
+            pending: Vec::new(),
+            carried_out: Vec::new(),
+            accepted: Vec::new(),
+            tokens: 0,
+            manifest: None,
+            records: 0,
             processes: vec![Process::default(); processes],
             left,
             calm: false,
@@ -212,6 +250,7 @@ impl World {
             broken: BTreeSet::new(),
         };
         world.declare();
+        world.begin_with(start);
         world
     }
 
@@ -221,6 +260,7 @@ impl World {
             retain: false,
             suspend: false,
             active: None,
+            adoption: None,
         };
         let object = Object {
             uid: self.uids,
@@ -232,6 +272,11 @@ impl World {
             bound: false,
             attempt: None,
             shown: Shown::Pending,
+            looked_at: false,
+            token: self.manifest,
+            handled: None,
+            due: false,
+            rotation: None,
         };
         self.uids += 1;
         self.tally.push(Tally::default());
@@ -257,8 +302,8 @@ impl World {
     pub fn store_secret(&mut self, writer: Option<usize>, secret: Option<Secret>) {
         self.secret = secret;
         self.efforts += u8::from(self.calm);
-        if let Some(Secret::Ours { client, .. }) = secret {
-            self.backup = self.left.restores.gt(&0).then_some(client);
+        if let Some(Secret::Ours { client, no, .. }) = secret {
+            self.backup = self.left.restores.gt(&0).then_some((client, no));
         }
         for (p, process) in self.processes.iter_mut().enumerate() {
             process.awake = true;

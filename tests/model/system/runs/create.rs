@@ -1,45 +1,7 @@
-//! The bounds: what happens to the processes in each run, and how often. Every interleaving within them is visited.
-//! Several small runs, each deep in one thing, say more than a single one that is shallow in all.
+//! A client is made, once, whatever happens meanwhile; then it is updated, deleted, restored, forged.
 
-use super::{Budget, Edit, Row, System};
-
-/// A model to check, and what must be seen happening in it.
-pub struct Run {
-    /// How tests and the explorer call it.
-    pub name: &'static str,
-    /// Its bounds.
-    pub system: System,
-    /// Properties of the kind `sometimes` that it must reach: else it proves nothing.
-    pub reaches: &'static [&'static str],
-}
-
-const CALM: Budget = Budget {
-    crashes: 0,
-    terms: 0,
-    api: 0,
-    stale: 0,
-    vendor: 0,
-    edits: 0,
-    replaces: 0,
-    deletes: 0,
-    recreates: 0,
-    restores: 0,
-    retries: 0,
-    forgeries: 0,
-    strangers: 0,
-    suspensions: 0,
-    removals: 0,
-};
-
-const fn system(processes: usize, budget: Budget, edits: &'static [Edit]) -> System {
-    System {
-        processes,
-        budget,
-        replies: Row::KINDS,
-        edits,
-        mistake: None,
-    }
-}
+use super::super::{Budget, Edit, Row, System};
+use super::{CALM, Run, system};
 
 /// All runs.
 pub const RUNS: &[Run] = &[
@@ -256,12 +218,3 @@ pub const RUNS: &[Run] = &[
         reaches: &["ready", "released"],
     },
 ];
-
-/// The run of this name.
-///
-/// # Panics
-/// There is none.
-pub fn run(name: &str) -> &'static Run {
-    let found = RUNS.iter().find(|run| run.name == name);
-    found.unwrap_or_else(|| panic!("no run is called {name}"))
-}

@@ -1,0 +1,69 @@
+//! Numbers of the model, and what the program has in their place.
+
+use std::sync::LazyLock;
+
+use provident_operator::api::OAuthClientSpec;
+use provident_operator::plan::AttemptId;
+use provident_operator::provident::types::{ClientId, VendorClient};
+
+use super::world::{AttemptNo, ClientNo, Spec};
+
+/// An attempt's id, as the program has it.
+pub fn attempt_id(id: AttemptNo) -> AttemptId {
+    AttemptId(format!("a{id}"))
+}
+
+/// The number of an attempt's id.
+pub fn attempt_no(id: &AttemptId) -> AttemptNo {
+    id.0[1..].parse().expect("an id made by attempt_id")
+}
+
+/// A clientId, as the program has it.
+pub fn client_id(client: ClientNo) -> ClientId {
+    ClientId::parse(&format!("c{client}")).expect("of safe form")
+}
+
+/// The number of a clientId.
+pub fn client_no(id: &ClientId) -> ClientNo {
+    id.as_str()[1..].parse().expect("an id made by client_id")
+}
+
+/// The spec, as the program has it.
+pub fn declared(spec: Spec) -> &'static OAuthClientSpec {
+    static ALL: LazyLock<Vec<OAuthClientSpec>> = LazyLock::new(|| (0..24).map(written).collect());
+    let active = match spec.active {
+        None => 0,
+        Some(false) => 1,
+        Some(true) => 2,
+    };
+    let flags = [spec.retain, spec.suspend, spec.adoption.is_some()];
+    let index = flags
+        .into_iter()
+        .fold(active, |index, flag| 2 * index + usize::from(flag));
+    &ALL[index]
+}
+
+fn written(index: usize) -> OAuthClientSpec {
+    let adoption = serde_json::json!({
+        "clientId": "c1",
+        "secretKeyRef": { "name": "proof", "key": "secret" },
+    });
+    let active = [None, Some(false), Some(true)][index / 8];
+    let spec = serde_json::json!({
+        "allowedScopes": ["listings:read"],
+        "isActive": active,
+        "deletionPolicy": if index & 4 == 4 { "Retain" } else { "Deactivate" },
+        "suspend": index & 2 == 2,
+        "adoption": (index & 1 == 1).then_some(adoption),
+    });
+    serde_json::from_value(spec).expect("a valid spec")
+}
+
+/// The vendor's answer about a client, as the program reads it.
+pub fn answered(active: bool) -> VendorClient {
+    VendorClient {
+        allowed_scopes: Some(vec!["listings:read".to_owned()]),
+        is_active: Some(active),
+        ..VendorClient::default()
+    }
+}
