@@ -18,13 +18,14 @@ use system::System;
 use system::mistakes::MISTAKES;
 use system::runs::{self, Run, run};
 
+/// A promise that does not hold, and the shortest way there.
+type Broken<M> = (
+    &'static str,
+    Path<<M as Model>::State, <M as Model>::Action>,
+);
+
 /// Visits every state, or stops at the first promise that is broken.
-fn check<M>(
-    name: &str,
-    bounds: &str,
-    model: M,
-    reaches: &[&str],
-) -> Option<(&'static str, Path<M::State, M::Action>)>
+fn check<M>(name: &str, bounds: &str, model: M, reaches: &[&str]) -> Option<Broken<M>>
 where
     M: Model + Send + Sync + 'static,
     M::State: Clone + Debug + Hash + PartialEq + Send + Sync,

@@ -103,19 +103,21 @@ fn seen(rivals: &Rivals, world: &World, pass: &Pass, o: usize) -> Seen {
         ready: view.shown == Shown::Ready,
         rejected: false,
         due: false,
-        record: match view.bound {
-            true => Record::Bound(client()),
-            false => Record::Empty,
+        record: if view.bound {
+            Record::Bound(client())
+        } else {
+            Record::Empty
         },
         attempt: None,
         retry: None,
-        secret: match world.secrets[o] {
-            false => SecretSeen::Absent,
-            true => SecretSeen::Present {
+        secret: if world.secrets[o] {
+            SecretSeen::Present {
                 owner: Owner::This,
                 binding: Binding::Valid(client()),
                 content: Content::Current,
-            },
+            }
+        } else {
+            SecretSeen::Absent
         },
         connection: Connection::Usable,
         breaker_open: false,
