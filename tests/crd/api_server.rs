@@ -212,3 +212,38 @@ async fn send(
         Err(error) => panic!("{url}: {error}"),
     }
 }
+
+#[tokio::test]
+async fn the_api_server_accepts_every_sample() {
+    let client = client().await;
+    install(&client).await;
+    let namespace = create_namespace(&client).await;
+    let mut samples = 0;
+    for file in std::fs::read_dir("docs/samples").unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for document in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
+            let kind = document["kind"].as_str().unwrap();
+            let crds = api::crds();
+            let crd = crds.iter().find(|crd| crd.spec.names.kind == kind);
+            // A Secret or a namespace beside them is the API server's own.
+            let Some(crd) = crd else { continue };
+            let mut object = document.clone();
+            if crd.spec.scope == "Namespaced" {
+                object["metadata"]["namespace"] = json!(namespace);
+            }
+            let url = format!(
+                "{}?dryRun=All&fieldValidation=Strict",
+                collection(crd, &namespace)
+            );
+            if let Err(refusal) = send(&client, Method::POST, &url, &object).await {
+                panic!("{}: {}", path.display(), refusal.message);
+            }
+            samples += 1;
+        }
+    }
+    assert!(samples >= 4, "found only {samples} samples");
+}
