@@ -86,6 +86,14 @@ pub fn keys(object: &OAuthClient) -> BTreeSet<String> {
     string_data(object).into_keys().collect()
 }
 
+/// The key that holds the client's secret and nothing else, if there is one.
+#[must_use]
+pub fn key_of_the_secret(object: &OAuthClient) -> Option<String> {
+    let mut all = string_data(object).into_iter();
+    all.find(|(_, template)| template == "$(clientSecret)")
+        .map(|(key, _)| key)
+}
+
 /// The Secret as it should be.
 #[must_use]
 pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {

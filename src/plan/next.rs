@@ -134,7 +134,7 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
         return None;
     }
     // The Secret first: with it the application works, and the client is not lost.
-    if found.is_some_and(|found| found.credentials) && content(&seen.secret) != Content::Current {
+    if found.is_some_and(|found| found.credentials) && seen.secret.content() != Content::Current {
         let write = writable(seen, &id) && !seen.contested;
         return write.then_some(Step::WriteSecret(id));
     }
@@ -147,7 +147,7 @@ fn keep(spec: &OAuthClientSpec, seen: &Seen, id: ClientId) -> Option<Step> {
     let Some(found) = found else {
         let asked = seen.vendor != Vendor::NotAsked;
         let rotating = seen.rotation.asked.is_some() || seen.rotation.open.is_some();
-        let current = content(&seen.secret) == Content::Current;
+        let current = seen.secret.content() == Content::Current;
         let settled = seen.ready && !seen.due && !rotating && current;
         // What the other writer does next is no reason to ask the vendor.
         let told = seen.contested && !seen.ready && !seen.due && !rotating;
@@ -209,13 +209,6 @@ fn unrecorded_answer(seen: &Seen) -> bool {
 /// resourceVersion, so it comes before the Secret, which could not.
 pub(super) fn adopted_out_of_a_hold(seen: &Seen) -> bool {
     seen.record == Record::Empty && seen.attempt.is_some() && adopted(seen) == client(seen)
-}
-
-fn content(secret: &SecretSeen) -> Content {
-    match secret {
-        SecretSeen::Absent => Content::Stale,
-        SecretSeen::Present { content, .. } => *content,
-    }
 }
 
 fn is_ours(secret: &SecretSeen) -> bool {

@@ -12,7 +12,7 @@ use self::kept::kept;
 pub use self::kept::{NOT_APPLIED, not_rotated};
 
 use super::next::client;
-use super::seen::{Adoption, Connection, Content, Record, Rival, SecretSeen, Seen, Vendor};
+use super::seen::{Adoption, Connection, Content, Record, Rival, Seen, Vendor};
 use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
 
 /// When the object is looked at again, if nothing about it changes before.
@@ -139,7 +139,7 @@ fn stopped(seen: &Seen, stop: &Stop) -> Report {
     if passing
         && stop.ready == ConditionStatus::False
         && seen.ready
-        && secret_content(seen) == Content::Current
+        && seen.secret.content() == Content::Current
         && !matches!(&seen.vendor, Vendor::Found(found) if !found.differs.is_empty())
     {
         return unchanged(stop.retry);
@@ -206,16 +206,15 @@ fn unusable(seen: &Seen) -> Option<Report> {
 }
 
 fn conflict(texts: Texts<'_>) -> Report {
-    let message = conflict_message(texts.secret);
-    let told = (
-        ConditionStatus::False,
-        Reason::SecretConflict,
-        message.clone(),
-    );
+    // A stranger's Secret has no label of ours, so no watch tells when it is gone.
+    in_conflict(conflict_message(texts.secret), Retry::Backoff)
+}
+
+fn in_conflict(message: String, retry: Retry) -> Report {
+    let report = only(Reason::SecretConflict, message, retry);
     Report {
-        secret_ready: Some(told),
-        // A stranger's Secret has no label of ours, so no watch tells when it is gone.
-        ..only(Reason::SecretConflict, message, Retry::Backoff)
+        secret_ready: report.ready.clone(),
+        ..report
     }
 }
 
@@ -226,11 +225,4 @@ pub fn conflict_message(secret: &str) -> String {
         "spec.secret.name: the Secret {secret} exists and is not this object's; it is left as it is. Delete it, or delete \
          this OAuthClient and declare it anew with another spec.secret.name"
     )
-}
-
-fn secret_content(seen: &Seen) -> Content {
-    match seen.secret {
-        SecretSeen::Absent => Content::Stale,
-        SecretSeen::Present { content, .. } => content,
-    }
 }

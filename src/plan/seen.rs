@@ -188,6 +188,17 @@ pub enum SecretSeen {
     },
 }
 
+impl SecretSeen {
+    /// Whether it holds what it should; none holds nothing.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        match self {
+            Self::Absent => Content::Stale,
+            Self::Present { content, .. } => *content,
+        }
+    }
+}
+
 /// Whether a Secret holds what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Content {

@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use tracing::debug;
 
 use super::error::CallError;
-use super::http::{self, Reach, SetupError, read, why};
-use super::limiter::{Permit, parse_retry_after};
+use super::http::{self, Reach, SetupError, date, read, retry_after, why};
+use super::limiter::Permit;
 use super::outcome::{Made, Reply};
 use super::token::{Credential, Tokens};
 use super::types::{
@@ -147,7 +145,7 @@ impl Client {
             Some(Made {
                 client_id: ClientId::parse(client.client_id.as_deref()?)?,
                 created_at: client.created_at,
-                answered_at: answer.date(),
+                answered_at: date(&answer.headers),
             })
         });
         CreateReply {
@@ -157,7 +155,7 @@ impl Client {
             },
             client,
             code: error_code(body),
-            retry_after: answer.retry_after(),
+            retry_after: retry_after(&answer.headers),
         }
     }
 
@@ -193,7 +191,7 @@ impl Client {
                     client: None,
                 },
                 error_code(answer.body.as_deref().unwrap_or_default()),
-                answer.retry_after(),
+                retry_after(&answer.headers),
             ),
             Err(reply) => (reply, None, None),
         };
@@ -253,7 +251,7 @@ impl Client {
             401 => return Err(CallError::Unauthorized),
             403 => return Err(CallError::Forbidden),
             404 => return Err(CallError::NotFound),
-            429 => return Err(CallError::Throttled(answer.retry_after())),
+            429 => return Err(CallError::Throttled(retry_after(&answer.headers))),
             400 | 409 | 413 | 422 => {
                 let code = error_code(answer.body.as_deref().unwrap_or_default());
                 return Err(CallError::Rejected { status, code });
@@ -298,34 +296,16 @@ impl Client {
             headers: response.headers().clone(),
             body,
         };
+        let request_id = answer.headers.get("x-request-id");
         // Of the body its size and no more: a vendor may echo a token or a secret in it.
         debug!(
             %method,
             status = answer.status.as_u16(),
             bytes = answer.body.as_ref().map_or(0, Vec::len),
-            request_id = answer.header("x-request-id").unwrap_or_default(),
+            request_id = request_id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
             "vendor answered"
         );
         Ok(answer)
-    }
-}
-
-impl Answer {
-    fn header(&self, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    fn date(&self) -> Option<Timestamp> {
-        Some(
-            jiff::fmt::rfc2822::parse(self.header(DATE)?)
-                .ok()?
-                .timestamp(),
-        )
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        let now = self.date().unwrap_or_else(Timestamp::now);
-        parse_retry_after(self.header(RETRY_AFTER)?, now)
     }
 }
 

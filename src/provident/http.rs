@@ -3,9 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Response};
 
 use super::addresses::{PublicOnly, ResolveError};
+use super::limiter::parse_retry_after;
 
 /// Name resolution, TCP and TLS together.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -86,6 +89,18 @@ pub(super) fn why(error: &reqwest::Error) -> &'static str {
     } else {
         "the connection failed"
     }
+}
+
+/// When the vendor answered, by its own clock.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = jiff::fmt::rfc2822::parse(headers.get(DATE)?.to_str().ok()?);
+    Some(date.ok()?.timestamp())
+}
+
+/// How long the vendor asks to wait.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let now = date(headers).unwrap_or_else(Timestamp::now);
+    parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
 /// The body, if it is whole and not too large. The status line is worth keeping when it is not: a 404 stays a 404.

@@ -53,7 +53,7 @@ impl Pass {
             }
             State::Unusable(reason, message) => {
                 let dying = self.seen.deleting && entry.vanished && entry.last.is_some();
-                if !dying || !self.namespace_goes().await? {
+                if !dying || !self.namespace_is_going().await? {
                     self.seen.connection = Connection::Unusable(*reason, message.clone());
                 }
             }
@@ -95,7 +95,9 @@ impl Pass {
             return Ok(None);
         };
         let labels = if api::needs_labels(rules) {
-            self.own_namespace().await?.labels().clone()
+            let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
+            let own = namespaces.get_metadata(&self.namespace()).await;
+            own.map_err(Halt::Cluster)?.labels().clone()
         } else {
             BTreeMap::new()
         };
@@ -105,19 +107,6 @@ impl Pass {
         Ok(allowed
             .err()
             .map(|denied| format!("spec.connectionRef: {denied}")))
-    }
-
-    async fn namespace_goes(&self) -> Result<bool, Halt> {
-        let namespace = self.own_namespace().await?;
-        Ok(namespace.metadata.deletion_timestamp.is_some())
-    }
-
-    async fn own_namespace(&self) -> Result<Namespace, Halt> {
-        let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
-        namespaces
-            .get(&self.namespace())
-            .await
-            .map_err(Halt::Cluster)
     }
 
     /// Whether the connection lets the open attempt be made once more. It was asked for this once per object: an attempt
@@ -174,7 +163,8 @@ pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
     if begun || object.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let State::Usable(connection) = ctx.connections.get(&Key::of(object))?.state else {
+    let entry = ctx.connections.get(&Key::of(object))?;
+    let State::Usable(connection) = &entry.state else {
         return None;
     };
     connection
@@ -188,8 +178,8 @@ pub(crate) fn for_a_late_answer(
     key: &Key,
 ) -> Option<Arc<provident::connection::Connection>> {
     let entry = ctx.connections.get(key)?;
-    match entry.state {
-        State::Usable(connection) => Some(connection),
-        State::Unusable(..) => entry.last.filter(|_| entry.vanished),
+    match &entry.state {
+        State::Usable(connection) => Some(Arc::clone(connection)),
+        State::Unusable(..) => entry.last.clone().filter(|_| entry.vanished),
     }
 }

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::info;
 
 use super::Halt;
@@ -81,6 +81,20 @@ impl Pass {
         let api = self.ctx.objects(&self.namespace());
         let written = api
             .patch(&self.object.name_any(), &params(), &Patch::Merge(&patch))
+            .await;
+        self.wrote(written.map_err(stale_or)?);
+        Ok(())
+    }
+
+    /// Merges into status, with the resourceVersion of the view that it was computed from.
+    pub async fn patch_status(&mut self, status: Value) -> Result<(), Halt> {
+        let patch = json!({
+            "metadata": { "resourceVersion": self.object.resource_version() },
+            "status": status,
+        });
+        let api = self.ctx.objects(&self.namespace());
+        let written = api
+            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
             .await;
         self.wrote(written.map_err(stale_or)?);
         Ok(())

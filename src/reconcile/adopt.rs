@@ -9,12 +9,8 @@ use super::act::stop;
 use super::observe::Pass;
 use super::rivals::Elsewhere;
 use super::{Halt, SOON};
-use crate::api::{
-    ClientSecretRef, ConditionStatus, DEFAULT_STRING_DATA, DriftPolicy, OAuthClient, Reason,
-};
-use crate::plan::{
-    self, Adoption, Binding, Connection, Content, Known, Owner, Record, Retry, SecretSeen, Stop,
-};
+use crate::api::{ClientSecretRef, DriftPolicy, Reason};
+use crate::plan::{self, Adoption, Binding, Connection, Known, Owner, Record, Retry, SecretSeen};
 use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
 use crate::secret;
@@ -84,7 +80,7 @@ impl Pass {
     async fn prove_by_own_secret(&mut self) -> Result<Adoption, Halt> {
         let status = self.object.status.as_ref();
         let recorded = status.and_then(|status| status.client_id.clone());
-        let (Some(id), Some(key)) = (recorded, secret_key(&self.object)) else {
+        let (Some(id), Some(key)) = (recorded, secret::key_of_the_secret(&self.object)) else {
             return Ok(Adoption::None);
         };
         let own = ClientSecretRef {
@@ -154,16 +150,12 @@ impl Pass {
         if in_place && self.secret.is_some() {
             return Ok(self.secret.clone());
         }
-        let secrets = self.ctx.secrets(&self.namespace());
-        let found = secrets.get_opt(name).await.map_err(Halt::Cluster)?;
         if in_place {
-            self.secret.clone_from(&found);
-            self.seen.secret = match &found {
-                Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
-                None => SecretSeen::Absent,
-            };
+            self.read_secret().await?;
+            return Ok(self.secret.clone());
         }
-        Ok(found)
+        let secrets = self.ctx.secrets(&self.namespace());
+        secrets.get_opt(name).await.map_err(Halt::Cluster)
     }
 
     fn keeps_from_taking_over(&self, found: &Secret) -> Option<String> {
@@ -270,33 +262,8 @@ impl Pass {
         if stated {
             return stop(Reason::AdoptionRejected, message, Retry::Backoff);
         }
-        Halt::Stop(Stop {
-            ready: ConditionStatus::False,
-            reason: Reason::BindingMismatch,
-            message: "status.clientId: its binding does not hold, and the object's own Secret does not prove it. Restore the object and \
-                      its Secret from one backup, or name the client in spec.adoption"
-                .to_owned(),
-            retry: Retry::Verification,
-        })
-    }
-}
-
-// The key of the Secret that holds the client's secret and nothing else.
-fn secret_key(object: &OAuthClient) -> Option<String> {
-    let template = object
-        .spec
-        .secret
-        .as_ref()
-        .and_then(|secret| secret.string_data.as_ref());
-    let is_secret = |value: &str| value == "$(clientSecret)";
-    match template {
-        Some(data) => data
-            .iter()
-            .find(|(_, value)| is_secret(value))
-            .map(|(key, _)| key.clone()),
-        None => DEFAULT_STRING_DATA
-            .iter()
-            .find(|(_, value)| is_secret(value))
-            .map(|(key, _)| (*key).to_owned()),
+        let message = "status.clientId: its binding does not hold, and the object's own Secret does not prove it. Restore the object and \
+                       its Secret from one backup, or name the client in spec.adoption";
+        stop(Reason::BindingMismatch, message, Retry::Verification)
     }
 }

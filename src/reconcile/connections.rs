@@ -139,7 +139,7 @@ pub struct Update {
 
 /// All connections.
 pub struct Connections {
-    entries: RwLock<HashMap<Key, Entry>>,
+    entries: RwLock<HashMap<Key, Arc<Entry>>>,
     changed: broadcast::Sender<Key>,
     pokes: broadcast::Sender<Key>,
 }
@@ -157,7 +157,7 @@ impl Default for Connections {
 impl Connections {
     /// The connection, if it is known.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Entry> {
+    pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
         self.entries
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -181,7 +181,7 @@ impl Connections {
             last,
             vanished: update.vanished,
         };
-        entries.insert(key.clone(), entry);
+        entries.insert(key.clone(), Arc::new(entry));
         drop(entries);
         if update.news {
             // Without a receiver nobody is left to tell.
@@ -196,6 +196,7 @@ impl Connections {
         let Some(entry) = entries.get_mut(key).filter(|entry| !entry.is_gone()) else {
             return;
         };
+        let entry = Arc::make_mut(entry);
         let message = format!(
             "spec.connectionRef: there is no {} {key} any more. Create it, or correct the reference",
             key.kind.as_str()

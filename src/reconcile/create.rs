@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Patch, PostParams};
+use kube::api::PostParams;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::act::{params, stale_or, stop};
+use super::act::stop;
 use super::memory::Target;
 use super::observe::Pass;
 use super::{Halt, SOON};
@@ -96,25 +96,16 @@ impl Pass {
         self.ctx
             .memory
             .claim(&id, ObjectRef::from_obj(&self.object), target);
-        let patch = json!({
-            "metadata": { "resourceVersion": self.object.resource_version() },
-            "status": { "createAttempt": {
-                "id": id.0,
-                "startTime": seconds_now(),
-                "retryOf": retry_of.as_ref().map(|id| &id.0),
-            }},
-        });
-        let api = self.ctx.objects(&self.namespace());
-        let written = api
-            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
-            .await;
-        let written = written.map_err(|error| {
-            if cluster::is_conflict(&error) || cluster::is_not_found(&error) {
-                self.ctx.memory.forget(&id);
-            }
-            stale_or(error)
-        })?;
-        self.wrote(written);
+        let claim = json!({ "createAttempt": {
+            "id": id.0,
+            "startTime": seconds_now(),
+            "retryOf": retry_of.as_ref().map(|id| &id.0),
+        }});
+        let written = self.patch_status(claim).await;
+        if matches!(written, Err(Halt::Stale | Halt::Gone)) {
+            self.ctx.memory.forget(&id);
+        }
+        written?;
         self.seen.attempt = Some(Attempt {
             id,
             retry_of: retry_of.clone(),

@@ -12,9 +12,9 @@ use crate::plan::{AttemptId, Known};
 use crate::provident::outcome::{Doubt, Refusal};
 use crate::provident::types::ClientId;
 
-/// The first byte of a create leaves within 5 s of its claim: it may begin this long after it, and connects within
-/// [`crate::provident::client::CONNECT_WITHIN`].
-const SEND_WITHIN: Duration = Duration::from_secs(2);
+/// The first byte of a create or a rotation leaves within 5 s of its record: it may begin this long after it, and connects
+/// within [`crate::provident::client::CONNECT_WITHIN`].
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(2);
 /// A claim of which it is not known whether it was written is remembered this long as one that was never sent.
 const FORGET_UNSENT: Duration = Duration::from_mins(10);
 
@@ -242,6 +242,6 @@ fn hash(version: &str) -> u64 {
     hash.finish()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

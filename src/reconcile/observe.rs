@@ -202,24 +202,25 @@ impl Pass {
             self.seen.secret = self.secret_seen(&stored.metadata, Content::Current);
             return Ok(());
         }
-        self.secret = self
-            .ctx
-            .secrets(&namespace)
-            .get_opt(&name)
-            .await
-            .map_err(Halt::Cluster)?;
+        self.read_secret().await?;
+        let version = self.secret.as_ref().and_then(ResourceExt::resource_version);
+        if let SecretSeen::Present { content, .. } = &mut self.seen.secret
+            && recorded.is_some()
+            && version.as_deref() == recorded
+        {
+            *content = Content::Current;
+        }
+        Ok(())
+    }
+
+    /// Reads the Secret, of which is not known then whether it holds what it should.
+    pub async fn read_secret(&mut self) -> Result<(), Halt> {
+        let secrets = self.ctx.secrets(&self.namespace());
+        let found = secrets.get_opt(self.object.secret_name()).await;
+        self.secret = found.map_err(Halt::Cluster)?;
         self.seen.secret = match &self.secret {
+            Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
             None => SecretSeen::Absent,
-            Some(secret) => {
-                let known =
-                    recorded.is_some() && secret.metadata.resource_version.as_deref() == recorded;
-                let content = if known {
-                    Content::Current
-                } else {
-                    Content::Unknown
-                };
-                self.secret_seen(&secret.metadata, content)
-            }
         };
         Ok(())
     }

@@ -1,17 +1,15 @@
 //! Writes status, once per pass and only if it differs, and tells transitions as events.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::Patch;
-use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Resource, ResourceExt};
-use serde_json::{Map, Value, json};
-use tracing::{debug, info, warn};
+use kube::ResourceExt;
+use serde_json::{Map, Value};
+use tracing::{debug, info};
 
 use super::Halt;
-use super::act::{params, stale_or};
 use super::create::seconds_now;
 use super::observe::Pass;
-use super::rotate::{is_first_look, next_of};
+use super::rotate::is_first_look;
+use super::timing::next_of;
 use crate::api::{
     self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE,
     ROTATE, Reason,
@@ -49,7 +47,8 @@ impl Pass {
         if before == after {
             debug!("nothing to report");
         } else {
-            self.write_status(&before, &after).await?;
+            // What differs only: fields that a newer version of the operator wrote stay.
+            self.patch_status(difference(&before, &after)).await?;
             if before.rotation.is_some() && after.rotation.is_none() {
                 self.ctx
                     .rotations
@@ -198,47 +197,6 @@ impl Pass {
         }
         status.last_rotation_time = Some(Time(seconds_now()));
         status.rotation = None;
-    }
-
-    // With the resourceVersion of the view it was computed from. A merge patch of what differs: fields that a newer
-    // version of the operator wrote stay.
-    async fn write_status(
-        &mut self,
-        before: &OAuthClientStatus,
-        after: &OAuthClientStatus,
-    ) -> Result<(), Halt> {
-        let patch = json!({
-            "metadata": { "resourceVersion": self.object.resource_version() },
-            "status": difference(before, after),
-        });
-        let api = self.ctx.objects(&self.namespace());
-        let written = api
-            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
-            .await
-            .map_err(stale_or)?;
-        self.wrote(written);
-        Ok(())
-    }
-
-    /// Publishes an event. It never fails a pass: a terminating namespace forbids events.
-    pub async fn event(&self, bad: bool, reason: Reason, note: &str) {
-        let event = Event {
-            type_: if bad {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: reason.to_string(),
-            // The API server's limit is 1 KiB.
-            note: Some(note.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        // A recorder of its own: a shared one counts an event of equal reason as the former one, and drops its note.
-        let recorder = Recorder::new(self.ctx.client.clone(), self.ctx.reporter.clone());
-        if let Err(error) = recorder.publish(&event, &self.object.object_ref(&())).await {
-            warn!(%error, "an event was not published");
-        }
     }
 }
 

@@ -95,7 +95,10 @@ pub(crate) async fn resolve<K: AnyConnection>(
             .and_then(NonZeroU32::new)
             .unwrap_or(NonZeroU32::MIN),
     };
-    let last = ctx.connections.get(&this).and_then(|entry| entry.last);
+    let last = ctx
+        .connections
+        .get(&this)
+        .and_then(|entry| entry.last.clone());
     if let Some(known) = last.as_ref().filter(|known| known.is_of(&setup)) {
         return Ok(Ok(Arc::clone(known)));
     }

@@ -1,70 +1,55 @@
-//! Rotation: record it, send it once, let GET decide, and restart who uses the Secret.
+//! Rotation: record it, send it once, let GET decide.
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::Patch;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::Halt;
-use super::act::{params, stale_or, stop};
+use super::act::stop;
 use super::create::seconds_now;
 use super::observe::Pass;
-use crate::api::{
-    self, ConditionType, OAuthClient, OAuthClientStatus, RESTART_PREFIX, ROTATE, Reason,
-    RestartTarget, RestartTargetKind, RotationRecord,
-};
+use super::timing::next_of;
+use crate::api::{self, ConditionType, OAuthClientStatus, ROTATE, Reason, RotationRecord};
 use crate::cluster;
 use crate::plan::{
-    self, CLOCKS_WITHIN, NoSchedule, Open, Record, Retry, Sent, Token, Vendor, Wait, next_rotation,
-    not_rotated,
+    self, CLOCKS_WITHIN, NoSchedule, Open, Record, Retry, Sent, Token, Vendor, Wait, not_rotated,
 };
 use crate::provident::outcome::{Outcome, Refusal, Reply, classify};
 use crate::provident::types::ClientId;
 
-/// When an object's next rotation is due by its schedule, if it has one.
-pub(crate) fn next_of(
-    object: &OAuthClient,
-    last: Option<&Time>,
-) -> Option<Result<Timestamp, NoSchedule>> {
-    let rotation = object.spec.rotation.as_ref()?;
-    let since = last.or(object.metadata.creation_timestamp.as_ref())?.0;
-    Some(next_rotation(rotation, since, Timestamp::now()))
-}
-
 impl Pass {
     pub async fn observe_rotation(&mut self) -> Result<(), Halt> {
-        let uid = self.object.uid().unwrap_or_default();
         let status = self.object.status.clone().unwrap_or_default();
-        let wait = self.ctx.settings.rotation_wait();
-        let Some(record) = &status.rotation else {
-            self.ctx.rotations.forget(&uid);
-            // A token that came with the object is acknowledged: it may be a copy of one that was obeyed long ago.
-            if is_first_look(&status) || !self.may_rotate() {
-                return Ok(());
-            }
-            let due = self.due(status.last_rotation_time.as_ref()).await?;
-            self.seen.rotation.asked = self.asked(due);
-            return Ok(());
-        };
-        self.seen.rotation.open = Some(Open {
+        self.seen.rotation.open = status.rotation.as_ref().map(|record| Open {
             token: Token {
                 text: record.token.clone(),
                 scheduled: record.scheduled,
             },
-            known: match self.ctx.rotations.known(&uid, record, wait) {
-                // An earlier run told this; it stays told.
-                Sent::Accepted if is_told_as_not_applied(&status, record) => Sent::NotApplied,
-                known => known,
-            },
+            known: self.known_rotation(&status, record),
         });
-        if self.may_rotate() {
+        if status.rotation.is_none() {
+            let uid = self.object.uid().unwrap_or_default();
+            self.ctx.rotations.forget(&uid);
+        }
+        // A token that came with the object is acknowledged: it may be a copy of one that was obeyed long ago.
+        let came_with_it = is_first_look(&status) && status.rotation.is_none();
+        if self.may_rotate() && !came_with_it {
             let due = self.due(status.last_rotation_time.as_ref()).await?;
             self.seen.rotation.asked = self.asked(due);
         }
         Ok(())
+    }
+
+    fn known_rotation(&self, status: &OAuthClientStatus, record: &RotationRecord) -> Sent {
+        let uid = self.object.uid().unwrap_or_default();
+        let wait = self.ctx.settings.rotation_wait();
+        match self.ctx.rotations.known(&uid, record, wait) {
+            // By an earlier pass or an earlier run: it stays told.
+            Sent::Accepted if is_told_as_not_applied(status, record) => Sent::NotApplied,
+            known => known,
+        }
     }
 
     fn may_rotate(&self) -> bool {
@@ -122,16 +107,7 @@ impl Pass {
 
     /// Writes the record into status. Whoever holds a stale view is refused here.
     pub async fn record_rotation(&mut self, token: Token) -> Result<(), Halt> {
-        let (Some(id), Some(key)) = (plan::client(&self.seen), &self.key) else {
-            return Err(Halt::Stale);
-        };
-        let secret = self
-            .vendor
-            .as_ref()
-            .and_then(|client| client.client_secret.as_ref());
-        let Some(before) = secret.map(|secret| key.secret_hash(&id, secret)) else {
-            return Err(Halt::Stale);
-        };
+        let before = self.secret_hash().ok_or(Halt::Stale)?;
         let record = RotationRecord {
             token: token.text.clone(),
             before,
@@ -149,25 +125,18 @@ impl Pass {
         let handled = replaced.or(status.and_then(|status| status.last_handled_rotate.clone()));
         // Of a record whose write was not answered nobody knows whose it is, so it is nobody's.
         self.ctx.rotations.forget(&uid);
-        let patch = json!({
-            "metadata": { "resourceVersion": self.object.resource_version() },
-            "status": {
-                "lastHandledRotate": handled,
-                "rotation": {
-                    "token": record.token,
-                    "before": record.before,
-                    "startTime": record.start_time,
-                    // In a merge patch null takes away what a former record may have had.
-                    "scheduled": token.scheduled.then_some(true),
-                    "accepted": Value::Null,
-                },
+        self.patch_status(json!({
+            "lastHandledRotate": handled,
+            "rotation": {
+                "token": record.token,
+                "before": record.before,
+                "startTime": record.start_time,
+                // In a merge patch null takes away what a former record may have had.
+                "scheduled": token.scheduled.then_some(true),
+                "accepted": Value::Null,
             },
-        });
-        let api = self.ctx.objects(&self.namespace());
-        let written = api
-            .patch_status(&self.object.name_any(), &params(), &Patch::Merge(&patch))
-            .await;
-        self.wrote(written.map_err(stale_or)?);
+        }))
+        .await?;
         self.ctx.rotations.recorded(&uid, &record);
         self.seen.rotation.open = Some(Open {
             token,
@@ -183,9 +152,9 @@ impl Pass {
     pub async fn rotate(&mut self, id: &ClientId) -> Result<(), Halt> {
         let connection = self.connection()?;
         let uid = self.object.uid().unwrap_or_default();
-        let wait = self.ctx.settings.rotation_wait();
-        let record = self.object.status.as_ref().and_then(|s| s.rotation.clone());
-        let known = record.map(|record| self.ctx.rotations.known(&uid, &record, wait));
+        let status = self.object.status.as_ref();
+        let open = status.and_then(|status| Some((status, status.rotation.as_ref()?)));
+        let known = open.map(|(status, record)| self.known_rotation(status, record));
         let (Some(Sent::Unsent { in_time: true }), Some(permit)) = (known, self.permit.take())
         else {
             self.sent(Sent::Unsent { in_time: false });
@@ -247,103 +216,29 @@ impl Pass {
     /// Whether the secret in hand is another one than before the open rotation; that it is not is remembered.
     pub fn is_rotated(&mut self) -> bool {
         let status = self.object.status.as_ref();
-        let Some(record) = status.and_then(|status| status.rotation.clone()) else {
+        let open = status.and_then(|status| Some((status, status.rotation.as_ref()?)));
+        let (Some((status, record)), Some(now)) = (open, self.secret_hash()) else {
             return false;
         };
-        let secret = self
-            .vendor
-            .as_ref()
-            .and_then(|client| client.client_secret.as_ref());
-        let (Some(id), Some(key), Some(secret)) = (plan::client(&self.seen), &self.key, secret)
-        else {
-            return false;
-        };
-        if key.secret_hash(&id, secret) != record.before {
+        if now != record.before {
             return true;
         }
-        let (uid, wait) = (
-            self.object.uid().unwrap_or_default(),
-            self.ctx.settings.rotation_wait(),
-        );
+        let uid = self.object.uid().unwrap_or_default();
+        let wait = self.ctx.settings.rotation_wait();
         self.ctx.rotations.unmoved(&uid, wait);
-        let told = status.is_some_and(|status| is_told_as_not_applied(status, &record));
-        self.sent(match self.ctx.rotations.known(&uid, &record, wait) {
-            Sent::Accepted if told => Sent::NotApplied,
-            known => known,
-        });
+        self.sent(self.known_rotation(status, record));
         false
     }
 
-    /// Restarts the workloads that use the Secret, in the order of the spec, as `kubectl rollout restart` does: the pod
-    /// template's annotation becomes the Secret's revision, so that equal content restarts nobody.
-    pub async fn restart_workloads(&mut self) -> Result<(), Halt> {
-        let targets = self
-            .object
-            .spec
-            .rollout_restart_targets
-            .clone()
-            .unwrap_or_default();
-        let uid = self.object.uid().unwrap_or_default();
-        let annotation = format!("{RESTART_PREFIX}{uid}");
-        let revision = self.next_revision().to_string();
-        let patch = json!({ "spec": { "template": { "metadata": { "annotations": {
-            annotation: revision,
-        }}}}});
-        for target in targets {
-            let what = format!("{} {}", target.kind.as_str(), target.name);
-            match self.patch_workload(&target, &patch).await {
-                Ok(()) => {
-                    let note = format!(
-                        "Restarting {what} for revision {revision} of the Secret {}",
-                        self.object.secret_name()
-                    );
-                    info!(workload = what, revision, "restarting");
-                    self.event(false, Reason::Available, &note).await;
-                }
-                Err(error)
-                    if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() =>
-                {
-                    let note = format!(
-                        "spec.rolloutRestartTargets: {what} was not restarted: {}. Restart it by hand; if it is there, let the \
-                         operator patch it (chart value rolloutRestart.enabled)",
-                        cluster::message(&error)
-                    );
-                    warn!(workload = what, %error, "not restarted");
-                    self.event(true, Reason::RestartDenied, &note).await;
-                }
-                Err(error) => return Err(Halt::Cluster(error)),
-            }
-        }
-        self.restarted = true;
-        self.seen.restart = false;
-        Ok(())
-    }
-
-    async fn patch_workload(
-        &self,
-        target: &RestartTarget,
-        patch: &Value,
-    ) -> Result<(), kube::Error> {
-        let (client, namespace) = (self.ctx.client.clone(), self.namespace());
-        let (name, patch, params) = (&target.name, Patch::Strategic(patch), params());
-        match target.kind {
-            RestartTargetKind::Deployment => Api::<Deployment>::namespaced(client, &namespace)
-                .patch(name, &params, &patch)
-                .await
-                .map(|_| ()),
-            RestartTargetKind::StatefulSet => Api::<StatefulSet>::namespaced(client, &namespace)
-                .patch(name, &params, &patch)
-                .await
-                .map(|_| ()),
-            RestartTargetKind::DaemonSet => Api::<DaemonSet>::namespaced(client, &namespace)
-                .patch(name, &params, &patch)
-                .await
-                .map(|_| ()),
-        }
+    // The hash of the secret in hand.
+    fn secret_hash(&self) -> Option<String> {
+        let id = plan::client(&self.seen)?;
+        let secret = self.vendor.as_ref()?.client_secret.as_ref()?;
+        Some(self.key.as_ref()?.secret_hash(&id, secret))
     }
 }
 
-// By an earlier pass or an earlier run: the vendor has said yes and did not do it.
+// The vendor has said yes and did not do it.
 fn is_told_as_not_applied(status: &OAuthClientStatus, record: &RotationRecord) -> bool {
     let told = api::find(&status.conditions, ConditionType::Ready);
     let such = not_rotated(&record.token);
@@ -351,7 +246,7 @@ fn is_told_as_not_applied(status: &OAuthClientStatus, record: &RotationRecord) -
 }
 
 /// Whether no operator has reported on the object yet.
-pub(crate) fn is_first_look(status: &crate::api::OAuthClientStatus) -> bool {
+pub(crate) fn is_first_look(status: &OAuthClientStatus) -> bool {
     status
         .observed_generation
         .is_none_or(|generation| generation < 0)

@@ -1,15 +1,12 @@
 //! What this process remembers of rotations: which it sent, what was said to them, and since when it knows the others.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::memory::{SEND_WITHIN, lock};
 use crate::api::RotationRecord;
 use crate::plan::{NOT_APPLIED_AFTER, Sent};
-
-/// The first byte of a rotation leaves within 5 s of its record: it may begin this long after it, and connects within
-/// [`crate::provident::client::CONNECT_WITHIN`].
-const SEND_WITHIN: Duration = Duration::from_secs(2);
 
 /// Open rotations by the object's uid.
 #[derive(Default)]
@@ -73,30 +70,23 @@ impl Rotations {
     /// not be carried out any more.
     pub fn known(&self, uid: &str, record: &RotationRecord, wait: Duration) -> Sent {
         let mut all = lock(&self.0);
-        // Marked as accepted it is still the same rotation.
-        let same = |known: &&mut Known| {
-            (&known.record.token, &known.record.start_time) == (&record.token, &record.start_time)
-        };
         let state = if record.accepted {
             State::Accepted
         } else {
             State::Unknown
         };
-        match all.get_mut(uid).filter(same) {
-            None => {
-                all.insert(uid.to_owned(), Known::new(record, state));
-            }
-            Some(known) => {
-                known.record = record.clone();
-                // Whoever sent it was answered; this process need not wait for the silence to end.
-                if record.accepted && known.state == State::Unknown {
-                    known.state = State::Accepted;
-                }
-            }
+        let known = all
+            .entry(uid.to_owned())
+            .or_insert_with(|| Known::new(record, state));
+        // Marked as accepted it is still the same rotation.
+        let is_same =
+            (&known.record.token, &known.record.start_time) == (&record.token, &record.start_time);
+        if !is_same {
+            *known = Known::new(record, state);
+        } else if record.accepted && known.state == State::Unknown {
+            // Whoever sent it was answered; this process need not wait for the silence to end.
+            known.state = State::Accepted;
         }
-        let Some(known) = all.get(uid) else {
-            return Sent::MayRun;
-        };
         match known.state {
             State::Unsent => Sent::Unsent {
                 in_time: known.since.elapsed() < SEND_WITHIN,
@@ -138,8 +128,4 @@ impl Rotations {
             known.state = state;
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

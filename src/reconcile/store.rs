@@ -34,35 +34,12 @@ impl Pass {
         Some(self.key.as_ref()?.digest(&content))
     }
 
-    /// The number that the Secret's content has if it differs from the recorded one.
-    pub fn next_revision(&self) -> i64 {
-        let status = self.object.status.as_ref();
-        let recorded = status.and_then(|status| status.secret_revision);
-        recorded.unwrap_or_default() + 1
-    }
-
-    /// Whether workloads run with a content that is another by now. Of an object without a recorded content, such as a
-    /// restored one, nothing is known, so nobody is restarted.
-    pub fn must_restart(&self) -> bool {
-        let has_targets = self
-            .object
-            .spec
-            .rollout_restart_targets
-            .as_ref()
-            .is_some_and(|targets| !targets.is_empty());
-        let status = self.object.status.as_ref();
-        let recorded = status.and_then(|status| status.secret_digest.as_deref());
-        has_targets
-            && recorded
-                .is_some_and(|recorded| self.digest().is_some_and(|digest| digest != recorded))
-    }
-
     pub fn compare_secret(&mut self) {
-        let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
-            return;
-        };
         let Some(observed) = &self.secret else {
             return self.compare_digest();
+        };
+        let Some(desired) = plan::client(&self.seen).and_then(|id| self.desired(&id)) else {
+            return;
         };
         let current = secret::is_current(observed, &desired);
         let content = if current {
@@ -75,12 +52,16 @@ impl Pass {
 
     // A Secret that is known by its version holds what status says it holds: the vendor may have another secret by now.
     fn compare_digest(&mut self) {
+        if self.seen.secret.content() != Content::Current {
+            return;
+        }
         let status = self.object.status.as_ref();
-        let recorded = status.and_then(|status| status.secret_digest.clone());
-        let same = recorded.is_some() && recorded == self.digest();
+        let recorded = status.and_then(|status| status.secret_digest.as_deref());
+        let Some(digest) = self.digest() else {
+            return;
+        };
         if let SecretSeen::Present { content, .. } = &mut self.seen.secret
-            && *content == Content::Current
-            && !same
+            && recorded != Some(&digest)
         {
             *content = Content::Stale;
         }
@@ -91,21 +72,9 @@ impl Pass {
         if self.secret.is_some() || self.seen.secret == SecretSeen::Absent {
             return Ok(false);
         }
-        let secrets = self.ctx.secrets(&self.namespace());
-        let found = secrets.get_opt(self.object.secret_name()).await;
-        self.secret = found.map_err(Halt::Cluster)?;
-        self.seen.secret = match &self.secret {
-            Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
-            None => SecretSeen::Absent,
-        };
+        self.read_secret().await?;
         self.compare_secret();
-        Ok(matches!(
-            self.seen.secret,
-            SecretSeen::Present {
-                content: Content::Current,
-                ..
-            }
-        ))
+        Ok(self.seen.secret.content() == Content::Current)
     }
 
     pub async fn write_secret(&mut self, id: &ClientId) -> Result<(), Halt> {

@@ -4,15 +4,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::SOON;
 use super::connections::Key;
 use super::context::Context;
 use super::observe::Pass;
-use super::rotate::next_of;
 use crate::api::{OAuthClient, RECONCILE, RETRY_CREATE, ROTATE, parse_duration};
-use crate::plan::{AttemptId, due_slot, until_next_slot};
+use crate::plan::{AttemptId, NoSchedule, due_slot, next_rotation, until_next_slot};
 
 /// A hash of all that may end an object's wait: a new generation, a deletion, what people ask for by annotation, its
 /// Secret, its connection.
@@ -44,6 +44,16 @@ pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
 pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
     let uid = object.uid().unwrap_or_default();
     until_next_slot(&uid, seconds(), interval(object))
+}
+
+/// When an object's next rotation is due by its schedule, if it has one; `last` is when it was rotated last.
+pub(crate) fn next_of(
+    object: &OAuthClient,
+    last: Option<&Time>,
+) -> Option<Result<Timestamp, NoSchedule>> {
+    let rotation = object.spec.rotation.as_ref()?;
+    let since = last.or(object.metadata.creation_timestamp.as_ref())?.0;
+    Some(next_rotation(rotation, since, Timestamp::now()))
 }
 
 /// Time until the schedule asks for a rotation; for ever without one.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Report, Retry, Texts, Told, conflict, only, secret_content, unchanged, unusable};
+use super::{Report, Retry, Texts, Told, conflict, in_conflict, only, unchanged, unusable};
 use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, ROTATE, Reason};
 use crate::plan::diff::names;
 use crate::plan::next::adopted_out_of_a_hold;
@@ -31,18 +31,14 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
         Vendor::Missing => {
             let message = "The vendor has no client of this clientId any more. It is looked for again at every refreshInterval; \
                            to have a new one, delete this OAuthClient and declare it again";
-            let told = (
-                ConditionStatus::False,
-                Reason::ClientMissing,
-                message.to_owned(),
-            );
+            let report = only(Reason::ClientMissing, message, Retry::Verification);
             return Report {
-                synced: Some(told),
-                ..only(Reason::ClientMissing, message, Retry::Verification)
+                synced: report.ready.clone(),
+                ..report
             };
         }
         Vendor::NotAsked
-            if seen.contested && !seen.ready && secret_content(seen) != Content::Current =>
+            if seen.contested && !seen.ready && seen.secret.content() != Content::Current =>
         {
             return contested(texts);
         }
@@ -62,7 +58,7 @@ pub(super) fn kept(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Rep
     if adopted_out_of_a_hold(seen) {
         return unchanged(Retry::Now);
     }
-    if secret_content(seen) != Content::Current {
+    if seen.secret.content() != Content::Current {
         return if seen.contested {
             contested(texts)
         } else if found.credentials {
@@ -135,19 +131,7 @@ fn contested(texts: Texts<'_>) -> Report {
         "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
          writer in its metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
     );
-    let told = (
-        ConditionStatus::False,
-        Reason::SecretConflict,
-        message.clone(),
-    );
-    Report {
-        secret_ready: Some(told),
-        ..only(
-            Reason::SecretConflict,
-            message,
-            Retry::After(CONTESTED_PAUSE),
-        )
-    }
+    in_conflict(message, Retry::After(CONTESTED_PAUSE))
 }
 
 fn synced(spec: &OAuthClientSpec, seen: &Seen, found: &Found, texts: Texts<'_>) -> (Told, Told) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tracing::debug;
@@ -10,8 +10,7 @@ use url::form_urlencoded;
 
 use super::bearer;
 use crate::provident::error::CallError;
-use crate::provident::http::{read, why};
-use crate::provident::limiter::parse_retry_after;
+use crate::provident::http::{read, retry_after, why};
 
 const FETCH_WITHIN: Duration = Duration::from_secs(15);
 /// A token of which the vendor does not say how long it lives, or says nonsense, is used this long. That of one that
@@ -68,14 +67,7 @@ pub(super) async fn fetch(
         200 => understand(&body.map_err(CallError::NotUnderstood)?),
         // RFC 6749 section 5.2: invalid_client and its kin come as 400 or 401.
         400 | 401 | 403 => Err(CallError::Unauthorized),
-        429 => {
-            let value = response.headers().get(RETRY_AFTER);
-            let text = value.and_then(|value| value.to_str().ok());
-            let now = jiff::Timestamp::now();
-            Err(CallError::Throttled(
-                text.and_then(|text| parse_retry_after(text, now)),
-            ))
-        }
+        429 => Err(CallError::Throttled(retry_after(response.headers()))),
         _ => Err(CallError::Status(status)),
     }
 }

@@ -2,9 +2,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::Patch;
-use kube::runtime::events::{Event, EventType, Recorder};
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason, stored_time};
 use crate::cluster;
@@ -14,6 +13,7 @@ use crate::reconcile::act::params;
 use crate::reconcile::connections::State;
 use crate::reconcile::context::Context;
 use crate::reconcile::create::seconds_now;
+use crate::reconcile::events::publish;
 use crate::reconcile::kinds::AnyConnection;
 
 /// The status that follows from what was found. Equal findings give an equal status, so that it is not written again.
@@ -109,30 +109,12 @@ pub(super) async fn write<K: AnyConnection>(
     let [old, new] =
         [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
     let of = |ready: Option<&Condition>| ready.map(|r| (r.status.clone(), r.reason.clone()));
+    // One event per transition of the connection: those behind it point at it.
     if of(old) != of(new) {
-        event(object, ctx, told).await;
+        let (value, reason, note) = told;
+        info!(%reason, note, "connection");
+        let bad = value != ConditionStatus::True;
+        publish(ctx, &object.object_ref(&()), bad, reason, &note).await;
     }
     Ok(true)
-}
-
-// One per transition of the connection: those behind it point at it.
-async fn event<K: AnyConnection>(object: &K, ctx: &Context, (value, reason, note): Told) {
-    info!(%reason, note, "connection");
-    let good = value == ConditionStatus::True;
-    let event = Event {
-        type_: if good {
-            EventType::Normal
-        } else {
-            EventType::Warning
-        },
-        reason: reason.to_string(),
-        // The API server's limit is 1 KiB.
-        note: Some(note.chars().take(1000).collect()),
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    };
-    let recorder = Recorder::new(ctx.client.clone(), ctx.reporter.clone());
-    if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
-        warn!(%error, "an event was not published");
-    }
 }
