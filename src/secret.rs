@@ -1,12 +1,14 @@
 //! The generated Secret: how it is rendered, compared and owned. Pure.
 
+mod template;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
@@ -17,19 +19,10 @@ use crate::binding::{BindingKey, Bound};
 use crate::plan::{Binding, Owner};
 use crate::provident::types::{ClientId, MAX_CLIENT_ID, MAX_CLIENT_SECRET};
 
+pub use template::{Values, expand};
+
 /// `type` of every generated Secret. Never the user's to choose: who may choose it may mint a service account token.
 pub const OPAQUE: &str = "Opaque";
-
-/// What the `$(…)` names of a template stand for.
-#[derive(Clone, Copy)]
-pub struct Values<'a> {
-    /// `$(clientId)`
-    pub client_id: &'a str,
-    /// `$(clientSecret)`
-    pub client_secret: &'a SecretString,
-    /// `$(tokenUrl)`
-    pub token_url: &'a str,
-}
 
 /// Names of what we wrote on a Secret, so that what the spec drops later is taken away and what others put there stays.
 #[derive(Default, Serialize, Deserialize)]
@@ -38,36 +31,6 @@ struct Managed {
     data: BTreeSet<String>,
     labels: BTreeSet<String>,
     annotations: BTreeSet<String>,
-}
-
-/// Replaces `$(clientId)`, `$(clientSecret)` and `$(tokenUrl)`; `$$(` is a literal `$(`. Any other `$(…)` is left as it
-/// stands, as Kubernetes does with `$(VAR)`; the schema refuses it before.
-#[must_use]
-pub fn expand(template: &str, values: Values<'_>) -> String {
-    let names = [
-        ("$(clientId)", values.client_id),
-        ("$(clientSecret)", values.client_secret.expose_secret()),
-        ("$(tokenUrl)", values.token_url),
-    ];
-    let mut text = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(at) = rest.find('$') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let known = names.iter().find(|(name, _)| rest.starts_with(name));
-        rest = if let Some((name, value)) = known {
-            text.push_str(value);
-            &rest[name.len()..]
-        } else if let Some(after) = rest.strip_prefix("$$") {
-            text.push('$');
-            after
-        } else {
-            text.push('$');
-            &rest[1..]
-        };
-    }
-    text.push_str(rest);
-    text
 }
 
 // What the Secret holds, by key: `spec.secret.stringData`, or the default.
@@ -277,22 +240,6 @@ mod tests {
             "spec": spec,
         }))
         .unwrap()
-    }
-
-    #[test]
-    fn templates_know_three_names_and_an_escape() {
-        let secret = SecretString::from("s$(clientId)");
-        for (template, text) in [
-            ("$(clientId):$(clientSecret)", "id1:s$(clientId)"),
-            ("$$(clientId)", "$(clientId)"),
-            ("$$$(clientId)", "$id1"),
-            ("a$b$", "a$b$"),
-            ("$(other)", "$(other)"),
-            ("$(tokenUrl", "$(tokenUrl"),
-            ("", ""),
-        ] {
-            assert_eq!(expand(template, values(&secret)), text, "{template}");
-        }
     }
 
     #[test]

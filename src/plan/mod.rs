@@ -9,6 +9,7 @@ mod rotation;
 mod schedule;
 mod seen;
 mod step;
+mod take_up;
 
 pub use answer::{Fate, Standing, fate};
 pub use diff::{Field, create_request, differing, names, parse_names, update_request};
@@ -24,6 +25,7 @@ pub use rotation::{
 pub use schedule::{due_slot, until_next_slot};
 pub use seen::{
     Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Found, Known, Owner,
-    Record, Records, Rival, SecretSeen, Seen, TakeUp, Vendor, records, take_up,
+    Record, Rival, SecretSeen, Seen, Vendor,
 };
 pub use step::Step;
+pub use take_up::{Records, TakeUp, records, take_up};

@@ -3,9 +3,10 @@
 use super::rotation::rotate;
 use super::seen::{
     Adoption, Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, Rival,
-    SecretSeen, Seen, TakeUp, Vendor, take_up,
+    SecretSeen, Seen, Vendor,
 };
 use super::step::Step;
+use super::take_up::{TakeUp, take_up};
 use crate::api::{DeletionPolicy, DriftPolicy, OAuthClientSpec};
 use crate::provident::outcome::Doubt;
 use crate::provident::types::ClientId;

@@ -3,7 +3,8 @@
 use super::{Report, Retry, Texts, conflict, only, unchanged, unusable};
 use crate::api::{OAuthClientSpec, Reason};
 use crate::plan::next::is_held;
-use crate::plan::seen::{Adoption, AutoRetry, Known, Seen, TakeUp, take_up};
+use crate::plan::seen::{Adoption, AutoRetry, Known, Seen};
+use crate::plan::take_up::{TakeUp, take_up};
 use crate::provident::outcome::Doubt;
 
 pub(super) fn absent(spec: &OAuthClientSpec, seen: &Seen, texts: Texts<'_>) -> Report {
