@@ -12,19 +12,19 @@ use crate::settled::told;
 use crate::world::World;
 
 /// A client that a person made at the vendor.
-struct HandMade {
-    id: String,
-    secret: String,
+pub struct HandMade {
+    pub id: String,
+    pub secret: String,
 }
 
 impl World {
     /// Lets this namespace take over clients, or not.
-    async fn allow_adoption(&self, allowed: bool) {
+    pub async fn allow_adoption(&self, allowed: bool) {
         let rule = json!({ "namespaces": [self.namespace], "scopes": ["*"], "adoption": allowed });
         self.edit_connection(json!({ "access": [rule] })).await;
     }
 
-    async fn make_by_hand(&self, name: &str) -> HandMade {
+    pub async fn make_by_hand(&self, name: &str) -> HandMade {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let made: Value = http
             .post(format!("{}/oauth2/clients", self.emulator.base_url()))
@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    async fn store_secret(&self, name: &str, data: Value) -> Secret {
+    pub async fn store_secret(&self, name: &str, data: Value) -> Secret {
         let secret: Secret = serde_json::from_value(json!({
             "metadata": { "name": name, "labels": { "app": "legacy" } },
             "stringData": data,
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// What the vendor was asked about a client since it was made.
-    fn calls_for(&self, id: &str) -> Vec<Operation> {
+    pub fn calls_for(&self, id: &str) -> Vec<Operation> {
         let calls = self.emulator.calls().into_iter();
         calls
             .filter(|call| call.client_id.as_deref() == Some(id))
@@ -69,7 +69,8 @@ impl World {
     }
 }
 
-fn adoption(id: &str, secret: &str, key: &str) -> Value {
+/// `spec.adoption`.
+pub fn adoption(id: &str, secret: &str, key: &str) -> Value {
     json!({ "clientId": id, "secretKeyRef": { "name": secret, "key": key } })
 }
 
@@ -156,149 +157,6 @@ async fn report_shows_what_adoption_would_change_before_anything_is_put() {
         .await;
     world.until_ready("web").await;
     assert_eq!(world.emulator.client(&made.id).unwrap().name, "New");
-    world.check().await;
-}
-
-#[tokio::test]
-async fn without_right_or_proof_nobody_gets_a_client() {
-    let world = World::start().await;
-    let made = world.make_by_hand("Victim").await;
-    let _operator = world.start_operator();
-    // A leaked secret in a namespace without the right: no call is made with the foreign id.
-    world
-        .store_secret(
-            "leaked",
-            json!({ "secret": made.secret, "wrong": "guessed" }),
-        )
-        .await;
-    let spec = json!({ "adoption": adoption(&made.id, "leaked", "secret") });
-    world.declare("web", spec).await;
-    let words = ["spec.adoption", &world.namespace, "adoption: true"];
-    world
-        .until_told("web", Reason::AdoptionRejected, &words)
-        .await;
-    assert_eq!(world.calls_for(&made.id), []);
-    world.allow_adoption(true).await;
-    world.until_ready("web").await;
-    world.delete_without_vendor("web").await;
-
-    let cases: [(&str, Value, &[&str]); 4] = [
-        (
-            "wrong",
-            adoption(&made.id, "leaked", "wrong"),
-            &[
-                "spec.adoption.secretKeyRef",
-                "not the client's current secret",
-            ],
-        ),
-        (
-            "nokey",
-            adoption(&made.id, "leaked", "none"),
-            &["spec.adoption.secretKeyRef", "key none"],
-        ),
-        (
-            "nosecret",
-            adoption(&made.id, "none", "secret"),
-            &["spec.adoption.secretKeyRef", "no Secret none"],
-        ),
-        (
-            "noclient",
-            adoption("unknown-id", "leaked", "secret"),
-            &["spec.adoption.clientId", "no client unknown-id"],
-        ),
-    ];
-    for (name, adoption, words) in cases {
-        world.declare(name, json!({ "adoption": adoption })).await;
-        world
-            .until_told(name, Reason::AdoptionRejected, words)
-            .await;
-        assert_eq!(client_id(&world.get(name).await), None);
-        assert!(world.secret(name).await.is_none());
-        assert_eq!(
-            world.creates(name),
-            [],
-            "an adoption never becomes a create"
-        );
-        world.delete(name).await;
-        world.until_gone(name).await;
-    }
-    assert!(world.emulator.client(&made.id).unwrap().is_active);
-    world.check().await;
-}
-
-#[tokio::test]
-async fn a_secret_that_cannot_be_taken_over_is_left_as_it_is() {
-    let world = World::start().await;
-    world.allow_adoption(true).await;
-    let made = world.make_by_hand("Old").await;
-    let more = json!({ "clientSecret": made.secret, "PASSWORD": "of something else" });
-    let before = world.store_secret("web", more).await;
-    let _operator = world.start_operator();
-    let spec = json!({ "adoption": adoption(&made.id, "web", "clientSecret") });
-    world.declare("web", spec).await;
-    let words = ["spec.adoption.secretKeyRef", "stringData", "PASSWORD"];
-    world
-        .until_told("web", Reason::AdoptionRejected, &words)
-        .await;
-    let after = world.secret("web").await.unwrap();
-    assert_eq!(
-        after.metadata.resource_version,
-        before.metadata.resource_version
-    );
-    assert_eq!(world.calls_for(&made.id), []);
-
-    // A Secret of that name that the adoption does not name is a stranger's.
-    let elsewhere = json!({ "secret": made.secret });
-    world.store_secret("proof", elsewhere).await;
-    let spec = json!({ "spec": { "adoption": adoption(&made.id, "proof", "secret") } });
-    world.patch("web", spec).await;
-    world
-        .until_told("web", Reason::SecretConflict, &["spec.secret.name", "web"])
-        .await;
-    assert_eq!(world.calls_for(&made.id), []);
-    world.check().await;
-}
-
-#[tokio::test]
-async fn the_second_object_on_one_client_is_refused_until_the_first_lets_go() {
-    let world = World::start().await;
-    world.allow_adoption(true).await;
-    let made = world.make_by_hand("Shared").await;
-    world
-        .store_secret("proof", json!({ "secret": made.secret }))
-        .await;
-    let _operator = world.start_operator();
-    let spec = json!({ "adoption": adoption(&made.id, "proof", "secret") });
-    for name in ["one", "two", "three"] {
-        world.declare(name, spec.clone()).await;
-    }
-    let ready = async |name: &str| crate::world::is_ready(&world.get(name).await);
-    world
-        .eventually("one of them has it", async || {
-            ready("one").await || ready("two").await || ready("three").await
-        })
-        .await;
-    let mut others = Vec::new();
-    let mut owner = "";
-    for name in ["one", "two", "three"] {
-        if ready(name).await {
-            owner = name;
-        } else {
-            others.push(name);
-        }
-    }
-    assert_eq!(others.len(), 2);
-    for name in &others {
-        let words = ["spec.adoption.clientId", "another OAuthClient"];
-        world.until_told(name, Reason::ClientInUse, &words).await;
-        assert!(world.secret(name).await.is_none());
-    }
-    for name in others {
-        world.delete(name).await;
-        world.until_gone(name).await;
-    }
-    assert!(world.emulator.client(&made.id).unwrap().is_active);
-    world.delete_without_vendor(owner).await;
     world.check().await;
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adoption;
+mod adoption_refused;
 mod api_server;
 mod canary;
 mod connection;
@@ -31,9 +32,11 @@ mod redirect;
 mod refused;
 mod repair;
 mod requests;
+mod restart;
 mod restore;
 mod rivals;
 mod rotation;
+mod rotation_crash;
 mod schedule;
 mod secret;
 mod settled;

@@ -1,6 +1,6 @@
 //! What several files of scenarios need of a world beyond its own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use provident_operator::api::{OAuthClient, Reason};
@@ -10,13 +10,23 @@ use crate::world::{PATIENCE, World, ready};
 
 impl World {
     /// Waits until `holds`; fails with all there is to see.
-    pub async fn eventually(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        self.eventually_within(PATIENCE, what, holds).await;
+    }
+
+    /// The same for something that takes its time by design.
+    pub async fn eventually_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut holds: impl AsyncFnMut() -> bool,
+    ) {
         let start = Instant::now();
         while !holds().await {
-            if start.elapsed() > PATIENCE {
-                self.fail(&format!("not in time: {what}")).await;
+            if start.elapsed() > patience {
+                self.fail(&format!("not within {patience:?}: {what}")).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use harness::faults::{Effect, Fault as ApiFault, Faults, Moment};
+use harness::faults::{Effect, Fault as ApiFault, Moment};
 use kube::api::DeleteParams;
 use provident_operator::api::{OAuthClient, ROTATE, Reason};
 use provident_operator::provident::emulator::{Answer, Fault, Operation, When};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::operator::Operator;
-use crate::point::Point;
-use crate::requests::{Such, secret_write, sent, status_write};
+use crate::requests::sent;
 use crate::settled::{these, writes};
-use crate::world::{World, is_ready, ready};
+use crate::world::{World, is_ready};
 
 impl World {
     /// Asks for a rotation by annotation.
@@ -40,7 +38,7 @@ impl World {
         held
     }
 
-    fn rotations(&self) -> usize {
+    pub fn rotations(&self) -> usize {
         self.emulator.commits(Operation::Rotate)
     }
 }
@@ -93,104 +91,6 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
     world.ask_for_rotation("web", "2").await;
     world.until_rotated("web", "2").await;
     assert_eq!(world.rotations(), 2);
-    world.check().await;
-}
-
-#[tokio::test]
-async fn s29_a_crash_at_every_request_of_a_rotation_rotates_once() {
-    let mut world = World::start().await;
-    // A rotation may run for half of this after a crash.
-    world.attempt_wait = Duration::from_secs(2);
-    let mut operator = world.start_operator();
-    world.settled("web", json!({})).await;
-    let points: [(&str, Moment, Which); 6] = [
-        ("before the record", Moment::Before, |w| {
-            status_write(w, "web")
-        }),
-        ("after the record", Moment::After, |w| {
-            status_write(w, "web")
-        }),
-        ("before the Secret", Moment::Before, secret_write),
-        ("after the Secret", Moment::After, secret_write),
-        ("before the report", Moment::Before, report),
-        ("after the report", Moment::After, report),
-    ];
-    for (k, (what, moment, such)) in points.into_iter().enumerate() {
-        let token = format!("t{k}");
-        let such = such(&world);
-        let point = Point::at(&operator.faults, moment, move |request| such(request));
-        world.ask_for_rotation("web", &token).await;
-        point.reached().await;
-        operator.crash().await;
-        operator = world.start_operator();
-        world.until_rotated("web", &token).await;
-        assert_eq!(world.rotations(), k + 1, "crashed {what}");
-        world.credential("web").await;
-    }
-    world.check().await;
-}
-
-// One of the requests of a rotation.
-type Which = fn(&World) -> Such;
-
-// A rotation's second write of status: the report, which follows the Secret.
-fn report(world: &World) -> Such {
-    let (status, secret) = (status_write(world, "web"), secret_write(world));
-    let stored = std::sync::atomic::AtomicBool::new(false);
-    std::sync::Arc::new(move |request| {
-        use std::sync::atomic::Ordering::SeqCst;
-        if secret(request) {
-            stored.store(true, SeqCst);
-        }
-        status(request) && stored.load(SeqCst)
-    })
-}
-
-#[tokio::test]
-async fn s29_a_crash_while_the_vendor_rotates_rotates_once() {
-    for when in [When::BeforeCommit, When::AfterCommit] {
-        let mut world = World::start().await;
-        world.attempt_wait = Duration::from_secs(2);
-        let operator = world.start_operator();
-        world.settled("web", json!({})).await;
-        let gate = world.emulator.faults().gate(Operation::Rotate, when);
-        world.ask_for_rotation("web", "1").await;
-        world.arrived(&gate, 1).await;
-        operator.crash().await;
-        // A vendor that has read it may carry it out though nobody waits any more.
-        gate.release();
-        let _operator = world.start_operator();
-        world.until_rotated("web", "1").await;
-        world.credential("web").await;
-        assert_eq!(world.rotations(), 1, "{when:?}");
-        world.check().await;
-    }
-}
-
-#[tokio::test]
-async fn s30_after_an_unknown_outcome_get_decides() {
-    let world = World::start().await;
-    let _operator = world.start_operator();
-    world.settled("web", json!({})).await;
-    for (k, fault) in [
-        Fault::Drop(When::AfterCommit),
-        Fault::answer(When::AfterCommit, 503),
-        Fault::Drop(When::BeforeCommit),
-        Fault::answer(When::BeforeCommit, 500),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let token = format!("t{k}");
-        world
-            .emulator
-            .faults()
-            .once(Operation::Rotate, fault.clone());
-        world.ask_for_rotation("web", &token).await;
-        world.until_rotated("web", &token).await;
-        world.credential("web").await;
-        assert_eq!(world.rotations(), k + 1, "{fault:?}");
-    }
     world.check().await;
 }
 
@@ -355,125 +255,5 @@ async fn a_deletion_does_not_wait_for_an_open_rotation() {
     world.delete("web").await;
     world.until_gone("web").await;
     assert!(!world.emulator.client(&client_id).unwrap().is_active);
-    world.check().await;
-}
-
-#[tokio::test]
-async fn a_restart_into_a_rotation_of_ages_ago_needs_no_more_than_a_get() {
-    let world = World::start().await;
-    let faults = Faults::new();
-    let operator = world.start_operator_with(&faults);
-    world.settled("web", json!({})).await;
-    // The new secret is at the vendor, and everything after it is lost.
-    let such = secret_write(&world);
-    let point = Point::at(&faults, Moment::Before, move |request| such(request));
-    world.ask_for_rotation("web", "1").await;
-    point.reached().await;
-    operator.crash().await;
-    let object = world.get("web").await;
-    assert!(object.status.unwrap().rotation.is_some());
-    let calls = world.emulator.calls().len();
-    let _operator: Operator = world.start_operator();
-    world.until_rotated("web", "1").await;
-    assert_eq!(world.operations_from(calls), [Operation::Get]);
-    world.check().await;
-}
-
-/// A workload of this namespace, and the annotations of its pod template.
-async fn pods_of(world: &World, kind: &str, name: &str) -> Value {
-    let path = format!(
-        "/apis/apps/v1/namespaces/{}/{}s/{name}",
-        world.namespace,
-        kind.to_lowercase()
-    );
-    let workload = world.get_json(&path).await;
-    workload["spec"]["template"]["metadata"]["annotations"].clone()
-}
-
-async fn deploy(world: &World, kind: &str, name: &str) {
-    let labels = json!({ "app": name });
-    let workload = json!({
-        "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": name },
-        "spec": { "selector": { "matchLabels": labels }, "serviceName": name, "template": {
-            "metadata": { "labels": labels },
-            "spec": { "containers": [{ "name": "app", "image": "none.invalid/app" }] },
-        }},
-    });
-    let path = format!(
-        "/apis/apps/v1/namespaces/{}/{}s",
-        world.namespace,
-        kind.to_lowercase()
-    );
-    let request = http::Request::post(path).header("content-type", "application/json");
-    let body = serde_json::to_vec(&workload).unwrap();
-    let _: Value = world
-        .client
-        .request(request.body(body).unwrap())
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn workloads_restart_once_per_content_in_order_and_never_because_the_operator_did() {
-    let world = World::start().await;
-    let targets: Vec<Value> = ["StatefulSet", "Deployment", "DaemonSet"]
-        .iter()
-        .map(|kind| json!({ "kind": kind, "name": "app" }))
-        .collect();
-    for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
-        deploy(&world, kind, "app").await;
-    }
-    let operator = world.start_operator();
-    let spec = json!({ "rolloutRestartTargets": targets });
-    world.settled("web", spec).await;
-    let uid = world.get("web").await.metadata.uid.unwrap();
-    let annotation = format!("oauth.provident.ae/secret-revision-{uid}");
-    let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
-    for kind in kinds {
-        assert_eq!(pods_of(&world, kind, "app").await, Value::Null, "{kind}");
-    }
-    operator.faults.forget();
-    world.ask_for_rotation("web", "1").await;
-    world.until_rotated("web", "1").await;
-    for kind in kinds {
-        assert_eq!(pods_of(&world, kind, "app").await[&annotation], "2");
-    }
-    let asked: Vec<String> = operator
-        .faults
-        .records()
-        .iter()
-        .filter(|record| record.request.group == "apps")
-        .map(|record| record.request.resource.clone())
-        .collect();
-    assert_eq!(asked, ["statefulsets", "deployments", "daemonsets"]);
-
-    // Equal content: a repair, a verification and a restart of the operator restart nobody.
-    let params = DeleteParams::default();
-    world.secrets().delete("web", &params).await.unwrap();
-    world.until("web", "right again", is_ready).await;
-    world.silence().await;
-    operator.crash().await;
-    let operator = world.start_operator();
-    world.verify_now("web").await;
-    assert_eq!(pods_of(&world, "Deployment", "app").await[&annotation], "2");
-    assert_eq!(
-        operator.faults.writes_by_resource().get("deployments"),
-        None
-    );
-
-    // Another template is another content; a target that is not there is told, and stops nobody.
-    let more = json!({ "spec": {
-        "secret": { "stringData": { "clientId": "$(clientId)", "clientSecret": "$(clientSecret)", "extra": "x" } },
-        "rolloutRestartTargets": [{ "kind": "Deployment", "name": "gone" }, { "kind": "Deployment", "name": "app" }],
-    }});
-    world.patch("web", more).await;
-    world.until_ready("web").await;
-    assert_eq!(pods_of(&world, "Deployment", "app").await[&annotation], "3");
-    let words = ["spec.rolloutRestartTargets", "Deployment gone"];
-    world
-        .until_event_with("web", Reason::RestartDenied, &words)
-        .await;
-    let object = world.get("web").await;
-    assert!(ready(&object).is_some_and(|ready| ready.status == "True"));
     world.check().await;
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use harness::faults::Faults;
 use kube::api::{Patch, PatchParams};
@@ -65,22 +64,6 @@ impl World {
         };
         let ours = calls.into_iter().filter(|call| known(&call.client_id));
         ours.map(|call| call.operation).collect()
-    }
-
-    /// Waits for something that takes its time by design.
-    pub async fn eventually_within(
-        &self,
-        patience: Duration,
-        what: &str,
-        mut holds: impl AsyncFnMut() -> bool,
-    ) {
-        let start = Instant::now();
-        while !holds().await {
-            if start.elapsed() > patience {
-                self.fail(&format!("not within {patience:?}: {what}")).await;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
     }
 }
 

@@ -153,17 +153,7 @@ impl Demo {
     async fn change(&mut self) -> Result<()> {
         let patch = r#"{"spec":{"redirectUris":["https://shop.example.com/auth/new"]}}"#;
         let changed = Instant::now();
-        self.show(&[
-            "patch",
-            "oac",
-            "storefront",
-            "-n",
-            "shop",
-            "--type",
-            "merge",
-            "-p",
-            patch,
-        ])?;
+        self.patch(patch)?;
         let id = self.secret("clientId")?;
         let found = self
             .vendor_until(&id, |client| {
@@ -230,6 +220,20 @@ impl Demo {
             .status()?;
         ensure!(status.success(), "kubectl {} failed", args[0]);
         Ok(())
+    }
+
+    fn patch(&self, patch: &str) -> Result<()> {
+        self.show(&[
+            "patch",
+            "oac",
+            "storefront",
+            "-n",
+            "shop",
+            "--type",
+            "merge",
+            "-p",
+            patch,
+        ])
     }
 
     fn wait(&self, object: &str, namespace: &str) -> Result<()> {

@@ -23,14 +23,7 @@ impl Demo {
     async fn rotate(&mut self) -> Result<()> {
         let before = self.secret("clientSecret")?;
         let asked = Instant::now();
-        self.show(&[
-            "annotate",
-            "oac",
-            "storefront",
-            "-n",
-            "shop",
-            "oauth.provident.ae/rotate=1",
-        ])?;
+        self.annotate("oauth.provident.ae/rotate=1")?;
         until("the Secret holds another secret", || {
             let now = self.secret("clientSecret")?;
             Ok((now != before).then_some(()))
@@ -64,14 +57,7 @@ impl Demo {
             .await?;
         self.say("Somebody changes redirectUris at the vendor");
         let asked = Instant::now();
-        self.show(&[
-            "annotate",
-            "oac",
-            "storefront",
-            "-n",
-            "shop",
-            "oauth.provident.ae/reconcile=1",
-        ])?;
+        self.annotate("oauth.provident.ae/reconcile=1")?;
         let right = "https://shop.example.com/auth/new";
         self.vendor_until(&id, |client| client["redirectUris"][0] == right)
             .await?;
@@ -125,17 +111,7 @@ impl Demo {
     fn retain_and_return(&mut self) -> Result<()> {
         let id = self.secret("clientId")?;
         let retain = r#"{"spec":{"deletionPolicy":"Retain"}}"#;
-        self.show(&[
-            "patch",
-            "oac",
-            "storefront",
-            "-n",
-            "shop",
-            "--type",
-            "merge",
-            "-p",
-            retain,
-        ])?;
+        self.patch(retain)?;
         self.show(&["delete", "oac", "storefront", "-n", "shop"])?;
         ensure!(self.secret("clientId")? == id, "the Secret did not stay");
         self.say("Deleted with Retain: the client and its Secret stay");
@@ -148,6 +124,10 @@ impl Demo {
             declared,
         );
         Ok(())
+    }
+
+    fn annotate(&self, annotation: &str) -> Result<()> {
+        self.show(&["annotate", "oac", "storefront", "-n", "shop", annotation])
     }
 
     async fn put(&self, id: &str, fields: &Value) -> Result<()> {
