@@ -18,8 +18,8 @@ const INTERNET: u16 = 1;
 /// A response, authoritative; its code is in the lowest bits.
 const RESPONSE: u16 = 0x8400;
 const NO_SUCH_NAME: u16 = 3;
-/// The name of the question, repeated.
-const SAME_NAME: u16 = 0xc000 | 12;
+/// A pointer to the name of the question, behind the header.
+const SAME_NAME: u16 = 0xc00c;
 
 /// Answers at port 53 of `address`, until the task is aborted.
 pub(super) async fn serve(address: Ipv4Addr, client: Client) -> Result<JoinHandle<()>> {

@@ -25,10 +25,10 @@ impl Test {
         self.kubectl(&format!(
             "scale deployment {DEPLOYMENT} -n {SYSTEM} --replicas=0"
         ))?;
+        let addresses = r"jsonpath={range .items[*]}{.status.podIP}{'\n'}{end}";
         let address = until("only the kept pod is there", || {
-            let pods = self.kubectl_with(&get, &["jsonpath={.items[*].status.podIP}"])?;
-            let count = self.kubectl(&format!("{get} name"))?.lines().count();
-            Ok((count == 1).then_some(pods))
+            let addresses = self.kubectl_with(&get, &[addresses])?;
+            Ok((addresses.lines().count() == 1).then_some(addresses))
         })?;
         self.kubectl(&format!(
             "wait --for=condition=Ready pod/{pod} -n {SYSTEM} --timeout={}s",
