@@ -1,11 +1,13 @@
 //! Watches, triggers and the life of the process: from the first list to the last stored answer.
+//!
+//! A process that waits for the lease watches as any other, so that it is ready to work; nothing else is done before.
 
 mod clients;
 mod connections;
 mod watches;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -21,6 +23,7 @@ use crate::admin::{Readiness, Stage};
 use crate::api::{
     BINDING_ANNOTATION, ClusterProvidentConnection, MANAGER, OAuthClient, ProvidentConnection,
 };
+use crate::leader::{Election, Leadership, Lost};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
 use crate::reconcile::context::{Context, Names, Settings};
@@ -30,14 +33,35 @@ use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
 
-/// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, and returns.
+/// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, gives the lease
+/// back, and returns.
+///
+/// # Errors
+/// The lease was lost. The process ends the same way then, but waits for what is not stored without a bound, until it is
+/// told to stop.
 pub async fn run(
     client: Client,
     settings: Settings,
     metrics: Metrics,
     readiness: Readiness,
     stop: CancellationToken,
-) {
+) -> Result<(), Lost> {
+    let pod = std::env::var("POD_NAME").ok();
+    let (stopping, leave) = (stop.child_token(), CancellationToken::new());
+    let (leadership, election) = elect(
+        &client,
+        &settings,
+        pod.as_deref().unwrap_or(MANAGER),
+        &metrics,
+    );
+    let election = election.map(|election| {
+        let (leave, lost) = (leave.clone(), stopping.clone().drop_guard());
+        tokio::spawn(async move {
+            let ended = election.run(leave).await;
+            drop(lost);
+            ended
+        })
+    });
     let recorded = Arc::new(Recorded::default());
     let (key_sender, key) = watch::channel(KeyState::Unknown);
     let namespaces: Vec<Option<String>> = match settings.watch_namespaces.as_slice() {
@@ -48,7 +72,7 @@ pub async fn run(
         namespaces.iter().map(|_| watches::store_pair()).unzip();
     let reporter = Reporter {
         controller: MANAGER.to_owned(),
-        instance: std::env::var("POD_NAME").ok(),
+        instance: pod,
     };
     let ctx = Arc::new(Context {
         reporter,
@@ -64,10 +88,11 @@ pub async fn run(
         metrics,
         key,
         verified: std::sync::Mutex::default(),
-        began: reconcile::seconds(),
+        began: std::sync::OnceLock::new(),
         lists: watch::Sender::new(0),
         names: Arc::new(Names::default()),
-        stopping: stop.clone(),
+        leadership,
+        stopping,
         tasks: TaskTracker::new(),
         stores,
     });
@@ -115,12 +140,46 @@ pub async fn run(
         }
     }
     info!("storing what was answered, then leaving");
-    reconcile::drain(&ctx, Instant::now() + ctx.settings.grace).await;
+    let give_up = CancellationToken::new();
+    let (told, grace) = (give_up.clone(), ctx.settings.grace);
+    tokio::spawn(background.clone().run_until_cancelled_owned(async move {
+        stop.cancelled_owned().await;
+        tokio::time::sleep(grace).await;
+        told.cancel();
+    }));
+    reconcile::drain(&ctx, &give_up).await;
     background.cancel();
+    // Not before: nobody else begins while an answer is on its way into the cluster.
+    leave.cancel();
+    match election {
+        Some(election) => election.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the election died");
+            Ok(())
+        }),
+        None => Ok(()),
+    }
+}
+
+fn elect(
+    client: &Client,
+    settings: &Settings,
+    pod: &str,
+    metrics: &Metrics,
+) -> (Leadership, Option<Election>) {
+    let Some(name) = &settings.lease else {
+        metrics.leads(true);
+        return (Leadership::unopposed(), None);
+    };
+    let namespace = &settings.namespace;
+    let (election, leadership) =
+        Election::new(client.clone(), namespace, name, pod, metrics.clone());
+    (leadership, Some(election))
 }
 
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     ctx.listed().await;
+    // It may be made here, and a standby makes nothing.
+    ctx.leadership.held().await;
     loop {
         let bound = ctx.stores.iter().any(|stores| {
             let in_status = |object: &OAuthClient| {
@@ -156,17 +215,21 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
-    ctx.ready().await;
+    ctx.stopping.run_until_cancelled(ctx.listed()).await;
+    let mut key = ctx.key.clone();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
         } else if troubles.are_lasting() {
             Stage::Deaf
+        } else if ctx.leadership.is_held() && !ctx.is_key_known() {
+            Stage::Starting
         } else {
             Stage::Ready
         });
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            Ok(()) = key.changed() => {}
             () = ctx.stopping.cancelled(), if !ctx.stopping.is_cancelled() => {}
         }
     }

@@ -15,18 +15,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "cluster",
             "controller",
+            "leader",
             "metrics",
             "provident::emulator",
             "reconcile::context",
         ],
     ),
-    ("controller", &["admin", "api", "metrics", "reconcile"]),
+    (
+        "controller",
+        &["admin", "api", "leader", "metrics", "reconcile"],
+    ),
     (
         "reconcile",
         &[
             "api",
             "binding",
             "cluster",
+            "leader",
             "metrics",
             "plan",
             "provident",
@@ -44,6 +49,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("admin", &["metrics"]),
     ("metrics", &["api", "provident::outcome"]),
+    ("leader/candidate", &[]),
+    ("leader", &["api", "cluster", "metrics"]),
     ("cluster", &[]),
 ];
 
@@ -55,6 +62,7 @@ const PURE: &[&str] = &[
     "binding",
     "provident/types",
     "provident/outcome",
+    "leader/candidate",
 ];
 const IMPURE: &[&str] = &[
     "tokio",
