@@ -65,8 +65,8 @@ fn is_to_come(until: Instant) -> bool {
 /// The lease was held, and is not any more.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "lost the lease {lease}: it could not be renewed in time, or another process took it. Nothing is lost: what was \
-     answered is stored, and this process is to be started again"
+    "lost the lease {lease}: it could not be renewed in time, or another process took it. This one stores what it was \
+     answered and ends, to be started again"
 )]
 pub struct Lost {
     /// Namespace and name.
