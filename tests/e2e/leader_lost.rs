@@ -71,6 +71,8 @@ async fn s51_an_answer_is_stored_though_the_lease_is_lost_and_the_api_server_awa
 {
     let mut world = World::with_a_lease().await;
     world.grace = Duration::from_secs(1);
+    // Within it the Secret comes first, and with status the answer is stored.
+    world.attempt_wait = Duration::from_mins(2);
     let first = world.start_operator();
     world.until_leads(&first).await;
     let gate = world
