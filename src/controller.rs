@@ -14,6 +14,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -47,21 +48,8 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Lost> {
     let pod = std::env::var("POD_NAME").ok();
-    let (stopping, leave) = (stop.child_token(), CancellationToken::new());
-    let (leadership, election) = elect(
-        &client,
-        &settings,
-        pod.as_deref().unwrap_or(MANAGER),
-        &metrics,
-    );
-    let election = election.map(|election| {
-        let (leave, lost) = (leave.clone(), stopping.clone().drop_guard());
-        tokio::spawn(async move {
-            let ended = election.run(leave).await;
-            drop(lost);
-            ended
-        })
-    });
+    let stopping = stop.child_token();
+    let (leadership, election) = elect(&client, &settings, pod.as_deref(), &metrics, &stopping);
     let recorded = Arc::new(Recorded::default());
     let (key_sender, key) = watch::channel(KeyState::Unknown);
     let namespaces: Vec<Option<String>> = match settings.watch_namespaces.as_slice() {
@@ -140,40 +128,74 @@ pub async fn run(
         }
     }
     info!("storing what was answered, then leaving");
-    let give_up = CancellationToken::new();
-    let (told, grace) = (give_up.clone(), ctx.settings.grace);
-    tokio::spawn(background.clone().run_until_cancelled_owned(async move {
-        stop.cancelled_owned().await;
-        tokio::time::sleep(grace).await;
-        told.cancel();
-    }));
-    reconcile::drain(&ctx, &give_up).await;
+    drain(&ctx, stop).await;
     background.cancel();
-    // Not before: nobody else begins while an answer is on its way into the cluster.
-    leave.cancel();
     match election {
-        Some(election) => election.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the election died");
-            Ok(())
-        }),
         None => Ok(()),
+        // Not before: nobody else begins while an answer is on its way into the cluster.
+        Some(election) => election.leave().await,
     }
 }
 
+/// The election that runs beside all else.
+struct Running {
+    told: CancellationToken,
+    ended: JoinHandle<Result<(), Lost>>,
+}
+
+impl Running {
+    async fn leave(self) -> Result<(), Lost> {
+        self.told.cancel();
+        self.ended.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the election died");
+            Ok(())
+        })
+    }
+}
+
+// However the election ends, what it stood for is over: `stopping` is cancelled.
 fn elect(
     client: &Client,
     settings: &Settings,
-    pod: &str,
+    pod: Option<&str>,
     metrics: &Metrics,
-) -> (Leadership, Option<Election>) {
+    stopping: &CancellationToken,
+) -> (Leadership, Option<Running>) {
     let Some(name) = &settings.lease else {
         metrics.leads(true);
         return (Leadership::unopposed(), None);
     };
-    let namespace = &settings.namespace;
-    let (election, leadership) =
-        Election::new(client.clone(), namespace, name, pod, metrics.clone());
-    (leadership, Some(election))
+    let (election, leadership) = Election::new(
+        client.clone(),
+        &settings.namespace,
+        name,
+        pod.unwrap_or(MANAGER),
+        metrics.clone(),
+    );
+    let (told, lost) = (CancellationToken::new(), stopping.clone().drop_guard());
+    let leave = told.clone();
+    let ended = tokio::spawn(async move {
+        let ended = election.run(leave).await;
+        drop(lost);
+        ended
+    });
+    (leadership, Some(Running { told, ended }))
+}
+
+// The grace counts from the end of the last pass, or from SIGTERM if that comes later. A lost lease sets no bound.
+async fn drain(ctx: &Arc<Context>, stop: CancellationToken) {
+    let (give_up, grace) = (CancellationToken::new(), ctx.settings.grace);
+    let bound = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+        give_up.cancel();
+    };
+    let drained = reconcile::drain(ctx, &give_up);
+    tokio::pin!(drained);
+    tokio::select! {
+        () = &mut drained => {}
+        () = bound => drained.await,
+    }
 }
 
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {

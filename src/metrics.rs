@@ -136,12 +136,7 @@ impl Default for Metrics {
             "watch_errors",
             "Errors of the watches on the API server",
         );
-        let leader = Gauge::default();
-        registry.register(
-            "leader",
-            "Whether this process does the work: it holds the lease, or needs none",
-            leader.clone(),
-        );
+        let leader = leader(&mut registry);
         let clients = Family::default();
         registry.register(
             "clients",
@@ -180,6 +175,13 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter
+}
+
+fn leader(registry: &mut Registry) -> Gauge {
+    let gauge = Gauge::default();
+    let help = "Whether this process does the work: it holds the lease, or needs none";
+    registry.register("leader", help, gauge.clone());
+    gauge
 }
 
 fn connection_label(kind: &'static str, namespace: &str, name: &str) -> ConnectionLabel {
