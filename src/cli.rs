@@ -174,8 +174,8 @@ impl Cli {
 
 async fn run(args: RunArgs) -> Result<(), CliError> {
     let stop = stop_on_signal()?;
-    let client = cluster::client(Config::infer().await?)?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let client = cluster::client(Config::infer().await?, &metrics)?;
     let admin_stop = CancellationToken::new();
     let address = admin::serve(
         args.admin_address,

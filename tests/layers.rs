@@ -43,8 +43,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("provident", &["provident"]),
     ("api", &[]),
     ("admin", &["metrics"]),
-    ("metrics", &["api", "provident::outcome"]),
-    ("cluster", &[]),
+    ("metrics", &["api", "provident::call", "provident::outcome"]),
+    ("cluster", &["metrics"]),
 ];
 
 /// What has no I/O and no clock.

@@ -9,6 +9,7 @@ use harness::faults::Faults;
 use kube::Config;
 use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
+use provident_operator::cluster::Measure;
 use provident_operator::metrics::Metrics;
 use provident_operator::reconcile::context::Settings;
 use provident_operator::{cluster, controller};
@@ -52,6 +53,7 @@ impl Operator {
                         .unwrap()
                         .with_layer(&its_faults.layer())
                         .with_layer(&TimeoutLayer::new(request_within))
+                        .with_layer(&Measure::new(&its_metrics))
                         .build();
                     let run = controller::run(
                         client,
