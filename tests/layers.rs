@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "metrics",
             "provident::emulator",
             "reconcile::context",
+            "telemetry",
         ],
     ),
     ("controller", &["admin", "api", "metrics", "reconcile"]),
@@ -45,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("admin", &["metrics"]),
     ("metrics", &["api", "provident::call", "provident::outcome"]),
     ("cluster", &["metrics"]),
+    ("telemetry", &[]),
 ];
 
 /// What has no I/O and no clock.

@@ -16,6 +16,7 @@ use provident_operator::{cluster, controller};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::timeout::TimeoutLayer;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// A running operator. Dropping it is a crash too.
@@ -24,6 +25,8 @@ pub struct Operator {
     pub faults: Faults,
     /// Its figures.
     pub metrics: Metrics,
+    /// How far it has come.
+    pub readiness: Readiness,
     stop: CancellationToken,
     crash: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
@@ -41,7 +44,8 @@ impl Operator {
         let (crash, crashed) = oneshot::channel();
         let (its_faults, its_stop, its_log) = (faults.clone(), stop.clone(), log.clone());
         let metrics = Metrics::default();
-        let its_metrics = metrics.clone();
+        let readiness = Readiness::default();
+        let (its_metrics, its_readiness) = (metrics.clone(), readiness.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -55,13 +59,8 @@ impl Operator {
                         .with_layer(&TimeoutLayer::new(request_within))
                         .with_layer(&Measure::new(&its_metrics))
                         .build();
-                    let run = controller::run(
-                        client,
-                        settings,
-                        its_metrics,
-                        Readiness::default(),
-                        its_stop,
-                    );
+                    let run =
+                        controller::run(client, settings, its_metrics, its_readiness, its_stop);
                     tokio::select! {
                         () = run => {}
                         _ = crashed => {}
@@ -74,6 +73,7 @@ impl Operator {
         Self {
             faults: faults.clone(),
             metrics,
+            readiness,
             stop,
             crash,
             thread,
@@ -116,6 +116,8 @@ impl Log {
         let to = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
+            // With all fields of spans, as traces carry them.
+            .with_span_events(FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(move || to.clone())
             .finish();
