@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::admin::{self, AdminError, Readiness};
+use crate::leader::Lost;
 use crate::metrics::Metrics;
 use crate::provident::emulator::{self, EmulateArgs, EmulatorError};
 use crate::reconcile::context::Settings;
@@ -89,6 +90,17 @@ struct RunArgs {
         env = "PROVIDENT_BINDING_KEY_SECRET"
     )]
     binding_key_secret: String,
+    /// Stand by while another process holds the lease: of several replicas one works. Without it this one works at once.
+    #[arg(long, env = "PROVIDENT_LEADER_ELECT")]
+    leader_elect: bool,
+    /// Name of the Lease in the operator's own namespace. Two installs in one namespace need two names.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "provident-operator",
+        env = "PROVIDENT_LEASE_NAME"
+    )]
+    lease_name: String,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     #[arg(long, default_value = "0.0.0.0:8080", env = "PROVIDENT_ADMIN_ADDRESS")]
     admin_address: SocketAddr,
@@ -133,6 +145,9 @@ pub enum CliError {
     /// A definition could not be printed.
     #[error("a definition could not be printed: {0}")]
     Crd(String),
+    /// Another process leads by now, or may.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The system does not take signal handlers.
     #[error("signals cannot be handled: {0}")]
     Signal(std::io::Error),
@@ -184,14 +199,15 @@ async fn run(args: RunArgs) -> Result<(), CliError> {
         internal_hosts: args.internal_hosts,
         proxy_from_env: args.proxy_from_env,
         binding_key_secret: args.binding_key_secret,
+        lease: args.leader_elect.then_some(args.lease_name),
         concurrency: args.concurrency,
         grace: Duration::from_secs(args.grace),
         ..Settings::default()
     };
-    controller::run(client, settings, metrics, readiness, stop).await;
+    let ended = controller::run(client, settings, metrics, readiness, stop).await;
     admin_stop.cancel();
     info!("stopped");
-    Ok(())
+    Ok(ended?)
 }
 
 fn print_crds(args: &CrdArgs) -> Result<(), CliError> {

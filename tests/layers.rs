@@ -15,19 +15,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "cluster",
             "controller",
+            "leader",
             "metrics",
             "provident::emulator",
             "reconcile::context",
             "telemetry",
         ],
     ),
-    ("controller", &["admin", "api", "metrics", "reconcile"]),
+    (
+        "controller",
+        &["admin", "api", "leader", "metrics", "reconcile"],
+    ),
     (
         "reconcile",
         &[
             "api",
             "binding",
             "cluster",
+            "leader",
             "metrics",
             "plan",
             "provident",
@@ -45,6 +50,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("admin", &["metrics"]),
     ("metrics", &["api", "provident::call", "provident::outcome"]),
+    ("leader/candidate", &[]),
+    ("leader", &["api", "cluster", "metrics"]),
     ("cluster", &["metrics"]),
     ("telemetry", &[]),
 ];
@@ -57,6 +64,7 @@ const PURE: &[&str] = &[
     "binding",
     "provident/types",
     "provident/outcome",
+    "leader/candidate",
 ];
 const IMPURE: &[&str] = &[
     "tokio",

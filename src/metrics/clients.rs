@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
@@ -32,7 +32,7 @@ pub struct Clients {
     oldest: Gauge<f64, AtomicU64>,
     overdue: Gauge<f64, AtomicU64>,
     verified: Arc<Mutex<HashMap<String, Verified>>>,
-    began: Instant,
+    began: Arc<OnceLock<Instant>>,
 }
 
 impl Clients {
@@ -46,7 +46,7 @@ impl Clients {
             oldest: register(
                 registry,
                 "oldest_verification_seconds",
-                "Time since the client that was verified longest ago was verified, or since this process began",
+                "Time since the client that was verified longest ago was verified, or since this process began to work",
             ),
             overdue: register(
                 registry,
@@ -54,7 +54,7 @@ impl Clients {
                 "How long the verification that is most overdue has been due",
             ),
             verified: Arc::default(),
-            began: Instant::now(),
+            began: Arc::default(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Clients {
         let now = Instant::now();
         let due = now.checked_add(next).unwrap_or(now);
         let entry = all.entry(uid).or_insert(Verified {
-            last: self.began,
+            last: *self.began.get_or_init(Instant::now),
             due,
         });
         if verified {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
@@ -44,6 +45,7 @@ const LONG: [f64; 12] = [
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    leader: Gauge,
     /// Requests to the API server.
     pub api_server: ApiServer,
     /// Objects, by what is told of them, and when they were verified.
@@ -68,6 +70,11 @@ impl Default for Metrics {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "What is running", Info::new(version.to_vec()));
         Self {
+            leader: register(
+                &mut registry,
+                "leader",
+                "Whether this process does the work: it holds the lease, or needs none",
+            ),
             api_server: ApiServer::new(&mut registry),
             clients: Clients::new(&mut registry),
             connections: Connections::new(&mut registry),
@@ -82,6 +89,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// This process does the work from now on, or does it no longer.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
     /// The text of `/metrics`, in the `OpenMetrics` format.
     #[must_use]
     pub fn text(&self) -> String {

@@ -45,6 +45,8 @@ struct State {
     /// When the next pass over an object is due.
     due: HashMap<Item, Instant>,
     running: HashMap<Item, Instant>,
+    /// When the first pass of the process began. Before it nothing waits: the lists are read, or another process leads.
+    opened: Option<Instant>,
     /// Kinds that were ever asked for: their gauges go back to zero.
     kinds: HashSet<Cow<'static, str>>,
 }
@@ -136,7 +138,8 @@ impl Queue {
     pub fn begun<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>) -> Working {
         let (item, now) = (Item::of(object), Instant::now());
         let mut state = self.state();
-        let due = state.due.remove(&item).unwrap_or(now);
+        let opened = *state.opened.get_or_insert(now);
+        let due = state.due.remove(&item).unwrap_or(now).max(opened);
         state.running.insert(item.clone(), now);
         drop(state);
         let waited = now.saturating_duration_since(due);
@@ -176,7 +179,8 @@ impl Queue {
         let mut kinds: HashMap<_, _> = state.kinds.iter().map(none).collect();
         for (item, due) in &state.due {
             let of = kinds.entry(item.kind.clone()).or_default();
-            if let Some(waits) = now.checked_duration_since(*due) {
+            let since = state.opened.map(|opened| opened.max(*due));
+            if let Some(waits) = since.and_then(|since| now.checked_duration_since(since)) {
                 of.depth += 1;
                 of.oldest = of.oldest.max(Some(waits));
             }

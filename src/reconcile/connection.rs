@@ -40,9 +40,6 @@ pub async fn reconcile<K: AnyConnection>(
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
     let look = async |object: Arc<K>, ctx: &Arc<Context>| {
-        if !ctx.ready().await {
-            return Ok(Next::OnChange);
-        }
         let began = Instant::now();
         let looked = look(object.as_ref(), ctx).await;
         let end = match &looked {

@@ -96,9 +96,6 @@ pub async fn reconcile(object: Arc<OAuthClient>, ctx: Arc<Context>) -> Result<Ac
 async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Next, Error> {
     let uid = object.uid().unwrap_or_default();
     let reference = ObjectRef::from_obj(object.as_ref());
-    if !ctx.ready().await {
-        return Ok(Next::OnChange);
-    }
     let inputs = timing::inputs(ctx, &object);
     if let Err(error) = settle(ctx, &reference).await {
         return Ok(cluster_failed(ctx, &reference, &uid, inputs, &error));
@@ -204,6 +201,8 @@ async fn pass(
             }
             Err(halt) => return Err(halt),
         }
+        // A process that was frozen between two steps wakes without its lease.
+        pass.seen.stopping |= !ctx.leadership.is_held();
     }
     let retry = pass.report(stop.as_ref()).await?;
     Ok((retry, stop.map(|stop| stop.reason)))

@@ -31,6 +31,9 @@ pub(crate) async fn visit<K>(
 where
     K: Resource<DynamicType = ()>,
 {
+    if let Some(action) = ctx.held_back().await {
+        return Ok(action);
+    }
     let reference = ObjectRef::from_obj(object.as_ref());
     let span = info_span!(
         "reconcile",

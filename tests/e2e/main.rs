@@ -20,6 +20,8 @@ mod ending;
 mod figures;
 mod foreign;
 mod forged;
+mod leader;
+mod leader_lost;
 mod level;
 mod lifecycle;
 mod limits;

@@ -160,7 +160,6 @@ async fn s41_a_watch_that_stays_silent_makes_the_operator_unready_until_it_speak
         line.strip_prefix("provident_operator_watch_silence_seconds{resource=\"oauthclients\"} ")
     });
     assert!(silence.unwrap().parse::<f64>().unwrap() > 20.0, "{figures}");
-    assert!(figures.contains("provident_operator_watch_errors_total 0"));
     let alive = reqwest::get(format!("http://{address}/livez")).await;
     assert_eq!(alive.unwrap().status(), 200);
 
