@@ -1,11 +1,12 @@
 //! What all passes of one process share.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
+use kube::runtime::controller::Action;
 use kube::runtime::events::Reporter;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
@@ -20,7 +21,10 @@ use super::memory::Memory;
 use super::records::Recorded;
 use super::repairs::Repairs;
 use super::rotations::Rotations;
+use super::timing::seconds;
 use crate::api::OAuthClient;
+use crate::cluster;
+use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
 /// What an operator is told at start.
@@ -39,6 +43,8 @@ pub struct Settings {
     pub proxy_from_env: bool,
     /// Name of the Secret with the binding key.
     pub binding_key_secret: String,
+    /// Name of the Lease in [`Self::namespace`] that the process works under; without one it works at once.
+    pub lease: Option<String>,
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
@@ -52,6 +58,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Watches that have failed, or not spoken, for this long leave the operator deaf: ten minutes. One that works ends
+    /// after [`Settings::watch_timeout`] at the latest, and two of them in a row may be begun too late to count.
+    #[must_use]
+    pub fn deaf_after(&self) -> Duration {
+        self.watch_timeout * 2 + cluster::REQUEST_WITHIN
+    }
+
     /// How long after its claim a process may write the Secret before status: well before any other process may take
     /// the attempt for over, the write's own time included (75 s and [`crate::cluster::REQUEST_WITHIN`] of 2 min).
     #[must_use]
@@ -76,6 +89,7 @@ impl Default for Settings {
             internal_hosts: Vec::new(),
             proxy_from_env: false,
             binding_key_secret: "provident-operator-binding-key".to_owned(),
+            lease: None,
             attempt_wait: Duration::from_mins(2),
             watch_timeout: Duration::from_secs(290),
             concurrency: 64,
@@ -123,12 +137,15 @@ pub struct Context {
     pub lists: tokio::sync::watch::Sender<usize>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
-    /// Seconds since the epoch at which this process began.
-    pub began: u64,
+    /// Seconds since the epoch at which this process began to work: at its first pass, before which it may have stood by
+    /// for days.
+    pub began: OnceLock<u64>,
     /// What only one pass may be at: a Secret's name in a create, a client in an adoption, a scheduled rotation over one
     /// connection.
     pub names: Arc<Names>,
-    /// Set when the process is told to stop: what runs is finished, nothing is begun.
+    /// Whether the process may begin work.
+    pub leadership: Leadership,
+    /// Set when the process is told to stop, or has lost its lease: what runs is finished, nothing is begun.
     pub stopping: CancellationToken,
     /// Work that must end before the process may leave.
     pub tasks: TaskTracker,
@@ -139,25 +156,51 @@ pub struct Context {
 impl Context {
     /// Waits until the first lists are in the stores.
     pub(crate) async fn listed(&self) {
-        let all = self.stores.len() * 2;
+        let all = self.all_lists();
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
     }
 
-    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
-    /// `false` when the process was told to stop meanwhile.
-    pub(crate) async fn ready(&self) -> bool {
+    // Two per watched namespace: its clients and its Secrets.
+    fn all_lists(&self) -> usize {
+        self.stores.len() * 2
+    }
+
+    /// Whether the key was looked for.
+    pub(crate) fn is_key_known(&self) -> bool {
+        !matches!(*self.key.borrow(), KeyState::Unknown)
+    }
+
+    /// What keeps a pass from beginning, as the controller is told it; `None`: it may begin. It needs the lease, and the
+    /// first lists and the key, without which no object can be judged. Where that had to be waited for, which a standby
+    /// does for days, the view at hand is old: the controller is to come back at once with another one.
+    pub(crate) async fn held_back(&self) -> Option<Action> {
+        let listed = *self.lists.borrow() >= self.all_lists();
+        if listed
+            && self.is_key_known()
+            && self.leadership.is_held()
+            && !self.stopping.is_cancelled()
+        {
+            return None;
+        }
         let mut key = self.key.clone();
         let known = async {
             self.listed().await;
+            self.leadership.held().await;
             key.wait_for(|key| !matches!(key, KeyState::Unknown))
                 .await
                 .is_ok()
         };
-        self.stopping
-            .run_until_cancelled(known)
-            .await
-            .unwrap_or(false)
+        let again = self.stopping.run_until_cancelled(known).await;
+        Some(match again {
+            Some(true) => Action::requeue(Duration::ZERO),
+            Some(false) | None => Action::await_change(),
+        })
+    }
+
+    /// See [`Self::began`].
+    pub(crate) fn began(&self) -> u64 {
+        *self.began.get_or_init(seconds)
     }
 
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
@@ -167,17 +210,19 @@ impl Context {
             .status
             .as_ref()
             .and_then(|status| status.client_id.as_ref());
+        // A standby does not know what the leader let go.
         if !self.memory.gone(&uid)
+            && self.leadership.is_held()
             && let Some(client_id) = client
         {
-            self.metrics.orphaned();
+            self.metrics.outcomes.orphaned();
             warn!(
                 object = %ObjectRef::from_obj(object), client_id,
                 "went without its finalizer: its client is left at the vendor as it is"
             );
         }
         self.backoff.clear(&uid);
-        self.metrics.forget(&uid);
+        self.metrics.clients.forget(&uid);
         self.rotations.forget(&uid);
         self.verified
             .lock()
@@ -187,7 +232,7 @@ impl Context {
 
     /// Takes in that a connection was deleted.
     pub(crate) fn removed(&self, connection: &Key) {
-        self.metrics.forget_connection(
+        self.metrics.connections.forget(
             connection.kind.as_str(),
             &connection.namespace,
             &connection.name,

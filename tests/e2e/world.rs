@@ -45,6 +45,8 @@ pub struct World {
     pub metrics: Mutex<Vec<Metrics>>,
     /// For operators to come: how long another process's attempt counts as running.
     pub attempt_wait: Duration,
+    /// For operators to come: the lease they work under, if any.
+    pub lease: Option<String>,
     /// For operators to come: more namespaces to watch.
     pub namespaces: Vec<String>,
     /// For operators to come: more hosts that connections may name.
@@ -89,6 +91,7 @@ impl World {
             emulator,
             log: Log::default(),
             attempt_wait: Duration::from_secs(3),
+            lease: None,
             namespaces: Vec::new(),
             hosts: Vec::new(),
             metrics: Mutex::default(),
@@ -133,6 +136,7 @@ impl World {
             namespace: self.system.clone(),
             watch_namespaces: [std::slice::from_ref(&self.namespace), &self.namespaces].concat(),
             allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
+            lease: self.lease.clone(),
             attempt_wait: self.attempt_wait,
             grace: self.grace,
             watch_timeout: self.watch_timeout,
