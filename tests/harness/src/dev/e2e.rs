@@ -11,32 +11,25 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use harness::{
     Node,
     binaries::{self, CONTROL_PLANE, HELM_CLIENT, NODE},
     node,
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Where the chart goes, and where the application is.
 const SYSTEM: &str = "provident-system";
 const SHOP: &str = "shop";
 
-/// Runs the test; Ctrl-C ends it, and all that it started, at any time.
+/// Runs the test. A signal ends it as it ends any program, and all that it started ends with it.
 pub async fn e2e() -> Result<()> {
-    if let Some(obstacle) = node::obstacle() {
-        println!("e2e: not on this machine: {obstacle}");
-        return Ok(());
-    }
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    tokio::select! {
-        result = run() => result,
-        _ = interrupt.recv() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("terminated"),
+    match node::obstacle() {
+        None => run().await,
+        Some(obstacle) => {
+            println!("e2e: not on this machine: {obstacle}");
+            Ok(())
+        }
     }
 }
 

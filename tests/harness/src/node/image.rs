@@ -35,10 +35,12 @@ impl Store {
         Ok(Self { directory })
     }
 
-    /// A program that uses the store.
+    /// A program that uses the store. It ends with us, wherever it stands, and with it all its processes and mounts.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "unshare", "--fork", "--kill-child"]);
+        command.args(["--pid", "--mount", "--mount-proc", "--", program]);
         command
             .env(
                 "CONTAINERS_STORAGE_CONF",
