@@ -101,12 +101,14 @@ pub async fn run(
             Arc::clone(&troubles),
         ));
     }
-    controllers.spawn(connections::connections::<ClusterProvidentConnection>(
-        Arc::clone(&ctx),
-        None,
-        Some(ctx.settings.namespace.clone()),
-        Arc::clone(&troubles),
-    ));
+    if ctx.settings.cluster_connections {
+        controllers.spawn(connections::connections::<ClusterProvidentConnection>(
+            Arc::clone(&ctx),
+            None,
+            Some(ctx.settings.namespace.clone()),
+            Arc::clone(&troubles),
+        ));
+    }
     // Each returns when it is told to stop and its running passes have ended.
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {
@@ -122,23 +124,11 @@ pub async fn run(
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     ctx.listed().await;
     loop {
-        let bound = ctx.stores.iter().any(|stores| {
-            let in_status = |object: &OAuthClient| {
-                object
-                    .status
-                    .as_ref()
-                    .is_some_and(|s| s.binding_mac.is_some())
-            };
-            let on_secret = |secret: &PartialObjectMeta<Secret>| {
-                secret.annotations().contains_key(BINDING_ANNOTATION)
-            };
-            stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
-        });
         match key::load(
             &ctx.client,
             &ctx.settings.namespace,
             &ctx.settings.binding_key_secret,
-            !bound,
+            async || Ok(!some_binding(&ctx).await?),
         )
         .await
         {
@@ -153,6 +143,32 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
         }
         tokio::time::sleep(KEY_RETRY).await;
     }
+}
+
+// Whether some object carries a binding, in status or on its Secret.
+async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
+    let in_status = |object: &OAuthClient| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.binding_mac.is_some())
+    };
+    let on_secret = |secret: &PartialObjectMeta<Secret>| {
+        secret.annotations().contains_key(BINDING_ANNOTATION)
+    };
+    let told = ctx.stores.iter().any(|stores| {
+        stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
+    });
+    if told || ctx.settings.watch_secrets {
+        return Ok(told);
+    }
+    // Restored without their status: their Secrets tell, read one by one, once in the life of an install.
+    for object in ctx.stores.iter().flat_map(|stores| stores.clients.state()) {
+        let secrets = ctx.secrets(&object.namespace().unwrap_or_default());
+        let secret = secrets.get_metadata_opt(object.secret_name()).await?;
+        if secret.is_some_and(|secret| on_secret(&secret)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {

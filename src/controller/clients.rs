@@ -12,7 +12,7 @@ use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watc
 use kube::{Api, Resource, ResourceExt};
 use tracing::{debug, warn};
 
-use super::watches::{Troubles, Writers, api, first_list, heard_only, keys};
+use super::watches::{Troubles, Writers, api, first_list, heard_only, if_watched, keys};
 use crate::api::OAuthClient;
 use crate::reconcile::context::Context;
 use crate::reconcile::{self, key};
@@ -61,6 +61,7 @@ pub(super) async fn clients(
         .reflect(writers.secrets)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
+    let owned = if_watched(&ctx, owned);
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();

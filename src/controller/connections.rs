@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::clients::error_policy;
-use super::watches::{Troubles, api, heard_only, keys};
+use super::watches::{Troubles, api, heard_only, if_watched, keys};
 use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
 use crate::reconcile::connections::Key;
@@ -60,6 +60,7 @@ pub(super) async fn connections<K: AnyConnection>(
     )
     .predicate_filter(predicates::generation, PredicateConfig::default());
     let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
+    let secrets = if_watched(&ctx, secrets);
     let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
     let poked = to_look_at(&ctx, namespace, store.clone());
     let stopping = ctx.stopping.clone();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -98,6 +99,18 @@ where
         };
         futures::future::ready(event)
     })
+}
+
+// A watch of Secrets, or nothing where they are not watched: a stream that is never polled asks for nothing.
+pub(super) fn if_watched<T: Send + 'static>(
+    ctx: &Context,
+    watch: impl Stream<Item = T> + Send + 'static,
+) -> BoxStream<'static, T> {
+    if ctx.settings.watch_secrets {
+        watch.boxed()
+    } else {
+        futures::stream::empty().boxed()
+    }
 }
 
 // A store's own readiness wakes one waiter only, and the controller is that one already.

@@ -83,15 +83,22 @@ async fn look<K: AnyConnection>(object: &K, ctx: &Arc<Context>) -> Result<Action
     if !status::write(object, ctx, &before, &after, told).await? {
         return Ok(Action::requeue(STALE));
     }
+    // No watch tells of a changed credential: it is read every so often.
+    let longest = if ctx.settings.watch_secrets {
+        Duration::MAX
+    } else {
+        ctx.settings.credential_poll
+    };
     let uid = object.meta().uid.clone().unwrap_or_default();
     if ready || object.account().suspend == Some(true) {
         ctx.backoff.clear(&uid);
-        return Ok(Action::requeue(RESYNC));
+        return Ok(Action::requeue(RESYNC.min(longest)));
     }
     Ok(Action::requeue(
         ctx.backoff
             .failed(&uid, 0, Duration::ZERO)
-            .min(LONGEST_WAIT),
+            .min(LONGEST_WAIT)
+            .min(longest),
     ))
 }
 

@@ -37,6 +37,12 @@ pub struct Settings {
     pub internal_hosts: Vec<String>,
     /// Whether the vendor is reached over the proxies that the environment names.
     pub proxy_from_env: bool,
+    /// Whether cluster connections are used. Without them nothing without a namespace is asked for.
+    pub cluster_connections: bool,
+    /// Whether Secrets are listed and watched. Without that they are only read by name: whoever may list them may read all.
+    pub watch_secrets: bool,
+    /// Where Secrets are not watched, the credential of each connection is read so often.
+    pub credential_poll: Duration,
     /// Name of the Secret with the binding key.
     pub binding_key_secret: String,
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
@@ -75,6 +81,9 @@ impl Default for Settings {
             allowed_hosts: vec!["api.provident.ae".to_owned()],
             internal_hosts: Vec::new(),
             proxy_from_env: false,
+            cluster_connections: true,
+            watch_secrets: true,
+            credential_poll: Duration::from_secs(30),
             binding_key_secret: "provident-operator-binding-key".to_owned(),
             attempt_wait: Duration::from_mins(2),
             watch_timeout: Duration::from_secs(290),
@@ -89,7 +98,7 @@ impl Default for Settings {
 pub struct Stores {
     /// `OAuthClient` objects.
     pub clients: Store<OAuthClient>,
-    /// Generated Secrets, without their contents.
+    /// Generated Secrets, without their contents; none of them if Secrets are not watched.
     pub secrets: Store<PartialObjectMeta<Secret>>,
 }
 
@@ -119,7 +128,7 @@ pub struct Context {
     pub metrics: Metrics,
     /// The binding key, or its absence.
     pub key: tokio::sync::watch::Receiver<KeyState>,
-    /// First lists that are in the stores; two per watched namespace.
+    /// First lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are watched.
     pub lists: tokio::sync::watch::Sender<usize>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
@@ -139,7 +148,7 @@ pub struct Context {
 impl Context {
     /// Waits until the first lists are in the stores.
     pub(crate) async fn listed(&self) {
-        let all = self.stores.len() * 2;
+        let all = self.stores.len() * (1 + usize::from(self.settings.watch_secrets));
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
     }
