@@ -1,11 +1,15 @@
 //! Talking to the API server: a client whose requests end, and reading its refusals.
 
+mod guarded;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config, Error};
 use tower::timeout::TimeoutLayer;
+
+pub use guarded::{Guarded, Unreadable};
 
 /// Time until the head of a response; a watch's body may stay quiet longer.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(20);

@@ -2,6 +2,7 @@
 
 mod clients;
 mod connections;
+mod definitions;
 mod watches;
 
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub async fn run(
         verified: std::sync::Mutex::default(),
         began: reconcile::seconds(),
         lists: watch::Sender::new(0),
+        defined: watch::Sender::new(false),
         names: Arc::new(Names::default()),
         stopping: stop.clone(),
         tasks: TaskTracker::new(),
@@ -77,6 +79,14 @@ pub async fn run(
         background
             .clone()
             .run_until_cancelled_owned(find_key(Arc::clone(&ctx), key_sender)),
+    );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(definitions::watch_definitions(
+                Arc::clone(&ctx),
+                readiness.clone(),
+            )),
     );
     tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
         Arc::clone(&ctx),
@@ -151,9 +161,8 @@ async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
         let status = object.status.as_ref();
         status.is_some_and(|status| status.binding_mac.is_some())
     };
-    let on_secret = |secret: &PartialObjectMeta<Secret>| {
-        secret.annotations().contains_key(BINDING_ANNOTATION)
-    };
+    let on_secret =
+        |secret: &PartialObjectMeta<Secret>| secret.annotations().contains_key(BINDING_ANNOTATION);
     let told = ctx.stores.iter().any(|stores| {
         stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
     });
@@ -176,6 +185,8 @@ async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Tro
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
+        } else if !*ctx.defined.borrow() {
+            Stage::Undefined
         } else if troubles.are_lasting() {
             Stage::Deaf
         } else {

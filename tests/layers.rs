@@ -20,7 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reconcile::context",
         ],
     ),
-    ("controller", &["admin", "api", "metrics", "reconcile"]),
+    (
+        "controller",
+        &["admin", "api", "cluster", "metrics", "reconcile"],
+    ),
     (
         "reconcile",
         &[

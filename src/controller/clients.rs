@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -10,10 +11,12 @@ use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Api, Resource, ResourceExt};
+use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use super::watches::{Troubles, Writers, api, first_list, heard_only, if_watched, keys};
+use super::watches::{Troubles, Writers, api, first_list, heard_only, if_watched, keys, readable};
 use crate::api::OAuthClient;
+use crate::cluster::Guarded;
 use crate::reconcile::context::Context;
 use crate::reconcile::{self, key};
 
@@ -24,23 +27,27 @@ pub(super) async fn clients(
     troubles: Arc<Troubles>,
 ) {
     let namespace = namespace.as_deref();
-    let objects: Api<OAuthClient> = api(&ctx.client, namespace);
+    let objects: Api<Guarded<OAuthClient>> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
     let seconds = u32::try_from(ctx.settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
     let config = watcher::Config::default().timeout(seconds);
     let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
-    let named = writers.clients.as_reader();
+    let (named, known) = (writers.clients.as_reader(), writers.clients.as_reader());
+    let (unreadable, told) = mpsc::unbounded_channel();
+    let tell = reconcile::tell_all::<OAuthClient>(Arc::clone(&ctx), told);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
     let keepers = move |secret: PartialObjectMeta<Secret>| keepers(&named, &secret);
     let main = watcher(objects, config.clone())
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
         .inspect_ok(move |event| {
             shared.recorded.observe(event);
             if let watcher::Event::Delete(object) = event {
                 shared.forget(object);
             }
         })
+        .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
+        .modify(|object| object.managed_fields_mut().clear())
         .reflect(writers.clients)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();

@@ -17,10 +17,11 @@ use super::backoff::Backoff;
 use super::connections::{Connections, Key};
 use super::key::KeyState;
 use super::memory::Memory;
-use super::records::Recorded;
+use super::records::{Recorded, recorded_client};
 use super::repairs::Repairs;
 use super::rotations::Rotations;
 use crate::api::OAuthClient;
+use crate::cluster::Guarded;
 use crate::metrics::Metrics;
 
 /// What an operator is told at start.
@@ -130,6 +131,8 @@ pub struct Context {
     pub key: tokio::sync::watch::Receiver<KeyState>,
     /// First lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are watched.
     pub lists: tokio::sync::watch::Sender<usize>,
+    /// Whether the definitions of the kinds have all fields that are used, as far as may be known.
+    pub defined: tokio::sync::watch::Sender<bool>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
     /// Seconds since the epoch at which this process began.
@@ -146,11 +149,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// Waits until the first lists are in the stores.
+    /// Waits until the first lists are in the stores, of objects with all the fields that are used.
     pub(crate) async fn listed(&self) {
         let all = self.stores.len() * (1 + usize::from(self.settings.watch_secrets));
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
+        let _ = self.defined.subscribe().wait_for(|whole| *whole).await;
     }
 
     /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
@@ -170,18 +174,17 @@ impl Context {
     }
 
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
-    pub(crate) fn forget(&self, object: &OAuthClient) {
+    pub(crate) fn forget(&self, object: &Guarded<OAuthClient>) {
         let uid = object.uid().unwrap_or_default();
-        let client = object
-            .status
-            .as_ref()
-            .and_then(|status| status.client_id.as_ref());
+        let client = recorded_client(object);
         if !self.memory.gone(&uid)
             && let Some(client_id) = client
         {
             self.metrics.orphaned();
             warn!(
-                object = %ObjectRef::from_obj(object), client_id,
+                namespace = object.namespace(),
+                name = object.name_any(),
+                client_id,
                 "went without its finalizer: its client is left at the vendor as it is"
             );
         }

@@ -29,6 +29,7 @@ mod rotate;
 mod rotations;
 mod store;
 mod timing;
+mod unreadable;
 mod vendor;
 
 use std::panic::AssertUnwindSafe;
@@ -53,6 +54,7 @@ pub use records::Recorded;
 pub use repairs::Repairs;
 pub use rotations::Rotations;
 pub(crate) use timing::seconds;
+pub(crate) use unreadable::tell_all;
 
 /// Why a step could not be carried out.
 pub(crate) enum Halt {

@@ -23,6 +23,8 @@ pub struct Operator {
     pub faults: Faults,
     /// Its figures.
     pub metrics: Metrics,
+    /// What it says of itself.
+    pub readiness: Readiness,
     stop: CancellationToken,
     crash: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
@@ -40,7 +42,8 @@ impl Operator {
         let (crash, crashed) = oneshot::channel();
         let (its_faults, its_stop, its_log) = (faults.clone(), stop.clone(), log.clone());
         let metrics = Metrics::default();
-        let its_metrics = metrics.clone();
+        let readiness = Readiness::default();
+        let (its_metrics, its_readiness) = (metrics.clone(), readiness.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -57,7 +60,7 @@ impl Operator {
                         client,
                         settings,
                         its_metrics,
-                        Readiness::default(),
+                        its_readiness,
                         its_stop,
                     );
                     tokio::select! {
@@ -72,6 +75,7 @@ impl Operator {
         Self {
             faults: faults.clone(),
             metrics,
+            readiness,
             stop,
             crash,
             thread,

@@ -28,6 +28,13 @@ impl World {
             self.tells_the_truth(&object).await;
         }
         self.keeps_secrets_secret().await;
+        self.asks_for_nothing_refused();
+    }
+
+    // The account has every right that it needs, and needs none that it has not.
+    fn asks_for_nothing_refused(&self) {
+        let refused = self.audit.refused();
+        assert_eq!(refused, self.refused, "refused by RBAC");
     }
 
     /// O5: after the last change no object is written and the vendor is not called.

@@ -3,6 +3,7 @@
 mod demo;
 mod state;
 mod up;
+mod with;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -43,6 +44,14 @@ enum Command {
     Down,
     /// Build what is missing, without starting anything
     Build,
+    /// Run a command on a control plane of its own, which is gone when the command ends
+    ///
+    /// The command finds it by `KUBECONFIG`, and kubectl in the directory that `KUBECTL_DIR` names.
+    With {
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -62,6 +71,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Up { detach: true } => up::up_detached().await,
         Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
         Command::Down => up::down().await,
+        Command::With { command } => with::with(&command).await,
         Command::Build => {
             for path in binaries::ensure(&CONTROL_PLANE)?.values() {
                 println!("{}", path.display());
