@@ -63,7 +63,6 @@ pub(super) async fn watch_definitions(ctx: Arc<Context>, readiness: Readiness) {
                     debug!(
                         "no right to read the CustomResourceDefinitions: whether they are whole is not known"
                     );
-                    return;
                 }
                 LOOK_AGAIN
             }

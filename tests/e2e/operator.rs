@@ -56,13 +56,8 @@ impl Operator {
                         .with_layer(&its_faults.layer())
                         .with_layer(&TimeoutLayer::new(request_within))
                         .build();
-                    let run = controller::run(
-                        client,
-                        settings,
-                        its_metrics,
-                        its_readiness,
-                        its_stop,
-                    );
+                    let run =
+                        controller::run(client, settings, its_metrics, its_readiness, its_stop);
                     tokio::select! {
                         () = run => {}
                         _ = crashed => {}

@@ -63,7 +63,11 @@ impl World {
         let path = format!(
             "/apis/oauth.provident.ae/v1alpha1/namespaces/{}/oauthclients/{name}{}?dryRun=All",
             self.namespace,
-            if change.get("status").is_some() { "/status" } else { "" }
+            if change.get("status").is_some() {
+                "/status"
+            } else {
+                ""
+            }
         );
         let served = async || {
             let request = http::Request::patch(&path)
@@ -112,7 +116,12 @@ fn drops_digest(answer: &Value) -> bool {
 async fn readyz(operator: &Operator) -> String {
     let stop = CancellationToken::new();
     let (metrics, readiness) = (operator.metrics.clone(), operator.readiness.clone());
-    let address = admin::serve("127.0.0.1:0".parse().unwrap(), metrics, readiness, stop.clone());
+    let address = admin::serve(
+        "127.0.0.1:0".parse().unwrap(),
+        metrics,
+        readiness,
+        stop.clone(),
+    );
     let url = format!("http://{}/readyz", address.await.unwrap());
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
     stop.cancel();
@@ -143,10 +152,17 @@ async fn s56_an_upgrade_and_the_way_back_make_no_client_and_at_most_one_write_pe
             world.patch_status(name, written).await;
         }
         let operator = world.start_operator();
-        let told = async || readyz(&operator).await.contains("kubectl apply --server-side");
+        let told = async || {
+            readyz(&operator)
+                .await
+                .contains("kubectl apply --server-side")
+        };
         world.eventually("readyz says what to run", told).await;
         let log = world.log.text();
-        assert!(log.contains("oauthclients.oauth.provident.ae lacks"), "{log}");
+        assert!(
+            log.contains("oauthclients.oauth.provident.ae lacks"),
+            "{log}"
+        );
         for (_, field) in NEWER {
             assert!(log.contains(field), "{field} is not named");
         }
@@ -156,9 +172,15 @@ async fn s56_an_upgrade_and_the_way_back_make_no_client_and_at_most_one_write_pe
 
         // It needs no restart.
         world
-            .define(&definition("OAuthClient"), &names[0], digest(), keeps_digest)
+            .define(
+                &definition("OAuthClient"),
+                &names[0],
+                digest(),
+                keeps_digest,
+            )
             .await;
-        let handled = |object: &OAuthClient| crate::settled::handled(object).as_ref() == Some(&asked);
+        let handled =
+            |object: &OAuthClient| crate::settled::handled(object).as_ref() == Some(&asked);
         world.until(&names[0], "verified as asked", handled).await;
         for name in &names[1..] {
             world.verify_now(name).await;
@@ -167,8 +189,13 @@ async fn s56_an_upgrade_and_the_way_back_make_no_client_and_at_most_one_write_pe
         assert_eq!(readyz(&operator).await, "ready\n");
         let writes = operator.faults.writes_by_resource();
         println!("{version}: {} objects, writes {writes:?}", names.len());
-        let status_only = writes.keys().all(|resource| resource == "oauthclients/status");
-        assert!(status_only && operator.faults.writes() <= names.len(), "{writes:?}");
+        let status_only = writes
+            .keys()
+            .all(|resource| resource == "oauthclients/status");
+        assert!(
+            status_only && operator.faults.writes() <= names.len(),
+            "{writes:?}"
+        );
         assert_eq!(world.emulator.commits(Operation::Create), names.len());
         assert_eq!(world.emulator.commits(Operation::Rotate), 0);
         operator.crash().await;
@@ -193,9 +220,24 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
     values.as_array_mut().unwrap().push(json!("Sometimes"));
     let unknown = json!({ "spec": { "driftPolicy": "Sometimes" } });
     let lets_in = |answer: &Value| answer["spec"]["driftPolicy"] == "Sometimes";
+    // And one that lets in what this version's definition does not.
+    let refresh = properties(&mut newer, "/spec/properties/refreshInterval");
+    refresh
+        .as_object_mut()
+        .unwrap()
+        .remove("x-kubernetes-validations")
+        .unwrap();
     world.define(&newer, "web", unknown, lets_in).await;
     world
-        .patch_raw("web", "", json!({ "spec": { "driftPolicy": "Sometimes", "future": "a" } }))
+        .declare("loose", json!({ "refreshInterval": "1w" }))
+        .await;
+    world.until_ready("loose").await;
+    world
+        .patch_raw(
+            "web",
+            "",
+            json!({ "spec": { "driftPolicy": "Sometimes", "future": "a" } }),
+        )
         .await;
     world
         .patch_raw("web", "/status", json!({ "status": { "future": "b" } }))
@@ -207,7 +249,8 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
             let message = condition["message"].as_str().unwrap();
             condition["type"] == "Ready"
                 && condition["reason"] == Reason::Unreadable.as_str()
-                && message.contains("spec.driftPolicy") && message.contains("Sometimes")
+                && message.contains("spec.driftPolicy")
+                && message.contains("Sometimes")
         })
     };
     world.eventually("it is told so in its status", told).await;
@@ -231,19 +274,39 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
     }
     // Put right, it goes on with the same client, and what others wrote stays.
     world
-        .patch_raw("web", "", json!({ "spec": { "driftPolicy": "Correct", "rateLimitCount": 9 } }))
+        .patch_raw(
+            "web",
+            "",
+            json!({ "spec": { "driftPolicy": "Correct", "rateLimitCount": 9 } }),
+        )
         .await;
     assert_eq!(world.until_ready("web").await, client_id);
     world.silence().await;
     let after = world.raw("web").await;
-    assert_eq!((&after["spec"]["future"], &after["status"]["future"]), (&json!("a"), &json!("b")));
+    assert_eq!(
+        (&after["spec"]["future"], &after["status"]["future"]),
+        (&json!("a"), &json!("b"))
+    );
+
+    // What was let in once is let be, by the definition that would not let it in, and kept up to date.
+    let once_more = json!({ "spec": { "refreshInterval": "1w" } });
+    let refused = |answer: &Value| answer.is_null();
+    world
+        .define(&definition("OAuthClient"), "web", once_more, refused)
+        .await;
+    let edit = json!({ "spec": { "rateLimitCount": 5 } });
+    world.patch("loose", edit).await;
+    let loose = world.until_ready("loose").await;
+    assert_eq!(world.emulator.client(&loose).unwrap().rate_limit_count, 5);
 
     // The same for a connection.
     let mut newer = definition("ClusterProvidentConnection");
     let values = properties(&mut newer, "/spec/properties/unknownOutcome/enum");
     values.as_array_mut().unwrap().push(json!("Sometimes"));
     world
-        .define(&newer, "web", json!({}), |answer| answer["spec"].is_object())
+        .define(&newer, "web", json!({}), |answer| {
+            answer["spec"].is_object()
+        })
         .await;
     let edited = async || {
         let patch = json!({ "spec": { "unknownOutcome": "Sometimes" } });
@@ -257,8 +320,10 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
     world.declare("new", json!({})).await;
     let message = world.until_reason("new", Reason::Unreadable).await;
     assert!(message.contains("kubectl describe cpcn"), "{message}");
-    world.edit_connection(json!({ "unknownOutcome": "Hold" })).await;
+    world
+        .edit_connection(json!({ "unknownOutcome": "Hold" }))
+        .await;
     world.until_ready("new").await;
-    assert_eq!(world.emulator.commits(Operation::Create), 3);
+    assert_eq!(world.emulator.commits(Operation::Create), 4);
     world.check().await;
 }

@@ -14,7 +14,10 @@ pub async fn with(command: &[String]) -> Result<()> {
     command
         .args(arguments)
         .env("KUBECONFIG", control_plane.kubeconfig())
-        .env("KUBECTL_DIR", kubectl.parent().context("kubectl is nowhere")?);
+        .env(
+            "KUBECTL_DIR",
+            kubectl.parent().context("kubectl is nowhere")?,
+        );
     let ended = tokio::task::block_in_place(|| command.status());
     let status = ended.with_context(|| format!("run {program}"))?;
     if !status.success() {
