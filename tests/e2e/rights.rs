@@ -17,7 +17,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::{Value, json};
 
-pub use audit::{Asked, Audit};
+pub use audit::Audit;
 
 use crate::world::PATIENCE;
 

@@ -141,6 +141,8 @@ async fn s56_an_upgrade_and_the_way_back_make_no_client_and_at_most_one_write_pe
     for name in &names {
         world.until_ready(name).await;
     }
+    world.verify_now(&names[0]).await;
+    world.silence().await;
     operator.crash().await;
     for (round, version) in ["upgraded", "upgraded again"].into_iter().enumerate() {
         // The version before: its definitions, and what it wrote under them.
@@ -148,7 +150,7 @@ async fn s56_an_upgrade_and_the_way_back_make_no_client_and_at_most_one_write_pe
             .define(&older(), &names[0], digest(), drops_digest)
             .await;
         for name in &names {
-            let written = json!({ "lastHandledReconcile": format!("by-the-older-{round}") });
+            let written = json!({ "secretRevision": 10 + round });
             world.patch_status(name, written).await;
         }
         let operator = world.start_operator();

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::operator::{Log, Operator};
-use crate::rights::{self, Asked, Audit, Mode, account};
+use crate::rights::{self, Audit, Mode, account};
 
 /// A condition that does not hold after this long never will. Generous: the machine may be loaded.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -32,8 +32,6 @@ pub struct World {
     pub config: kube::Config,
     /// What that account is asked for.
     pub audit: Audit,
-    /// What it must be refused, for it has no right to it and can do without.
-    pub refused: Vec<Asked>,
     /// How the chart was installed for it.
     pub mode: Mode,
     /// An administrator's client, without faults.
@@ -105,7 +103,6 @@ impl World {
         let world = Self {
             config: account(&admin, mode, &system, watched).await,
             audit: Audit::begin(control_plane.audit_log(), &rights::user(&system)),
-            refused: Vec::new(),
             everywhere: false,
             mode,
             connection: namespace.clone(),
