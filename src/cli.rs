@@ -13,6 +13,7 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::{self, AdminError, Readiness};
+use crate::leader::Lost;
 use crate::metrics::Metrics;
 use crate::provident::emulator::{self, EmulateArgs, EmulatorError};
 use crate::reconcile::context::Settings;
@@ -104,6 +105,17 @@ struct RunArgs {
         env = "PROVIDENT_BINDING_KEY_SECRET"
     )]
     binding_key_secret: String,
+    /// Stand by while another process holds the lease: of several replicas one works. Without it this one works at once.
+    #[arg(long, env = "PROVIDENT_LEADER_ELECT")]
+    leader_elect: bool,
+    /// Name of the Lease in the operator's own namespace. Two installs in one namespace need two names.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "provident-operator",
+        env = "PROVIDENT_LEASE_NAME"
+    )]
+    lease_name: String,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     #[arg(long, default_value = "0.0.0.0:8080", env = "PROVIDENT_ADMIN_ADDRESS")]
     admin_address: SocketAddr,
@@ -153,6 +165,9 @@ pub enum CliError {
     /// A definition could not be printed.
     #[error("a definition could not be printed: {0}")]
     Crd(String),
+    /// Another process leads by now, or may.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The system does not take signal handlers.
     #[error("signals cannot be handled: {0}")]
     Signal(std::io::Error),
@@ -201,14 +216,15 @@ async fn run(args: RunArgs) -> Result<(), CliError> {
         cluster_connections: args.cluster_connections,
         watch_secrets: args.watch_secrets,
         binding_key_secret: args.binding_key_secret,
+        lease: args.leader_elect.then_some(args.lease_name),
         concurrency: args.concurrency,
         grace: Duration::from_secs(args.grace),
         ..Settings::default()
     };
-    controller::run(client, settings, metrics, readiness, stop).await;
+    let ended = controller::run(client, settings, metrics, readiness, stop).await;
     admin_stop.cancel();
     info!("stopped");
-    Ok(())
+    Ok(ended?)
 }
 
 fn print_crds(args: &CrdArgs) -> Result<(), CliError> {

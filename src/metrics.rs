@@ -60,6 +60,7 @@ pub struct Metrics {
     late: Counter,
     possible_orphans: Counter,
     watch_errors: Counter,
+    leader: Gauge,
     clients: Family<ReasonLabel, Gauge>,
     connections: Family<ConnectionLabel, Gauge>,
     reasons: Arc<Mutex<HashMap<String, String>>>,
@@ -135,6 +136,7 @@ impl Default for Metrics {
             "watch_errors",
             "Errors of the watches on the API server",
         );
+        let leader = leader(&mut registry);
         let clients = Family::default();
         registry.register(
             "clients",
@@ -161,6 +163,7 @@ impl Default for Metrics {
             late,
             possible_orphans,
             watch_errors,
+            leader,
             clients,
             connections,
             reasons: Arc::default(),
@@ -172,6 +175,13 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter
+}
+
+fn leader(registry: &mut Registry) -> Gauge {
+    let gauge = Gauge::default();
+    let help = "Whether this process does the work: it holds the lease, or needs none";
+    registry.register("leader", help, gauge.clone());
+    gauge
 }
 
 fn connection_label(kind: &'static str, namespace: &str, name: &str) -> ConnectionLabel {
@@ -256,6 +266,11 @@ impl Metrics {
     /// A watch failed; it is begun again by itself.
     pub fn watch_error(&self) {
         self.watch_errors.inc();
+    }
+
+    /// This process does the work from now on, or does it no longer.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// A connection was looked at.

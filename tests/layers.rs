@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "cluster",
             "controller",
+            "leader",
             "metrics",
             "provident::emulator",
             "reconcile::context",
@@ -22,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "controller",
-        &["admin", "api", "cluster", "metrics", "reconcile"],
+        &["admin", "api", "cluster", "leader", "metrics", "reconcile"],
     ),
     (
         "reconcile",
@@ -30,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "binding",
             "cluster",
+            "leader",
             "metrics",
             "plan",
             "provident",
@@ -47,6 +49,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("admin", &["metrics"]),
     ("metrics", &["api", "provident::outcome"]),
+    ("leader/candidate", &[]),
+    ("leader", &["api", "cluster", "metrics"]),
     ("cluster", &[]),
 ];
 
@@ -58,6 +62,7 @@ const PURE: &[&str] = &[
     "binding",
     "provident/types",
     "provident/outcome",
+    "leader/candidate",
 ];
 const IMPURE: &[&str] = &[
     "tokio",

@@ -42,8 +42,8 @@ pub async fn reconcile<K: AnyConnection>(
 }
 
 async fn look<K: AnyConnection>(object: &K, ctx: &Arc<Context>) -> Result<Action, Error> {
-    if !ctx.ready().await {
-        return Ok(Action::await_change());
+    if let Some(action) = ctx.held_back().await {
+        return Ok(action);
     }
     let this = object.key();
     // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.

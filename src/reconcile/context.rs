@@ -1,11 +1,12 @@
 //! What all passes of one process share.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
+use kube::runtime::controller::Action;
 use kube::runtime::events::Reporter;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
@@ -20,8 +21,10 @@ use super::memory::Memory;
 use super::records::{Recorded, recorded_client};
 use super::repairs::Repairs;
 use super::rotations::Rotations;
+use super::timing::seconds;
 use crate::api::OAuthClient;
 use crate::cluster::Guarded;
+use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
 /// What an operator is told at start.
@@ -46,6 +49,8 @@ pub struct Settings {
     pub credential_poll: Duration,
     /// Name of the Secret with the binding key.
     pub binding_key_secret: String,
+    /// Name of the Lease in [`Self::namespace`] that the process works under; without one it works at once.
+    pub lease: Option<String>,
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
@@ -86,6 +91,7 @@ impl Default for Settings {
             watch_secrets: true,
             credential_poll: Duration::from_secs(30),
             binding_key_secret: "provident-operator-binding-key".to_owned(),
+            lease: None,
             attempt_wait: Duration::from_mins(2),
             watch_timeout: Duration::from_secs(290),
             concurrency: 64,
@@ -135,12 +141,15 @@ pub struct Context {
     pub defined: tokio::sync::watch::Sender<bool>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
-    /// Seconds since the epoch at which this process began.
-    pub began: u64,
+    /// Seconds since the epoch at which this process began to work: at its first pass, before which it may have stood by
+    /// for days.
+    pub began: OnceLock<u64>,
     /// What only one pass may be at: a Secret's name in a create, a client in an adoption, a scheduled rotation over one
     /// connection.
     pub names: Arc<Names>,
-    /// Set when the process is told to stop: what runs is finished, nothing is begun.
+    /// Whether the process may begin work.
+    pub leadership: Leadership,
+    /// Set when the process is told to stop, or has lost its lease: what runs is finished, nothing is begun.
     pub stopping: CancellationToken,
     /// Work that must end before the process may leave.
     pub tasks: TaskTracker,
@@ -151,33 +160,61 @@ pub struct Context {
 impl Context {
     /// Waits until the first lists are in the stores, of objects with all the fields that are used.
     pub(crate) async fn listed(&self) {
-        let all = self.stores.len() * (1 + usize::from(self.settings.watch_secrets));
+        let all = self.all_lists();
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
         let _ = self.defined.subscribe().wait_for(|whole| *whole).await;
     }
 
-    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
-    /// `false` when the process was told to stop meanwhile.
-    pub(crate) async fn ready(&self) -> bool {
+    // Per watched namespace its clients, and its Secrets if they are watched.
+    fn all_lists(&self) -> usize {
+        self.stores.len() * (1 + usize::from(self.settings.watch_secrets))
+    }
+
+    /// Whether the key was looked for.
+    pub(crate) fn is_key_known(&self) -> bool {
+        !matches!(*self.key.borrow(), KeyState::Unknown)
+    }
+
+    /// What keeps a pass from beginning, as the controller is told it; `None`: it may begin. It needs the lease, and the
+    /// first lists and the key, without which no object can be judged. Where that had to be waited for, which a standby
+    /// does for days, the view at hand is old: the controller is to come back at once with another one.
+    pub(crate) async fn held_back(&self) -> Option<Action> {
+        let listed = *self.lists.borrow() >= self.all_lists() && *self.defined.borrow();
+        if listed
+            && self.is_key_known()
+            && self.leadership.is_held()
+            && !self.stopping.is_cancelled()
+        {
+            return None;
+        }
         let mut key = self.key.clone();
         let known = async {
             self.listed().await;
+            self.leadership.held().await;
             key.wait_for(|key| !matches!(key, KeyState::Unknown))
                 .await
                 .is_ok()
         };
-        self.stopping
-            .run_until_cancelled(known)
-            .await
-            .unwrap_or(false)
+        let again = self.stopping.run_until_cancelled(known).await;
+        Some(match again {
+            Some(true) => Action::requeue(Duration::ZERO),
+            Some(false) | None => Action::await_change(),
+        })
+    }
+
+    /// See [`Self::began`].
+    pub(crate) fn began(&self) -> u64 {
+        *self.began.get_or_init(seconds)
     }
 
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
     pub(crate) fn forget(&self, object: &Guarded<OAuthClient>) {
         let uid = object.uid().unwrap_or_default();
         let client = recorded_client(object);
+        // A standby does not know what the leader let go.
         if !self.memory.gone(&uid)
+            && self.leadership.is_held()
             && let Some(client_id) = client
         {
             self.metrics.orphaned();

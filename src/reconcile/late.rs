@@ -4,10 +4,11 @@
 //! then: its client is deactivated, unless somebody living records it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Halt;
@@ -172,9 +173,9 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
     }
 }
 
-/// Stores what is not stored yet, before the process leaves. Returns when all is stored or `deadline` is reached; what is
-/// left then stands in the log.
-pub async fn drain(ctx: &Arc<Context>, deadline: Instant) {
+/// Stores what is not stored yet, before the process leaves. Returns when all is stored or it is to `give_up`; what is left
+/// then stands in the log.
+pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken) {
     let mut delay = Duration::from_millis(100);
     loop {
         let answers = ctx.memory.answers();
@@ -186,15 +187,15 @@ pub async fn drain(ctx: &Arc<Context>, deadline: Instant) {
                 warn!(client_id = %answer.client_id, %error, "an answer is not stored yet");
             }
         }
-        if Instant::now() + delay > deadline {
+        let pause = tokio::time::sleep(delay);
+        if give_up.run_until_cancelled(pause).await.is_none() {
             break;
         }
-        tokio::time::sleep(delay).await;
         delay = (delay * 2).min(Duration::from_secs(2));
     }
     ctx.tasks.close();
-    let left = deadline.saturating_duration_since(Instant::now());
-    if tokio::time::timeout(left, ctx.tasks.wait()).await.is_err() {
+    let ended = give_up.run_until_cancelled(ctx.tasks.wait()).await;
+    if ended.is_none() {
         error!("leaving with clients of late answers still active; their clientIds are above");
     }
     for answer in ctx.memory.answers() {

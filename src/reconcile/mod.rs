@@ -100,8 +100,8 @@ pub async fn reconcile(object: Arc<OAuthClient>, ctx: Arc<Context>) -> Result<Ac
 async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let uid = object.uid().unwrap_or_default();
     let reference = ObjectRef::from_obj(object.as_ref());
-    if !ctx.ready().await {
-        return Ok(Action::await_change());
+    if let Some(action) = ctx.held_back().await {
+        return Ok(action);
     }
     let inputs = timing::inputs(ctx, &object);
     if let Err(error) = settle(ctx, &reference).await {
@@ -205,6 +205,8 @@ async fn pass(
             }
             Err(halt) => return Err(halt),
         }
+        // A process that was frozen between two steps wakes without its lease.
+        pass.seen.stopping |= !ctx.leadership.is_held();
     }
     let retry = pass.report(stop.as_ref()).await?;
     Ok((retry, stop.map(|stop| stop.reason)))

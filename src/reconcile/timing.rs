@@ -109,7 +109,7 @@ impl Pass {
         let last = verified
             .get(uid)
             .copied()
-            .unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
+            .unwrap_or_else(|| due_slot(uid, self.ctx.began(), interval));
         due_slot(uid, seconds(), interval) > last
             || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
     }

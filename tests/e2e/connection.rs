@@ -94,9 +94,15 @@ async fn a_namespace_brings_its_own_account_and_needs_no_access_rule() {
     );
     world.create_own_connection(OWN).await;
     world.until_ready("storefront").await;
-    let connection = world.own_connections().get(OWN).await.unwrap();
-    let ready = connection.status.unwrap().conditions;
-    assert_eq!(find(&ready, ConditionType::Ready).unwrap().status, "True");
+    // Told beside its clients, so a little later than a client may be served.
+    let says_ready = async || {
+        let connection = world.own_connections().get(OWN).await.unwrap();
+        let conditions = connection.status.unwrap_or_default().conditions;
+        find(&conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True")
+    };
+    world
+        .eventually("the connection says Ready", says_ready)
+        .await;
 
     // Its token is changed beside it, and used at once.
     world.emulator.set_token("a/new+token~");

@@ -40,11 +40,15 @@ async fn client_credentials_get_one_token_that_all_clients_share() {
         world.until_ready(&format!("client-{index}")).await;
     }
     assert_eq!(world.emulator.count(Operation::Token), 1);
-    let expires = world
-        .connection_status()
-        .await
-        .token_expiration_time
-        .expect("told when the token runs out");
+    let mut told = None;
+    let is_told = async || {
+        told = world.connection_status().await.token_expiration_time;
+        told.is_some()
+    };
+    world
+        .eventually("told when the token runs out", is_told)
+        .await;
+    let expires = told.unwrap();
     let left = stored_time(jiff::Timestamp::now())
         .0
         .duration_until(expires.0);

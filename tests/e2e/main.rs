@@ -19,6 +19,8 @@ mod dying;
 mod ending;
 mod foreign;
 mod forged;
+mod leader;
+mod leader_lost;
 mod level;
 mod lifecycle;
 mod limits;

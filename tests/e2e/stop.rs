@@ -126,7 +126,7 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
         })
         .await;
     faults.set_outage(false);
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     assert_eq!(
         client_id(&world.get("web").await),
         Some(world.only_client().client_id)

@@ -50,6 +50,8 @@ pub struct World {
     pub metrics: Mutex<Vec<Metrics>>,
     /// For operators to come: how long another process's attempt counts as running.
     pub attempt_wait: Duration,
+    /// For operators to come: the lease they work under, if any.
+    pub lease: Option<String>,
     /// For operators to come: more namespaces to watch. [`World::watch_too`] adds one.
     pub namespaces: Vec<String>,
     /// For operators to come: watch all namespaces. Only on a control plane of one's own: tests run side by side.
@@ -112,6 +114,7 @@ impl World {
             emulator,
             log: Log::default(),
             attempt_wait: Duration::from_secs(3),
+            lease: None,
             namespaces: Vec::new(),
             hosts: Vec::new(),
             metrics: Mutex::default(),
@@ -164,6 +167,7 @@ impl World {
             cluster_connections: self.mode.has_cluster_connections(),
             watch_secrets: self.mode.watches_secrets(),
             allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
+            lease: self.lease.clone(),
             attempt_wait: self.attempt_wait,
             grace: self.grace,
             watch_timeout: self.watch_timeout,
