@@ -34,12 +34,16 @@ pub struct Audit {
 impl Audit {
     /// From now on.
     pub fn begin(log: Option<PathBuf>, user: &str) -> Self {
-        let length = |log: &PathBuf| log.metadata().map_or(0, |log| log.len());
         Self {
             from: log.as_ref().map_or(0, length),
             log,
             user: format!("\"username\":\"{user}\""),
         }
+    }
+
+    /// Leaves out what is written down by now.
+    pub fn forget(&mut self) {
+        self.from = self.log.as_ref().map_or(0, length);
     }
 
     /// Every request for a resource, in the order they were written down.
@@ -67,6 +71,10 @@ impl Audit {
         refused.dedup();
         refused
     }
+}
+
+fn length(log: &PathBuf) -> u64 {
+    log.metadata().map_or(0, |log| log.len())
 }
 
 // None for paths that are no resource's, such as /version.

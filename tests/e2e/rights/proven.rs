@@ -56,7 +56,7 @@ async fn live(world: &World) {
         deploy(world, kind, "app").await;
         targets.push(json!({ "kind": kind, "name": "app" }));
     }
-    let _operator = world.start_operator();
+    let operator = world.start_operator();
     let by_own = json!({ "connectionRef": { "kind": "ProvidentConnection", "name": "own" } });
     let mut names = vec!["own"];
     world
@@ -125,6 +125,9 @@ async fn live(world: &World) {
         world.delete("web").await;
         world.until_gone("web").await;
     }
+    // It gives its lease back.
+    operator.begin_stop();
+    operator.stopped().await;
 }
 
 fn with(one: &Value, other: Value) -> Value {
