@@ -1,22 +1,22 @@
 //! The commands: `run`, `crd`, `emulate`. Every flag has an environment name.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 use crate::admin::{self, AdminError, Readiness};
 use crate::leader::Lost;
 use crate::metrics::Metrics;
 use crate::provident::emulator::{self, EmulateArgs, EmulatorError};
 use crate::reconcile::context::Settings;
+use crate::telemetry::{self, Format, TelemetryError, Traces};
 use crate::{api, cluster, controller};
 
 /// Keeps OAuth 2.0 clients of the Provident API, and the Secrets that carry their credentials, as declared.
@@ -33,18 +33,10 @@ pub struct Cli {
         global = true,
         env = "PROVIDENT_LOG_FORMAT"
     )]
-    log_format: LogFormat,
+    log_format: Format,
     /// What is logged, as a filter of levels and modules such as `info` or `provident_operator=debug`.
     #[arg(long, default_value = "info", global = true, env = "PROVIDENT_LOG")]
     log: String,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum LogFormat {
-    #[default]
-    Auto,
-    Text,
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -142,14 +134,9 @@ struct CrdArgs {
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// `--log` is no filter.
-    #[error("--log {filter:?}: {source}")]
-    LogFilter {
-        /// What was given.
-        filter: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
-    },
+    /// Neither log nor traces as asked for.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// There is no kubeconfig, and no service account either.
     #[error("no cluster: {0}. Set KUBECONFIG, or run in a pod with a service account")]
     NoCluster(#[from] kube::config::InferConfigError),
@@ -182,11 +169,16 @@ impl Cli {
         match self.command {
             Command::Crd(args) => print_crds(&args),
             Command::Run(args) => {
-                logs(self.log_format, &self.log)?;
-                run(args).await
+                let traces = Traces::from_env()?;
+                telemetry::begin(self.log_format, &self.log, traces.as_ref())?;
+                let ended = run(args).await;
+                if let Some(traces) = traces {
+                    traces.end().await;
+                }
+                ended
             }
             Command::Emulate(args) => {
-                logs(self.log_format, &self.log)?;
+                telemetry::begin(self.log_format, &self.log, None)?;
                 let stop = stop_on_signal()?;
                 Ok(emulator::run(args, stop.cancelled_owned()).await?)
             }
@@ -196,8 +188,8 @@ impl Cli {
 
 async fn run(args: RunArgs) -> Result<(), CliError> {
     let stop = stop_on_signal()?;
-    let client = cluster::client(Config::infer().await?)?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let client = cluster::client(Config::infer().await?, &metrics)?;
     let admin_stop = CancellationToken::new();
     let address = admin::serve(
         args.admin_address,
@@ -236,22 +228,6 @@ fn print_crds(args: &CrdArgs) -> Result<(), CliError> {
             Some(dir) => std::fs::write(dir.join(api::file_name(&crd)), yaml),
         };
         written.map_err(|error| failed(&error))?;
-    }
-    Ok(())
-}
-
-fn logs(format: LogFormat, filter: &str) -> Result<(), CliError> {
-    let parsed = EnvFilter::try_new(filter).map_err(|source| CliError::LogFilter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Auto if !std::io::stderr().is_terminal() => builder.json().init(),
-        LogFormat::Auto | LogFormat::Text => builder.init(),
     }
     Ok(())
 }

@@ -264,12 +264,14 @@ async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
     ctx.stopping.run_until_cancelled(ctx.listed()).await;
     let mut key = ctx.key.clone();
+    let deaf_after = ctx.settings.deaf_after();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
         } else if !*ctx.defined.borrow() {
             Stage::Undefined
-        } else if troubles.are_lasting() {
+        } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
+        {
             Stage::Deaf
         } else if ctx.leadership.is_held() && !ctx.is_key_known() {
             Stage::Starting

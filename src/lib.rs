@@ -8,7 +8,7 @@
 //! - [`provident`]: the vendor: its types, its client, and an emulator of it
 //! - [`api`]: what users write and read; pure
 //!
-//! Beside them, used by the shell and using none of it: [`admin`], [`cluster`], [`leader`], [`metrics`].
+//! Beside them, used by the shell and using none of it: [`admin`], [`cluster`], [`leader`], [`metrics`], [`telemetry`].
 
 pub mod admin;
 pub mod api;
@@ -22,3 +22,4 @@ pub mod plan;
 pub mod provident;
 pub mod reconcile;
 pub mod secret;
+pub mod telemetry;

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "metrics",
             "provident::emulator",
             "reconcile::context",
+            "telemetry",
         ],
     ),
     (
@@ -48,10 +49,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("provident", &["provident"]),
     ("api", &[]),
     ("admin", &["metrics"]),
-    ("metrics", &["api", "provident::outcome"]),
+    ("metrics", &["api", "provident::call", "provident::outcome"]),
     ("leader/candidate", &[]),
     ("leader", &["api", "cluster", "metrics"]),
-    ("cluster", &[]),
+    ("cluster", &["metrics"]),
+    ("telemetry", &[]),
 ];
 
 /// What has no I/O and no clock.

@@ -15,8 +15,7 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use super::clients::error_policy;
-use super::watches::{Troubles, api, heard_only, if_watched, keys, readable};
+use super::watches::{Troubles, api, asks, config, heard_only, if_watched, keys, readable};
 use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
 use crate::reconcile::connections::Key;
@@ -40,7 +39,7 @@ pub(super) async fn connections<K: AnyConnection>(
     tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
     let main = watcher(
         K::guarded(ctx.client.clone(), namespace.as_deref()),
-        watcher::Config::default(),
+        config(&ctx.settings),
     )
     .default_backoff()
     .inspect_ok(move |event| match event {
@@ -68,20 +67,23 @@ pub(super) async fn connections<K: AnyConnection>(
         ctx.metrics.clone(),
         Arc::clone(&troubles),
     )
-    .predicate_filter(predicates::generation, PredicateConfig::default());
+    .predicate_filter(predicates::generation, PredicateConfig::default())
+    .inspect_ok(asks(&ctx.metrics));
     let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
     let secrets = if_watched(&ctx, secrets);
     let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
+    let queue = ctx.metrics.queue.clone();
     let poked = to_look_at(&ctx, namespace, store.clone());
+    let poked = poked.inspect(move |connection| queue.asked(connection));
     let stopping = ctx.stopping.clone();
     Controller::for_stream(main, store.clone())
-        .watches_stream(secrets, users(store.clone(), uses_secret))
-        .watches_stream(config_maps, users(store, uses_config_map))
+        .watches_stream(secrets, users(&ctx, store.clone(), uses_secret))
+        .watches_stream(config_maps, users(&ctx, store, uses_config_map))
         .reconcile_on(poked)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(
             reconcile::connection::reconcile::<K>,
-            error_policy,
+            reconcile::error_policy,
             Arc::clone(&ctx),
         )
         .for_each(|result| {
@@ -93,6 +95,7 @@ pub(super) async fn connections<K: AnyConnection>(
                         namespace: object.namespace.unwrap_or_default(),
                         name: object.name,
                     };
+                    ctx.metrics.queue.gone(&reference::<K>(&key));
                     if !ctx.connections.is_unreadable(&key) {
                         ctx.removed(&key);
                     }
@@ -129,13 +132,13 @@ where
         + 'static,
     PartialObjectMeta<D>: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
-    let client = ctx.client.clone();
+    let (client, config) = (ctx.client.clone(), config(&ctx.settings));
     let touched = stream::once(async move { first.wait_for(|any| *any).await.is_ok() })
         .filter(|any| ready(*any))
         .flat_map(move |_| {
             watcher(
                 api::<PartialObjectMeta<D>>(&client, home.as_deref()),
-                watcher::Config::default(),
+                config.clone(),
             )
             .default_backoff()
             .touched_objects()
@@ -145,13 +148,15 @@ where
 
 // The connections that stand on an object.
 fn users<K: AnyConnection, D>(
+    ctx: &Context,
     store: Store<K>,
     uses: fn(&ConnectionSpec, &str) -> bool,
-) -> impl Fn(PartialObjectMeta<D>) -> Vec<ObjectRef<K>> + Send + Sync
+) -> impl Fn(PartialObjectMeta<D>) -> Vec<ObjectRef<K>> + Send + Sync + use<K, D>
 where
     D: Resource<DynamicType = ()>,
     PartialObjectMeta<D>: ResourceExt,
 {
+    let queue = ctx.metrics.queue.clone();
     move |object| {
         let (name, namespace) = (object.name_any(), object.namespace());
         let here = |connection: &K| match K::KIND {
@@ -163,6 +168,7 @@ where
             .iter()
             .filter(|connection| here(connection) && uses(connection.account(), &name))
             .map(|connection| ObjectRef::from_obj(connection.as_ref()))
+            .inspect(|connection| queue.asked(connection))
             .collect()
     }
 }
@@ -198,13 +204,15 @@ fn to_look_at<K: AnyConnection>(
         let references: Vec<_> = keys
             .into_iter()
             .filter(ours)
-            .map(|key| match key.kind {
-                ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
-                ConnectionKind::ProvidentConnection => {
-                    ObjectRef::new(&key.name).within(&key.namespace)
-                }
-            })
+            .map(|key| reference(&key))
             .collect();
         stream::iter(references)
     })
+}
+
+fn reference<K: AnyConnection>(key: &Key) -> ObjectRef<K> {
+    match key.kind {
+        ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
+        ConnectionKind::ProvidentConnection => ObjectRef::new(&key.name).within(&key.namespace),
+    }
 }

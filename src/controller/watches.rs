@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
@@ -20,13 +21,11 @@ use crate::api::OAuthClient;
 use crate::cluster::{self, Guarded, Unreadable};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Key;
-use crate::reconcile::context::{Context, Stores};
+use crate::reconcile::context::{Context, Settings, Stores};
 use crate::reconcile::seconds;
 
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
 const APART: u64 = 90;
-/// Watches that have failed for this long without a pause leave the operator deaf. Seconds.
-const DEAF_AFTER: u64 = 600;
 
 /// How long watches have been failing. What goes well makes no sound: a quiet cluster is not a trouble.
 #[derive(Default)]
@@ -43,13 +42,13 @@ impl Troubles {
         }
     }
 
-    /// Whether what the operator knows of the cluster has grown old.
-    pub(super) fn are_lasting(&self) -> bool {
+    /// Whether watches have been failing for so long without a pause.
+    pub(super) fn have_lasted(&self, deaf_after: Duration) -> bool {
         let (first, last) = (
             self.first.load(Ordering::Relaxed),
             self.last.load(Ordering::Relaxed),
         );
-        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > DEAF_AFTER
+        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > deaf_after.as_secs()
     }
 }
 
@@ -81,6 +80,18 @@ where
     }
 }
 
+/// How everything is watched.
+pub(super) fn config(settings: &Settings) -> watcher::Config {
+    let seconds = u32::try_from(settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
+    watcher::Config::default().timeout(seconds)
+}
+
+/// Notes that a changed object asks for a pass.
+pub(super) fn asks<K: Resource<DynamicType = ()>>(metrics: &Metrics) -> impl FnMut(&K) + use<K> {
+    let queue = metrics.queue.clone();
+    move |object| queue.asked(&ObjectRef::from_obj(object))
+}
+
 // An error of a watch is counted and logged here: the watcher begins again by itself, each with its own backoff.
 pub(super) fn heard_only<T>(
     stream: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
@@ -95,7 +106,7 @@ where
         let event = match event {
             Ok(event) => Some(Ok(event)),
             Err(error) => {
-                metrics.watch_error();
+                metrics.watches.failed();
                 troubles.note();
                 if is_unknown_kind(&error) {
                     warn!(%error, what, "the API server does not know this kind. Run: {COMMAND}");

@@ -233,10 +233,12 @@ proptest! {
         let mut both = [one, two];
         let mut late = Vec::new();
         let mut now = start;
-        for (who, pause, fate, takes) in turns {
+        for (turn, (who, pause, fate, takes)) in turns.into_iter().enumerate() {
             now += Duration::from_millis(pause);
             let (began, candidate) = (now, &mut both[usize::from(who)]);
-            let step = candidate.next(began, Timestamp::UNIX_EPOCH);
+            // A renewal is seen by its time.
+            let wall = Timestamp::UNIX_EPOCH + now.duration_since(start);
+            let step = candidate.next(began, wall);
             for lease in late.drain(..) {
                 server.write(&lease);
             }
@@ -263,7 +265,7 @@ proptest! {
                 (Step::Wait(_), _) => {}
                 (Step::Lost, _) => {
                     // The process is started again, as another holder.
-                    *candidate = Candidate::new("lease", format!("{now:?}"), now);
+                    *candidate = Candidate::new("lease", turn.to_string(), now);
                 }
             }
             prop_assert!(both.iter().filter(|one| holds(one, now)).count() < 2);

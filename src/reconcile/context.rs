@@ -23,7 +23,7 @@ use super::repairs::Repairs;
 use super::rotations::Rotations;
 use super::timing::seconds;
 use crate::api::OAuthClient;
-use crate::cluster::Guarded;
+use crate::cluster::{self, Guarded};
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
@@ -64,6 +64,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Watches that have failed, or not spoken, for this long leave the operator deaf: ten minutes. One that works ends
+    /// after [`Settings::watch_timeout`] at the latest, and two of them in a row may be begun too late to count.
+    #[must_use]
+    pub fn deaf_after(&self) -> Duration {
+        self.watch_timeout * 2 + cluster::REQUEST_WITHIN
+    }
+
     /// How long after its claim a process may write the Secret before status: well before any other process may take
     /// the attempt for over, the write's own time included (75 s and [`crate::cluster::REQUEST_WITHIN`] of 2 min).
     #[must_use]
@@ -217,7 +224,7 @@ impl Context {
             && self.leadership.is_held()
             && let Some(client_id) = client
         {
-            self.metrics.orphaned();
+            self.metrics.outcomes.orphaned();
             warn!(
                 namespace = object.namespace(),
                 name = object.name_any(),
@@ -226,7 +233,7 @@ impl Context {
             );
         }
         self.backoff.clear(&uid);
-        self.metrics.forget(&uid);
+        self.metrics.clients.forget(&uid);
         self.rotations.forget(&uid);
         self.verified
             .lock()
@@ -236,7 +243,7 @@ impl Context {
 
     /// Takes in that a connection was deleted.
     pub(crate) fn removed(&self, connection: &Key) {
-        self.metrics.forget_connection(
+        self.metrics.connections.forget(
             connection.kind.as_str(),
             &connection.namespace,
             &connection.name,

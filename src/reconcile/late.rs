@@ -22,7 +22,7 @@ use crate::binding::Bound;
 use crate::cluster;
 use crate::plan::{AttemptId, Binding, Fate, Owner, Standing, fate};
 use crate::provident::error::CallError;
-use crate::provident::types::{ClientId, UpdateRequest};
+use crate::provident::types::ClientId;
 use crate::secret;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub async fn settle(
             }
             Fate::Late => {
                 warn!(client_id = %answer.client_id, attempt = %answer.attempt, "an answer came late: its client is deactivated");
-                ctx.metrics.late();
+                ctx.metrics.outcomes.late();
                 // From here on the task holds it; a process that leaves waits for its tasks.
                 ctx.memory.forget(&answer.attempt);
                 let ctx = Arc::clone(ctx);
@@ -153,13 +153,9 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
         .permit(&namespace)
         .await
         .map_err(|_| "the connection's limit".to_owned())?;
-    let request = UpdateRequest {
-        is_active: Some(false),
-        ..UpdateRequest::default()
-    };
     match connection
         .client
-        .update(permit, &answer.client_id, &request)
+        .deactivate(permit, &answer.client_id)
         .await
     {
         Ok(client) if client.is_active == Some(false) => {

@@ -9,6 +9,7 @@ use harness::faults::Faults;
 use kube::Config;
 use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
+use provident_operator::cluster::Measure;
 use provident_operator::metrics::Metrics;
 use provident_operator::reconcile::context::Settings;
 use provident_operator::{cluster, controller};
@@ -16,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::timeout::TimeoutLayer;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// A running operator. Dropping it is a crash too.
@@ -59,6 +61,7 @@ impl Operator {
                         .unwrap()
                         .with_layer(&its_faults.layer())
                         .with_layer(&TimeoutLayer::new(request_within))
+                        .with_layer(&Measure::new(&its_metrics))
                         .build();
                     let run =
                         controller::run(client, settings, its_metrics, its_readiness, its_stop);
@@ -140,6 +143,8 @@ impl Log {
         let to = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
+            // With all fields of spans, as traces carry them.
+            .with_span_events(FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(move || to.clone())
             .finish();
