@@ -49,8 +49,14 @@ pub(super) async fn clients(
         .default_backoff()
         .inspect_ok(move |event| {
             shared.recorded.observe(event);
-            if let watcher::Event::Delete(object) = event {
-                shared.forget(object);
+            match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                    if let (Err(_), Some(uid)) = (&object.0, object.uid()) {
+                        shared.metrics.clients.unreadable(&uid);
+                    }
+                }
+                watcher::Event::Delete(object) => shared.forget(object),
+                watcher::Event::Init | watcher::Event::InitDone => {}
             }
         })
         .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))

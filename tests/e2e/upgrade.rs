@@ -81,14 +81,14 @@ impl World {
     }
 
     /// Merges into an object that this version may not be able to read.
-    async fn patch_raw(&self, name: &str, subresource: &str, patch: Value) {
+    async fn patch_raw(&self, name: &str, subresource: &str, change: Value) {
         let path = format!(
             "/apis/oauth.provident.ae/v1alpha1/namespaces/{}/oauthclients/{name}{subresource}",
             self.namespace
         );
         let request =
             http::Request::patch(path).header("content-type", "application/merge-patch+json");
-        let request = request.body(serde_json::to_vec(&patch).unwrap()).unwrap();
+        let request = request.body(serde_json::to_vec(&change).unwrap()).unwrap();
         let _: Value = self.client.request(request).await.unwrap();
     }
 
@@ -300,8 +300,17 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
     world.patch("loose", edit).await;
     let loose = world.until_ready("loose").await;
     assert_eq!(world.emulator.client(&loose).unwrap().rate_limit_count, 5);
+    assert_eq!(world.emulator.commits(Operation::Create), 3);
+    world.check().await;
+}
 
-    // The same for a connection.
+#[tokio::test]
+async fn s54_a_connection_that_cannot_be_read_is_not_used_until_it_can() {
+    let _alone = ALONE.lock().await;
+    let control_plane = ControlPlane::start().await.unwrap();
+    let world = world_of_its_own(&control_plane).await;
+    let _operator = world.start_operator();
+    world.settled("web", json!({})).await;
     let mut newer = definition("ClusterProvidentConnection");
     let values = properties(&mut newer, "/spec/properties/unknownOutcome/enum");
     values.as_array_mut().unwrap().push(json!("Sometimes"));
@@ -319,6 +328,15 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
             .is_ok()
     };
     world.eventually("the definition is served", edited).await;
+    let path = format!(
+        "/apis/oauth.provident.ae/v1alpha1/clusterprovidentconnections/{}",
+        world.connection
+    );
+    let told = async || {
+        let text = world.get_json(&path).await["status"].to_string();
+        text.contains(Reason::Unreadable.as_str()) && text.contains("Sometimes")
+    };
+    world.eventually("it is told so in its status", told).await;
     world.declare("new", json!({})).await;
     let message = world.until_reason("new", Reason::Unreadable).await;
     assert!(message.contains("kubectl describe cpcn"), "{message}");
@@ -326,6 +344,6 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
         .edit_connection(json!({ "unknownOutcome": "Hold" }))
         .await;
     world.until_ready("new").await;
-    assert_eq!(world.emulator.commits(Operation::Create), 4);
+    assert_eq!(world.emulator.commits(Operation::Create), 2);
     world.check().await;
 }

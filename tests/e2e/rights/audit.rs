@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ impl Audit {
     /// From now on.
     pub fn begin(log: Option<PathBuf>, user: &str) -> Self {
         Self {
-            from: log.as_ref().map_or(0, length),
+            from: log.as_deref().map_or(0, length),
             log,
             user: format!("\"username\":\"{user}\""),
         }
@@ -43,7 +43,7 @@ impl Audit {
 
     /// Leaves out what is written down by now.
     pub fn forget(&mut self) {
-        self.from = self.log.as_ref().map_or(0, length);
+        self.from = self.log.as_deref().map_or(0, length);
     }
 
     /// Every request for a resource, in the order they were written down.
@@ -73,7 +73,7 @@ impl Audit {
     }
 }
 
-fn length(log: &PathBuf) -> u64 {
+fn length(log: &Path) -> u64 {
     log.metadata().map_or(0, |log| log.len())
 }
 

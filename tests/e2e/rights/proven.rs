@@ -62,7 +62,7 @@ async fn live(world: &World) {
     world
         .settled(
             "own",
-            with(&by_own, json!({ "rolloutRestartTargets": targets })),
+            with(&by_own, &json!({ "rolloutRestartTargets": targets })),
         )
         .await;
     if world.mode.has_cluster_connections() {
@@ -130,7 +130,7 @@ async fn live(world: &World) {
     operator.stopped().await;
 }
 
-fn with(one: &Value, other: Value) -> Value {
+fn with(one: &Value, other: &Value) -> Value {
     let mut both = one.clone();
     both.as_object_mut()
         .unwrap()
