@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,13 @@ struct RunArgs {
     /// Reach the vendor over the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). The proxy then looks names up.
     #[arg(long, env = "PROVIDENT_PROXY_FROM_ENV")]
     proxy_from_env: bool,
+    /// Use `ClusterProvidentConnections`. `false`: no call is made for them, so that no right without a namespace is needed.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, env = "PROVIDENT_CLUSTER_CONNECTIONS")]
+    cluster_connections: bool,
+    /// List and watch Secrets, metadata only. `false`: they are read by name, an edited one is repaired at the object's next
+    /// verification (`spec.refreshInterval`), and a changed token is used within 30 seconds.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, env = "PROVIDENT_WATCH_SECRETS")]
+    watch_secrets: bool,
     /// Name of the Secret with the binding key. It is made on first start, and belongs in the backup.
     #[arg(
         long,
@@ -198,6 +205,8 @@ async fn run(args: RunArgs) -> Result<(), CliError> {
         allowed_hosts: args.allowed_hosts,
         internal_hosts: args.internal_hosts,
         proxy_from_env: args.proxy_from_env,
+        cluster_connections: args.cluster_connections,
+        watch_secrets: args.watch_secrets,
         binding_key_secret: args.binding_key_secret,
         lease: args.leader_elect.then_some(args.lease_name),
         concurrency: args.concurrency,

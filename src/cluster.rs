@@ -1,5 +1,6 @@
 //! Talking to the API server: a client whose requests end, and reading its refusals.
 
+mod guarded;
 mod measured;
 mod request;
 
@@ -12,6 +13,7 @@ use tower::timeout::TimeoutLayer;
 
 use crate::metrics::Metrics;
 
+pub use guarded::{Guarded, Unreadable};
 pub use measured::{Heard, Measure, Measured};
 
 /// Time until the head of a response; a watch's body may stay quiet longer.

@@ -4,6 +4,7 @@
 
 mod clients;
 mod connections;
+mod definitions;
 mod watches;
 
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub async fn run(
         verified: std::sync::Mutex::default(),
         began: std::sync::OnceLock::new(),
         lists: watch::Sender::new(0),
+        defined: watch::Sender::new(false),
         names: Arc::new(Names::default()),
         leadership,
         stopping,
@@ -90,6 +92,14 @@ pub async fn run(
         background
             .clone()
             .run_until_cancelled_owned(find_key(Arc::clone(&ctx), key_sender)),
+    );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(definitions::watch_definitions(
+                Arc::clone(&ctx),
+                readiness.clone(),
+            )),
     );
     tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
         Arc::clone(&ctx),
@@ -114,12 +124,14 @@ pub async fn run(
             Arc::clone(&troubles),
         ));
     }
-    controllers.spawn(connections::connections::<ClusterProvidentConnection>(
-        Arc::clone(&ctx),
-        None,
-        Some(ctx.settings.namespace.clone()),
-        Arc::clone(&troubles),
-    ));
+    if ctx.settings.cluster_connections {
+        controllers.spawn(connections::connections::<ClusterProvidentConnection>(
+            Arc::clone(&ctx),
+            None,
+            Some(ctx.settings.namespace.clone()),
+            Arc::clone(&troubles),
+        ));
+    }
     // Each returns when it is told to stop and its running passes have ended.
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {
@@ -203,23 +215,11 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     // It may be made here, and a standby makes nothing.
     ctx.leadership.held().await;
     loop {
-        let bound = ctx.stores.iter().any(|stores| {
-            let in_status = |object: &OAuthClient| {
-                object
-                    .status
-                    .as_ref()
-                    .is_some_and(|s| s.binding_mac.is_some())
-            };
-            let on_secret = |secret: &PartialObjectMeta<Secret>| {
-                secret.annotations().contains_key(BINDING_ANNOTATION)
-            };
-            stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
-        });
         match key::load(
             &ctx.client,
             &ctx.settings.namespace,
             &ctx.settings.binding_key_secret,
-            !bound,
+            async || Ok(!some_binding(&ctx).await?),
         )
         .await
         {
@@ -236,6 +236,31 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     }
 }
 
+// Whether some object carries a binding, in status or on its Secret.
+async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
+    let in_status = |object: &OAuthClient| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.binding_mac.is_some())
+    };
+    let on_secret =
+        |secret: &PartialObjectMeta<Secret>| secret.annotations().contains_key(BINDING_ANNOTATION);
+    let told = ctx.stores.iter().any(|stores| {
+        stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
+    });
+    if told || ctx.settings.watch_secrets {
+        return Ok(told);
+    }
+    // Restored without their status: their Secrets tell, read one by one, once in the life of an install.
+    for object in ctx.stores.iter().flat_map(|stores| stores.clients.state()) {
+        let secrets = ctx.secrets(&object.namespace().unwrap_or_default());
+        let secret = secrets.get_metadata_opt(object.secret_name()).await?;
+        if secret.is_some_and(|secret| on_secret(&secret)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
     ctx.stopping.run_until_cancelled(ctx.listed()).await;
     let mut key = ctx.key.clone();
@@ -243,6 +268,8 @@ async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Tro
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
+        } else if !*ctx.defined.borrow() {
+            Stage::Undefined
         } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
         {
             Stage::Deaf

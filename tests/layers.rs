@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "controller",
-        &["admin", "api", "leader", "metrics", "reconcile"],
+        &["admin", "api", "cluster", "leader", "metrics", "reconcile"],
     ),
     (
         "reconcile",

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -9,10 +10,14 @@ use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Api, Resource, ResourceExt};
+use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::watches::{Troubles, Writers, api, asks, config, first_list, heard_only, keys};
+use super::watches::{
+    Troubles, Writers, api, asks, config, first_list, heard_only, if_watched, keys, readable,
+};
 use crate::api::OAuthClient;
+use crate::cluster::Guarded;
 use crate::reconcile::context::Context;
 use crate::reconcile::{self, key};
 
@@ -23,12 +28,15 @@ pub(super) async fn clients(
     troubles: Arc<Troubles>,
 ) {
     let namespace = namespace.as_deref();
-    let objects: Api<OAuthClient> = api(&ctx.client, namespace);
+    let objects: Api<Guarded<OAuthClient>> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
     let config = config(&ctx.settings);
     let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
-    let named = writers.clients.as_reader();
+    let (named, known) = (writers.clients.as_reader(), writers.clients.as_reader());
+    let (unreadable, told) = mpsc::unbounded_channel();
+    let tell = reconcile::tell_all::<OAuthClient>(Arc::clone(&ctx), told);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
     let queue = ctx.metrics.queue.clone();
     let keepers = move |secret: PartialObjectMeta<Secret>| {
         let keepers = keepers(&named, &secret);
@@ -39,13 +47,20 @@ pub(super) async fn clients(
     };
     let main = watcher(objects, config.clone())
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
         .inspect_ok(move |event| {
             shared.recorded.observe(event);
-            if let watcher::Event::Delete(object) = event {
-                shared.forget(object);
+            match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                    if let (Err(_), Some(uid)) = (&object.0, object.uid()) {
+                        shared.metrics.clients.unreadable(&uid);
+                    }
+                }
+                watcher::Event::Delete(object) => shared.forget(object),
+                watcher::Event::Init | watcher::Event::InitDone => {}
             }
         })
+        .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
+        .modify(|object| object.managed_fields_mut().clear())
         .reflect(writers.clients)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
@@ -67,6 +82,7 @@ pub(super) async fn clients(
         .reflect(writers.secrets)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
+    let owned = if_watched(&ctx, owned);
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();

@@ -84,6 +84,13 @@ impl Clients {
         }
     }
 
+    /// An object cannot be read, so no verification of it is due.
+    pub fn unreadable(&self, uid: &str) {
+        let reason = Reason::Unreadable.to_string();
+        self.reasons.set(uid.to_owned(), Some(Told { reason }));
+        self.verified().remove(uid);
+    }
+
     /// An object is gone.
     pub fn forget(&self, uid: &str) {
         self.reasons.set(uid.to_owned(), None);

@@ -99,13 +99,22 @@ async fn look<K: AnyConnection>(
     if !status::write(object, ctx, &before, &after, told).await? {
         return Ok((Next::After(STALE), None));
     }
+    // No watch tells of a changed credential: it is read every so often.
+    let longest = if ctx.settings.watch_secrets {
+        Duration::MAX
+    } else {
+        ctx.settings.credential_poll
+    };
     let uid = object.meta().uid.clone().unwrap_or_default();
     if ready || object.account().suspend == Some(true) {
         ctx.backoff.clear(&uid);
-        return Ok((Next::After(RESYNC), None));
+        return Ok((Next::After(RESYNC.min(longest)), None));
     }
     let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
-    Ok((Next::Retry(delay.min(LONGEST_WAIT)), Some(reason)))
+    Ok((
+        Next::Retry(delay.min(LONGEST_WAIT).min(longest)),
+        Some(reason),
+    ))
 }
 
 // A probe only where there is reason for one, so that a restart asks nothing.

@@ -18,12 +18,12 @@ use super::backoff::Backoff;
 use super::connections::{Connections, Key};
 use super::key::KeyState;
 use super::memory::Memory;
-use super::records::Recorded;
+use super::records::{Recorded, recorded_client};
 use super::repairs::Repairs;
 use super::rotations::Rotations;
 use super::timing::seconds;
 use crate::api::OAuthClient;
-use crate::cluster;
+use crate::cluster::{self, Guarded};
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
@@ -41,6 +41,12 @@ pub struct Settings {
     pub internal_hosts: Vec<String>,
     /// Whether the vendor is reached over the proxies that the environment names.
     pub proxy_from_env: bool,
+    /// Whether cluster connections are used. Without them nothing without a namespace is asked for.
+    pub cluster_connections: bool,
+    /// Whether Secrets are listed and watched. Without that they are only read by name: whoever may list them may read all.
+    pub watch_secrets: bool,
+    /// Where Secrets are not watched, the credential of each connection is read so often.
+    pub credential_poll: Duration,
     /// Name of the Secret with the binding key.
     pub binding_key_secret: String,
     /// Name of the Lease in [`Self::namespace`] that the process works under; without one it works at once.
@@ -88,6 +94,9 @@ impl Default for Settings {
             allowed_hosts: vec!["api.provident.ae".to_owned()],
             internal_hosts: Vec::new(),
             proxy_from_env: false,
+            cluster_connections: true,
+            watch_secrets: true,
+            credential_poll: Duration::from_secs(30),
             binding_key_secret: "provident-operator-binding-key".to_owned(),
             lease: None,
             attempt_wait: Duration::from_mins(2),
@@ -103,7 +112,7 @@ impl Default for Settings {
 pub struct Stores {
     /// `OAuthClient` objects.
     pub clients: Store<OAuthClient>,
-    /// Generated Secrets, without their contents.
+    /// Generated Secrets, without their contents; none of them if Secrets are not watched.
     pub secrets: Store<PartialObjectMeta<Secret>>,
 }
 
@@ -133,8 +142,10 @@ pub struct Context {
     pub metrics: Metrics,
     /// The binding key, or its absence.
     pub key: tokio::sync::watch::Receiver<KeyState>,
-    /// First lists that are in the stores; two per watched namespace.
+    /// First lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are watched.
     pub lists: tokio::sync::watch::Sender<usize>,
+    /// Whether the definitions of the kinds have all fields that are used, as far as may be known.
+    pub defined: tokio::sync::watch::Sender<bool>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
     /// Seconds since the epoch at which this process began to work: at its first pass, before which it may have stood by
@@ -154,16 +165,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// Waits until the first lists are in the stores.
+    /// Waits until the first lists are in the stores, of objects with all the fields that are used.
     pub(crate) async fn listed(&self) {
         let all = self.all_lists();
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
+        let _ = self.defined.subscribe().wait_for(|whole| *whole).await;
     }
 
-    // Two per watched namespace: its clients and its Secrets.
+    // Per watched namespace its clients, and its Secrets if they are watched.
     fn all_lists(&self) -> usize {
-        self.stores.len() * 2
+        self.stores.len() * (1 + usize::from(self.settings.watch_secrets))
     }
 
     /// Whether the key was looked for.
@@ -175,7 +187,7 @@ impl Context {
     /// first lists and the key, without which no object can be judged. Where that had to be waited for, which a standby
     /// does for days, the view at hand is old: the controller is to come back at once with another one.
     pub(crate) async fn held_back(&self) -> Option<Action> {
-        let listed = *self.lists.borrow() >= self.all_lists();
+        let listed = *self.lists.borrow() >= self.all_lists() && *self.defined.borrow();
         if listed
             && self.is_key_known()
             && self.leadership.is_held()
@@ -204,12 +216,9 @@ impl Context {
     }
 
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
-    pub(crate) fn forget(&self, object: &OAuthClient) {
+    pub(crate) fn forget(&self, object: &Guarded<OAuthClient>) {
         let uid = object.uid().unwrap_or_default();
-        let client = object
-            .status
-            .as_ref()
-            .and_then(|status| status.client_id.as_ref());
+        let client = recorded_client(object);
         // A standby does not know what the leader let go.
         if !self.memory.gone(&uid)
             && self.leadership.is_held()
@@ -217,7 +226,9 @@ impl Context {
         {
             self.metrics.outcomes.orphaned();
             warn!(
-                object = %ObjectRef::from_obj(object), client_id,
+                namespace = object.namespace(),
+                name = object.name_any(),
+                client_id,
                 "went without its finalizer: its client is left at the vendor as it is"
             );
         }

@@ -29,6 +29,7 @@ mod rotate;
 mod rotations;
 mod store;
 mod timing;
+mod unreadable;
 mod vendor;
 mod visits;
 
@@ -56,6 +57,7 @@ pub use records::Recorded;
 pub use repairs::Repairs;
 pub use rotations::Rotations;
 pub(crate) use timing::seconds;
+pub(crate) use unreadable::tell_all;
 pub use visits::error_policy;
 
 /// Why a step could not be carried out.

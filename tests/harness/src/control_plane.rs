@@ -124,6 +124,13 @@ impl ControlPlane {
         self.processes.as_ref().map(Processes::home)
     }
 
+    /// The API server's audit log, a JSON object per line: what service accounts asked for. None for a cluster that exists
+    /// already.
+    #[must_use]
+    pub fn audit_log(&self) -> Option<PathBuf> {
+        self.home().map(|home| home.join(components::AUDIT_LOG))
+    }
+
     /// The path of a program, such as `kubectl`.
     ///
     /// # Errors

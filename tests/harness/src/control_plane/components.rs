@@ -17,6 +17,20 @@ use tokio::net::TcpSocket;
 use super::pki::{Authority, Pair, service_account_keys};
 use crate::binaries::Paths;
 
+/// Who asked for what, and whether it was allowed: of service accounts only, and not of the control plane's own. A watch is
+/// written down when it begins, since it may never end.
+const AUDIT_POLICY: &str = r#"
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - { level: None, userGroups: ["system:serviceaccounts:kube-system"] }
+  - { level: Metadata, userGroups: ["system:serviceaccounts"] }
+  - { level: None }
+"#;
+/// Where it is written, in the home.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+
 /// The files in place, the ports reserved, and the commands to start. Paths in flags are relative to the home.
 #[derive(Debug)]
 pub(super) struct Components {
@@ -58,6 +72,7 @@ impl Components {
         write(&home.join("ca.crt"), &authority.certificate)?;
         write_pair(home, "api.crt", "api.key", &server)?;
         write_pair(home, "sa.pub", "sa.key", &service_account_keys()?)?;
+        write(&home.join("audit-policy.yaml"), AUDIT_POLICY)?;
         let kubeconfig = home.join("kubeconfig");
         let admin = authority.client("admin", Some("system:masters"))?;
         write_pair(home, "admin.crt", "admin.key", &admin)?;
@@ -151,6 +166,9 @@ impl Components {
             "--service-account-signing-key-file",
             "sa.key",
         ]);
+        // In one piece, in MiB: whoever reads it remembers how far.
+        command.args(["--audit-policy-file", "audit-policy.yaml"]);
+        command.args(["--audit-log-path", AUDIT_LOG, "--audit-log-maxsize", "4096"]);
         command
     }
 

@@ -4,6 +4,7 @@ mod demo;
 mod e2e;
 mod state;
 mod up;
+mod with;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -57,6 +58,14 @@ enum Command {
         #[arg(long)]
         node: bool,
     },
+    /// Run a command on a control plane of its own, which is gone when the command ends
+    ///
+    /// The command finds it by `KUBECONFIG`, and kubectl in the directory that `KUBECTL_DIR` names.
+    With {
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +100,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Down => up::down(Kind::ControlPlane).await,
         Command::Node(NodeCommand::Up { detach }) => up(Kind::Node, detach).await,
         Command::Node(NodeCommand::Down) => up::down(Kind::Node).await,
+        Command::With { command } => with::with(&command).await,
         Command::E2e => e2e::e2e().await,
         Command::Build { node } => build(node),
     }
