@@ -1,5 +1,6 @@
 //! `cargo dev`: a control plane to try things on.
 
+mod bench;
 mod demo;
 mod state;
 mod up;
@@ -39,6 +40,11 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         kubeconfig: Option<PathBuf>,
     },
+    /// Measure the operator against the least that its job costs, and write a report
+    ///
+    /// One run, one machine, one table: everything is started for it, built as it is shipped. Fails if a promise is broken,
+    /// such as a write too many or a client made twice; never for being slow.
+    Bench(bench::Options),
     /// End the control plane that `cargo dev up` has started
     Down,
     /// Build what is missing, without starting anything
@@ -61,6 +67,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Up { detach: false } => up::up().await,
         Command::Up { detach: true } => up::up_detached().await,
         Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
+        Command::Bench(options) => bench::bench(&options).await,
         Command::Down => up::down().await,
         Command::Build => {
             for path in binaries::ensure(&CONTROL_PLANE)?.values() {
