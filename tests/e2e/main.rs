@@ -37,6 +37,7 @@ mod restore;
 mod rivals;
 mod rotation;
 mod rotation_crash;
+mod scale;
 mod schedule;
 mod secret;
 mod settled;

@@ -265,6 +265,12 @@ impl Emulator {
         self.shared.journal.count(operation).done
     }
 
+    /// The most calls that were ever carried out at once.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.shared.journal.most_in_flight()
+    }
+
     /// Waits until the condition holds. It is looked at again whenever a call arrives, is carried out or is answered.
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
         let mut changes = self.shared.journal.subscribe();

@@ -2,16 +2,17 @@
 
 mod burst;
 mod changes;
-mod counts;
+pub mod counts;
 mod floor;
-mod load;
+pub mod load;
 mod process;
 mod settled;
 mod storm;
-mod table;
-mod vendor;
-mod witness;
-mod world;
+pub mod table;
+mod usage;
+pub mod vendor;
+pub mod witness;
+pub mod world;
 
 use std::{
     fs,

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod soak;
 mod state;
 mod up;
 
@@ -45,6 +46,8 @@ enum Command {
     /// One run, one machine, one table: everything is started for it, built as it is shipped. Fails if a promise is broken,
     /// such as a write too many or a client made twice; never for being slow.
     Bench(bench::Options),
+    /// Let clients come, change and go for a long time while one request in a hundred fails, and look whether all is true
+    Soak(soak::Options),
     /// End the control plane that `cargo dev up` has started
     Down,
     /// Build what is missing, without starting anything
@@ -68,6 +71,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Up { detach: true } => up::up_detached().await,
         Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
         Command::Bench(options) => bench::bench(&options).await,
+        Command::Soak(options) => soak::soak(&options).await,
         Command::Down => up::down().await,
         Command::Build => {
             for path in binaries::ensure(&CONTROL_PLANE)?.values() {

@@ -9,29 +9,19 @@ use super::counts::{Counts, precise};
 use super::floor::{self, Speed};
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
+use super::usage::Usage;
 use super::vendor::Calls;
 use super::witness::Witness;
 use super::world::{GROUP, World};
 
 /// Objects that the operator works on at once (`--concurrency`), and so the crew of the floor.
 pub const WORKERS: usize = 64;
-/// Programs whose processor time is told.
-const PROGRAMS: [&str; 3] = ["operator", "kube-apiserver", "etcd"];
-
 /// A burst and what it cost.
 #[derive(Debug)]
 pub struct Burst {
     pub speed: Speed,
     pub requests: Counts,
     pub vendor: (Calls, Calls),
-    pub cpu: [Duration; PROGRAMS.len()],
-}
-
-impl Burst {
-    /// Milliseconds of a program's processor time per client.
-    fn cpu_each(&self, program: usize) -> f64 {
-        self.cpu[program].as_secs_f64() * 1000.0 / precise(self.speed.latencies.len() as u64)
-    }
 }
 
 /// Declares `count` objects and waits until the operator has them all Ready.
@@ -39,17 +29,16 @@ pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
     let witness = Witness::of(world, GROUP);
     let names = load::names(prefix, count);
     let objects = world.objects(GROUP);
-    let cpu = || -> Result<Vec<Duration>> { PROGRAMS.iter().map(|name| world.cpu(name)).collect() };
     let (requests, vendor, used) = (
         Counts::read(&world.client).await?,
         world.vendor.calls().await?,
-        cpu()?,
+        Usage::read(world)?,
     );
     let start = Instant::now();
     let asked = load::declare(&objects, GROUP, &names, drop).await?;
     let took = witness.all_ready(&names).await?.duration_since(start);
     witness.all_secrets(&names).await?;
-    let now = cpu()?;
+    let usage = Usage::read(world)?.since(&used);
     let latencies = floor::latencies(&witness, &asked);
     // What comes after Ready, such as the pass that finds nothing to do, is part of the price.
     world.silence(Duration::from_secs(3)).await?;
@@ -59,13 +48,16 @@ pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
     );
     let declared = u64::try_from(count)?;
     Ok(Burst {
-        speed: Speed { took, latencies },
+        speed: Speed {
+            took,
+            latencies,
+            usage,
+        },
         requests: after
             .0
             .since(&requests)
             .without("oauthclients", "POST", declared),
         vendor: (vendor, after.1),
-        cpu: std::array::from_fn(|index| now[index].saturating_sub(used[index])),
     })
 }
 
@@ -87,6 +79,19 @@ pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: [&Speed; 2]
         .wish("0.90", ratio >= 0.9),
     );
     let latencies = floors.map(|floor| floor.latencies.clone()).concat();
+    let (count, both) = (burst.latencies.len(), latencies.len());
+    let floor = floors[0].usage.clone().and(&floors[1].usage);
+    let (ours, theirs) = (burst.usage.all(count), floor.all(both));
+    table.add(
+        Row::new(
+            format!("{what}: processor time of all programs per client"),
+            format!("{ours:.2} ms ({})", burst.usage.told(count)),
+        )
+        .floor(
+            format!("{theirs:.2} ms ({})", floor.told(both)),
+            ours / theirs,
+        ),
+    );
     for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
         let (ours, theirs) = (quantile(&burst.latencies, part), quantile(&latencies, part));
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
@@ -131,21 +136,15 @@ pub fn price(table: &mut Table, burst: &Burst) {
         "all requests per client, as the API server counts them",
         requests.per(count),
     ));
-    table.add(Row::new(
-        "processor time per client: operator, API server, etcd",
-        format!(
-            "{:.2}, {:.2}, {:.2} ms",
-            burst.cpu_each(0),
-            burst.cpu_each(1),
-            burst.cpu_each(2),
-        ),
-    ));
 }
 
 /// Whether the price stays the same as the number of clients grows.
 pub fn growth(table: &mut Table, few: &Burst, many: &Burst) {
     let counts = [few, many].map(|burst| burst.speed.latencies.len());
-    let (before, now) = (few.cpu_each(0), many.cpu_each(0));
+    let [before, now] = [few, many].map(|burst| {
+        let clients = burst.speed.latencies.len();
+        burst.speed.usage.of("operator", clients)
+    });
     let what = format!(
         "operator's processor time per client, {} and then {} more",
         counts[0], counts[1]

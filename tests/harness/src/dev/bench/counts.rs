@@ -78,9 +78,12 @@ impl Counts {
             .sum()
     }
 
-    /// Writes that were stored, events aside.
+    /// Writes of clients and Secrets that were stored.
     pub fn stored(&self) -> u64 {
-        self.count(|kind| kind.is_write() && kind.ok && !kind.dry_run && kind.resource != "events")
+        self.count(|kind| {
+            let ours = ["oauthclients", "oauthclients/status", "secrets"];
+            kind.is_write() && kind.ok && !kind.dry_run && ours.contains(&kind.resource.as_str())
+        })
     }
 
     /// Events.

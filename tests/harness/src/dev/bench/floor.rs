@@ -21,6 +21,7 @@ use tokio::{
 
 use super::counts::FLOOR_GROUP;
 use super::load;
+use super::usage::Usage;
 use super::vendor::Vendor;
 use super::witness::Witness;
 use super::world::{NAMESPACE, World};
@@ -32,6 +33,8 @@ pub struct Speed {
     pub took: Duration,
     /// Of each client, from its declaration to its Secret as a watch shows it.
     pub latencies: Vec<Duration>,
+    /// Processor time meanwhile.
+    pub usage: Usage,
 }
 
 impl Speed {
@@ -45,6 +48,7 @@ impl Speed {
     pub fn add(&mut self, more: Self) {
         self.took += more.took;
         self.latencies.extend(more.latencies);
+        self.usage = std::mem::take(&mut self.usage).and(&more.usage);
     }
 }
 
@@ -59,7 +63,7 @@ pub async fn burst(world: &World, prefix: &str, count: usize, workers: usize) ->
     for _ in 0..workers {
         running.spawn(crew.clone().work(Arc::clone(&receiver)));
     }
-    let start = Instant::now();
+    let (start, used) = (Instant::now(), Usage::read(world)?);
     let asked = load::declare(&crew.objects, FLOOR_GROUP, &names, |object| {
         // The crew leaves only when the sender is dropped.
         let _ = sender.send(object);
@@ -73,6 +77,7 @@ pub async fn burst(world: &World, prefix: &str, count: usize, workers: usize) ->
     Ok(Speed {
         took,
         latencies: latencies(&witness, &asked),
+        usage: Usage::read(world)?.since(&used),
     })
 }
 

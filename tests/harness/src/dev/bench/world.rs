@@ -35,6 +35,8 @@ pub struct World {
     /// The vendor.
     pub vendor: Vendor,
     operator: PathBuf,
+    /// How the operator reaches the API server.
+    kubeconfig: PathBuf,
     log: Option<PathBuf>,
 }
 
@@ -65,10 +67,11 @@ impl World {
         config.default_retry = false;
         let world = Self {
             client: Client::try_from(config)?,
-            plane,
             vendor: Vendor::new(&base_url)?,
             operator: operator.to_owned(),
+            kubeconfig: plane.kubeconfig().to_owned(),
             log: None,
+            plane,
         };
         world.set_up()?;
         Ok(world)
@@ -114,6 +117,13 @@ impl World {
         self.apply(&connection.to_string())
     }
 
+    /// Operators to come reach the API server by this kubeconfig.
+    pub fn reach_by(&mut self, kubeconfig: &str) -> Result<()> {
+        let home = self.plane.home().context("a control plane of our own")?;
+        self.kubeconfig = home.join("operator.kubeconfig");
+        Ok(fs::write(&self.kubeconfig, kubeconfig)?)
+    }
+
     /// Starts the operator; it is at work some time later.
     pub fn start_operator(&mut self) -> Result<()> {
         let mut run = Command::new(&self.operator);
@@ -124,7 +134,7 @@ impl World {
             "--allowed-host",
             self.vendor.host(),
         ]);
-        run.env("KUBECONFIG", self.plane.kubeconfig());
+        run.env("KUBECONFIG", &self.kubeconfig);
         self.log = Some(self.plane.spawn("operator", run)?);
         Ok(())
     }
