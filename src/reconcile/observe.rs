@@ -27,7 +27,7 @@ use crate::provident::types::{ClientId, VendorClient};
 use crate::secret;
 
 /// A watch is this far behind at most, if all is well.
-const WATCH_LAG: Duration = Duration::from_secs(1);
+const WATCH_LAG: Duration = Duration::from_secs(5);
 
 /// One pass over one object: the view it works on, the facts about it, and what it holds.
 pub(crate) struct Pass {

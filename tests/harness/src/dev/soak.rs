@@ -89,6 +89,7 @@ async fn run(options: &Options) -> Result<()> {
             faults.forget();
         }
     }
+    memory.push(line.told(&world, &witness, start).await?);
     faults.clear();
     world.vendor.clear().await?;
     println!(

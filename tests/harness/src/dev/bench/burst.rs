@@ -107,13 +107,18 @@ pub fn price(table: &mut Table, burst: &Burst) {
     let count = u64::try_from(burst.speed.latencies.len()).unwrap_or(u64::MAX);
     let each = |total: u64| format!("{:.3}", precise(total) / precise(count));
     let requests = &burst.requests;
+    // A claim that the API server took over 2 s to write is not used any more: it is dropped and made anew after another
+    // preflight, which is two writes and a dry run more.
+    let anew = requests.dry_runs().saturating_sub(count);
     table.add(
-        Row::new("stored writes per client", each(requests.stored()))
-            .promise("4", requests.stored() == 4 * count),
-    );
-    table.add(
-        Row::new("dry runs per client", each(requests.dry_runs()))
-            .promise("1", requests.dry_runs() == count),
+        Row::new(
+            "stored writes, dry runs per client",
+            format!("{}, {}", each(requests.stored()), each(requests.dry_runs())),
+        )
+        .promise(
+            format!("4, 1, and for {anew} claims that took over 2 s 2, 1 more"),
+            requests.stored() == 4 * count + 2 * anew && requests.dry_runs() >= count,
+        ),
     );
     let vendor = burst.vendor.1.since(&burst.vendor.0);
     let created = burst.vendor.1.created - burst.vendor.0.created;
