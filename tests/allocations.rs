@@ -142,7 +142,7 @@ fn a_plan_costs_no_more_than_it_did() {
         vendor_name: "shop-storefront",
         attempt_time: "",
     };
-    limits.hold("report: a client that was just verified", 99, || {
+    limits.hold("report: a client that was just verified", 5, || {
         let report = plan::report(&spec, &verified, None, texts());
         assert_eq!(report.ready.as_ref().unwrap().1, Reason::Available);
         report
@@ -155,15 +155,15 @@ fn reading_and_comparing_an_answer_costs_no_more_than_it_did() {
     let client: VendorClient = decode_client(ANSWER).unwrap();
     let spec = spec();
     assert!(plan::differing(&spec, &client).is_empty());
-    limits.hold("decode: a client", 99, || decode_client(ANSWER));
-    limits.hold("decode: an error's code", 99, || {
+    limits.hold("decode: a client", 11, || decode_client(ANSWER));
+    limits.hold("decode: an error's code", 7, || {
         error_code(br#"{"error":"invalid_scope","message":"m"}"#)
     });
-    limits.hold("diff: nothing differs", 99, || {
+    limits.hold("diff: nothing differs", 8, || {
         plan::differing(&spec, &client)
     });
     let fields = plan::Field::ALL;
-    limits.hold("diff: the request that corrects all", 99, || {
+    limits.hold("diff: the request that corrects all", 5, || {
         plan::update_request(&spec, &fields)
     });
 }
@@ -180,13 +180,13 @@ fn rendering_and_comparing_a_secret_costs_no_more_than_it_did() {
     let mac = "0".repeat(64);
     let desired = secret::render(&object, values, &mac);
     assert!(secret::is_current(&desired, &desired));
-    limits.hold("render: the default keys", 99, || {
+    limits.hold("render: the default keys", 39, || {
         secret::render(&object, values, &mac)
     });
-    limits.hold("render: the largest, for the dry run", 99, || {
+    limits.hold("render: the largest, for the dry run", 42, || {
         secret::largest(&object, values.token_url)
     });
-    limits.hold("compare: a Secret that is as it should be", 99, || {
+    limits.hold("compare: a Secret that is as it should be", 68, || {
         secret::is_current(&desired, &desired)
     });
 }
