@@ -105,8 +105,10 @@ fn differs<T: PartialEq>(stated: Option<&T>, actual: Option<&T>) -> bool {
 }
 
 fn set_differs(stated: Option<&[String]>, actual: Option<&[String]>) -> bool {
-    let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
-    stated.is_some_and(|stated| actual.is_none_or(|actual| set(stated) != set(actual)))
+    let differ = |stated: &[String], actual: &[String]| {
+        stated.iter().collect::<BTreeSet<_>>() != actual.iter().collect::<BTreeSet<_>>()
+    };
+    stated.is_some_and(|stated| actual.is_none_or(|actual| differ(stated, actual)))
 }
 
 // 3600 and 3600.0 are one number; an i32 is exact as f64, so equality is meant.

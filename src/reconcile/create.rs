@@ -61,6 +61,10 @@ impl Pass {
             // Somebody is at the Secret just now.
             Err(error) if has_client && cluster::is_conflict(&error) => Err(Halt::Again(SOON)),
             Err(error) if has_client => Err(self.refused(error)),
+            // The plan decides what is to become of it.
+            Err(error) if cluster::is_already_exists(&error) && self.secret_unread => {
+                self.read_secret().await
+            }
             Err(error) if cluster::is_already_exists(&error) => {
                 let message = conflict_message(&name);
                 Err(stop(Reason::SecretConflict, message, Retry::Backoff))

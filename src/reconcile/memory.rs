@@ -27,8 +27,14 @@ pub struct Memory {
     own: Mutex<HashMap<AttemptId, Own>>,
     foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
     doubted: Mutex<HashSet<String>>,
-    replaced: Mutex<HashMap<String, [u64; OWN_WRITES]>>,
+    replaced: Mutex<HashMap<String, Replaced>>,
     released: Mutex<HashSet<String>>,
+}
+
+/// What writes of our own have replaced of an object.
+struct Replaced {
+    versions: [u64; OWN_WRITES],
+    at: Instant,
 }
 
 struct Own {
@@ -136,17 +142,21 @@ impl Memory {
     /// Notes the version of an object that a write of our own has replaced.
     pub fn replaced(&self, uid: &str, version: &str) {
         let mut replaced = lock(&self.replaced);
-        let versions = replaced.entry(uid.to_owned()).or_default();
-        versions.rotate_right(1);
-        versions[0] = hash(version);
+        let own = replaced.entry(uid.to_owned()).or_insert(Replaced {
+            versions: [0; OWN_WRITES],
+            at: Instant::now(),
+        });
+        own.versions.rotate_right(1);
+        own.versions[0] = hash(version);
+        own.at = Instant::now();
     }
 
-    /// Whether a view of this version is older than what this process wrote last.
-    pub fn is_replaced(&self, uid: &str, version: &str) -> bool {
+    /// If a view of this version is older than what this process wrote last: how long ago that was.
+    pub fn replaced_since(&self, uid: &str, version: &str) -> Option<Duration> {
         let replaced = lock(&self.replaced);
-        replaced
-            .get(uid)
-            .is_some_and(|versions| versions.contains(&hash(version)))
+        let own = replaced.get(uid)?;
+        let stale = own.versions.contains(&hash(version));
+        stale.then(|| own.at.elapsed())
     }
 
     /// Notes that the watch's view of an object was found stale.

@@ -1,6 +1,7 @@
 //! Gathers the facts of one object.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -16,14 +17,17 @@ use crate::api::{
 use crate::binding::{BindingKey, Bound};
 use crate::cluster;
 use crate::plan::{
-    Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Record, Rival,
-    Rotation, SecretSeen, Seen, Vendor,
+    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Known, Record,
+    Rival, Rotation, SecretSeen, Seen, Step, Vendor,
 };
 use crate::provident;
 use crate::provident::limiter::Permit;
 use crate::provident::outcome::Doubt;
 use crate::provident::types::{ClientId, VendorClient};
 use crate::secret;
+
+/// A watch is this far behind at most, if all is well.
+const WATCH_LAG: Duration = Duration::from_secs(5);
 
 /// One pass over one object: the view it works on, the facts about it, and what it holds.
 pub(crate) struct Pass {
@@ -33,6 +37,8 @@ pub(crate) struct Pass {
     pub seen: Seen,
     /// The Secret as it was read in this pass; `None` if absent, or known by its version.
     pub secret: Option<Secret>,
+    /// Whether there is a Secret was not asked: the dry run of the preflight will tell.
+    pub secret_unread: bool,
     /// The vendor's client, with its secret, as it was answered in this pass.
     pub vendor: Option<VendorClient>,
     pub connection: Option<Arc<provident::connection::Connection>>,
@@ -112,6 +118,7 @@ impl Pass {
             object,
             seen,
             secret: None,
+            secret_unread: false,
             vendor: None,
             connection: None,
             key,
@@ -126,8 +133,8 @@ impl Pass {
         pass.seen.due = pass.is_due(&uid, status.last_handled_reconcile.as_deref());
         // Another generation may want another content.
         let version = status.secret_version.as_deref().filter(|_| this_generation);
-        pass.observe_secret(version).await?;
         pass.observe_connection().await?;
+        pass.observe_secret(version).await?;
         pass.observe_adoption().await?;
         pass.observe_rival();
         pass.observe_rotation().await?;
@@ -143,11 +150,17 @@ impl Pass {
     async fn view(object: &OAuthClient, ctx: &Context) -> Result<OAuthClient, Halt> {
         let uid = object.uid().unwrap_or_default();
         let version = object.resource_version().unwrap_or_default();
-        let stale = ctx.memory.take_doubt(&uid) || ctx.memory.is_replaced(&uid, &version);
+        let doubted = ctx.memory.take_doubt(&uid);
+        let replaced = ctx.memory.replaced_since(&uid, &version);
         let ours =
             ctx.memory.concerns(&ObjectRef::from_obj(object)) || ctx.rotations.concerns(&uid);
-        if !stale && !ours {
-            return Ok(object.clone());
+        if !doubted && !ours {
+            match replaced {
+                None => return Ok(object.clone()),
+                // The watch is about to bring what we wrote, and that costs nothing.
+                Some(age) if age < WATCH_LAG => return Err(Halt::Again(SOON)),
+                Some(_) => {}
+            }
         }
         let namespace = object.namespace().unwrap_or_default();
         match ctx.objects(&namespace).get(&object.name_any()).await {
@@ -202,6 +215,11 @@ impl Pass {
             self.seen.secret = self.secret_seen(&stored.metadata, Content::Current);
             return Ok(());
         }
+        // If there is none, a new object goes on with the dry run of the very write, which meets one that is there.
+        if plan::next(&self.object.spec, &self.seen) == Some(Step::Preflight) {
+            self.secret_unread = true;
+            return Ok(());
+        }
         self.read_secret().await?;
         let version = self.secret.as_ref().and_then(ResourceExt::resource_version);
         if let SecretSeen::Present { content, .. } = &mut self.seen.secret
@@ -218,6 +236,7 @@ impl Pass {
         let secrets = self.ctx.secrets(&self.namespace());
         let found = secrets.get_opt(self.object.secret_name()).await;
         self.secret = found.map_err(Halt::Cluster)?;
+        self.secret_unread = false;
         self.seen.secret = match &self.secret {
             Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
             None => SecretSeen::Absent,

@@ -262,6 +262,7 @@ async fn a_missing_client_is_told_acknowledged_and_ends_by_itself() {
         operation: Operation::Get,
         client: Some(client_id.clone()),
         fault: Fault::answer(When::BeforeCommit, 404),
+        every: None,
         count: None,
     };
     world.emulator.faults().add(missing);

@@ -90,6 +90,7 @@ async fn a_404_over_an_unproven_connection_is_not_believed_and_the_deletion_wait
         operation: Operation::Get,
         client: Some(other.clone()),
         fault: Fault::answer(When::BeforeCommit, 404),
+        every: None,
         count: None,
     });
     world.put_token("another-token").await;

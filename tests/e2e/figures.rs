@@ -94,6 +94,7 @@ async fn figures_tell_of_a_create_a_repair_a_rotation_and_a_vendor_in_trouble() 
         client: Some(client_id),
         fault: Fault::answer(When::BeforeCommit, 503),
         count: None,
+        every: None,
     });
     world.ask_for_verification("web").await;
     let errors = "reconcile_errors_total{kind=\"OAuthClient\",reason=\"VendorUnavailable\"}";
@@ -119,6 +120,7 @@ async fn figures_tell_of_a_hold_and_of_what_is_told_of_a_connection() {
         client: Some(world.vendor_name("held")),
         fault: Fault::Drop(When::AfterCommit),
         count: Some(1),
+        every: None,
     });
     world.declare("held", json!({})).await;
     world

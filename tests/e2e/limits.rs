@@ -93,6 +93,7 @@ async fn s47_a_poison_client_is_called_for_less_and_less_and_stops_nobody() {
             operation,
             client: Some(id.clone()),
             fault: Fault::answer(When::BeforeCommit, 500),
+            every: None,
             count: None,
         });
     }

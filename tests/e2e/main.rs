@@ -42,6 +42,7 @@ mod rights;
 mod rivals;
 mod rotation;
 mod rotation_crash;
+mod scale;
 mod schedule;
 mod secret;
 mod settled;

@@ -14,6 +14,7 @@ impl World {
             operation: Operation::Create,
             client: Some(self.vendor_name(name)),
             fault: Fault::Drop(When::AfterCommit),
+            every: None,
             count: Some(count),
         });
     }

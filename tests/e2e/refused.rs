@@ -79,6 +79,7 @@ async fn s12_what_the_vendor_rejects_waits_for_an_edit_and_is_not_sent_again() {
             operation: Operation::Create,
             client: Some(world.vendor_name(&name)),
             fault: Fault::answer(When::BeforeCommit, status),
+            every: None,
             count: Some(1),
         });
         world.declare(&name, json!({})).await;

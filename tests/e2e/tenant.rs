@@ -199,6 +199,7 @@ async fn a_vendor_that_answers_another_tenants_client_to_a_create_gives_nobody_i
         operation: Operation::Create,
         client: Some(world.vendor_name("thief")),
         fault: Fault::ExistingClient(client_id.clone()),
+        every: None,
         count: None,
     });
     world.declare("thief", json!({})).await;

@@ -29,6 +29,7 @@ async fn s47_a_client_that_always_fails_backs_off_and_the_others_go_on() {
         operation,
         client: Some(poison.clone()),
         fault: Fault::answer(When::BeforeCommit, 500),
+        every: None,
         count: None,
     };
     world.emulator.faults().add(failing(Operation::Update));

@@ -13,6 +13,7 @@ impl World {
             operation: Operation::Create,
             client: Some(self.vendor_name(name)),
             fault,
+            every: None,
             count: Some(1),
         });
     }

@@ -79,6 +79,7 @@ async fn a_fault_can_be_meant_for_one_client() {
             operation,
             client: Some(client.to_owned()),
             fault,
+            every: None,
             count: None,
         });
     }

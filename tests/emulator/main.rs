@@ -12,3 +12,4 @@ mod inspection;
 mod persistence;
 mod refusals;
 mod token;
+mod trials;

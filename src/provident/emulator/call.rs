@@ -50,11 +50,9 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     // future then; a task of its own goes on.
     let stop = shared.stop.clone();
     let work = carry_out(Arc::clone(&shared), request, call, fault);
-    match shared
-        .work
-        .spawn(stop.run_until_cancelled_owned(work))
-        .await
-    {
+    let work = shared.work.spawn(stop.run_until_cancelled_owned(work));
+    shared.journal.in_flight(shared.work.len());
+    match work.await {
         Ok(Some(Reply::Send(response))) => {
             if response.extensions().get::<CutConnection>().is_none() {
                 shared.journal.answered(call, response.status().as_u16());

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Gate, GateState};
+use super::rule::{Rule, Standing};
 
 /// An operation of the API document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -150,22 +151,6 @@ impl Fault {
     }
 }
 
-/// Which calls a fault meets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Calls of this operation.
-    pub operation: Operation,
-    /// Only those about this client: its clientId, or for a create the name asked for.
-    #[serde(default)]
-    pub client: Option<String>,
-    /// What happens.
-    pub fault: Fault,
-    /// To so many calls; `None`: until cleared.
-    #[serde(default)]
-    pub count: Option<u32>,
-}
-
 /// Properties of every answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Switches {
@@ -180,7 +165,7 @@ pub struct Faults(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    rules: Vec<Rule>,
+    rules: Vec<Standing>,
     latency: BTreeMap<Operation, Duration>,
     gates: Vec<(Operation, When, GateState)>,
     switches: Switches,
@@ -190,7 +175,7 @@ impl Faults {
     /// Adds a rule behind those that stand. Of the rules that fit a call the first is used, and only that one.
     pub fn add(&self, rule: Rule) {
         if rule.count != Some(0) {
-            self.lock().rules.push(rule);
+            self.lock().rules.push(Standing::new(rule));
         }
     }
 
@@ -205,6 +190,7 @@ impl Faults {
             operation,
             client: None,
             fault,
+            every: None,
             count: Some(count),
         });
     }
@@ -215,6 +201,7 @@ impl Faults {
             operation,
             client: None,
             fault,
+            every: None,
             count: None,
         });
     }
@@ -222,6 +209,19 @@ impl Faults {
     /// Each call of this operation waits so long before it is carried out.
     pub fn set_latency(&self, operation: Operation, latency: Duration) {
         self.lock().latency.insert(operation, latency);
+    }
+
+    /// The same for every operation of the API document.
+    pub(super) fn set_latency_of_all(&self, latency: Duration) {
+        for operation in [
+            Operation::Create,
+            Operation::Get,
+            Operation::Update,
+            Operation::Rotate,
+            Operation::Token,
+        ] {
+            self.set_latency(operation, latency);
+        }
     }
 
     /// Holds all calls of this operation at this point until the gate is released. A fault of a call still happens.
@@ -280,12 +280,10 @@ impl Faults {
     /// The fault of this call, which is used up by it.
     pub(super) fn take(&self, operation: Operation, client: Option<&str>) -> Option<Fault> {
         let rules = &mut self.lock().rules;
-        let fits = |rule: &Rule| {
-            rule.operation == operation
-                && (rule.client.is_none() || rule.client.as_deref() == client)
-        };
-        let index = rules.iter().position(fits)?;
-        let rule = rules.get_mut(index)?;
+        let index = rules
+            .iter_mut()
+            .position(|standing| standing.meets(operation, client))?;
+        let rule = &mut rules.get_mut(index)?.rule;
         let fault = rule.fault.clone();
         if let Some(count) = &mut rule.count {
             *count -= 1;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::faults::Operation;
@@ -32,6 +33,15 @@ pub struct Call {
     pub at: Timestamp,
 }
 
+/// How often an operation was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// Calls that were read, whatever became of them.
+    pub read: usize,
+    /// Those that were carried out.
+    pub done: usize,
+}
+
 /// A call's place in the log.
 #[derive(Clone, Copy)]
 pub(super) struct CallNumber {
@@ -48,8 +58,8 @@ pub(super) struct Journal {
 struct Inner {
     calls: VecDeque<Call>,
     forgotten: u64,
-    counts: BTreeMap<Operation, usize>,
-    commits: BTreeMap<Operation, usize>,
+    counts: BTreeMap<Operation, Count>,
+    most_in_flight: usize,
     secrets: VecDeque<String>,
 }
 
@@ -64,7 +74,7 @@ impl Journal {
     pub(super) fn arrived(&self, call: Call) -> CallNumber {
         let mut inner = self.lock();
         let operation = call.operation;
-        *inner.counts.entry(operation).or_default() += 1;
+        inner.counts.entry(operation).or_default().read += 1;
         if inner.calls.len() == MAX_CALLS {
             inner.calls.pop_front();
             inner.forgotten += 1;
@@ -78,7 +88,7 @@ impl Journal {
 
     /// The call was carried out.
     pub(super) fn committed(&self, call: CallNumber, client_id: &str) {
-        *self.lock().commits.entry(call.operation).or_default() += 1;
+        self.lock().counts.entry(call.operation).or_default().done += 1;
         self.note(call, |call| {
             call.client_id = Some(client_id.to_owned());
             call.committed = true;
@@ -105,20 +115,25 @@ impl Journal {
         self.lock().calls.iter().cloned().collect()
     }
 
-    pub(super) fn count(&self, operation: Operation) -> usize {
-        self.lock()
-            .counts
-            .get(&operation)
-            .copied()
-            .unwrap_or_default()
+    /// The operations that were asked for.
+    pub(super) fn counts(&self) -> BTreeMap<Operation, Count> {
+        self.lock().counts.clone()
     }
 
-    pub(super) fn commits(&self, operation: Operation) -> usize {
-        self.lock()
-            .commits
-            .get(&operation)
-            .copied()
-            .unwrap_or_default()
+    pub(super) fn count(&self, operation: Operation) -> Count {
+        let counts = &self.lock().counts;
+        counts.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// So many calls are being carried out at once.
+    pub(super) fn in_flight(&self, calls: usize) {
+        let mut inner = self.lock();
+        inner.most_in_flight = inner.most_in_flight.max(calls);
+    }
+
+    /// The most that were ever carried out at once.
+    pub(super) fn most_in_flight(&self) -> usize {
+        self.lock().most_in_flight
     }
 
     /// Changes whenever a call arrives, is carried out, or is answered.

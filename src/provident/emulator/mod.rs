@@ -27,9 +27,11 @@ mod page;
 mod persist;
 mod random;
 mod routes;
+mod rule;
 mod server;
 mod shared;
 mod state;
+mod trials;
 mod validate;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -44,9 +46,10 @@ use tokio_util::task::TaskTracker;
 
 pub use self::args::{EmulateArgs, run};
 pub use self::error::EmulatorError;
-pub use self::faults::{Answer, Fault, Faults, Operation, Rule, When};
+pub use self::faults::{Answer, Fault, Faults, Operation, When};
 pub use self::gate::Gate;
-pub use self::journal::Call;
+pub use self::journal::{Call, Count};
+pub use self::rule::Rule;
 pub use self::state::StoredClient;
 
 use self::journal::Journal;
@@ -253,13 +256,19 @@ impl Emulator {
     /// Calls of this operation so far, whatever became of them.
     #[must_use]
     pub fn count(&self, operation: Operation) -> usize {
-        self.shared.journal.count(operation)
+        self.shared.journal.count(operation).read
     }
 
     /// Calls of this operation that were carried out. For creates: clients made.
     #[must_use]
     pub fn commits(&self, operation: Operation) -> usize {
-        self.shared.journal.commits(operation)
+        self.shared.journal.count(operation).done
+    }
+
+    /// The most calls that were ever carried out at once.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.shared.journal.most_in_flight()
     }
 
     /// Waits until the condition holds. It is looked at again whenever a call arrives, is carried out or is answered.

@@ -6,25 +6,22 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::header::CONTENT_SECURITY_POLICY;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use axum::response::Html;
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::{get, post};
 
 use super::answer::error;
 use super::call::{Request, handle};
 use super::error::ApiError;
-use super::faults::{Operation, Rule};
+use super::faults::Operation;
 use super::journal::Call;
-use super::page;
 use super::shared::{Shared, now};
-use super::validate::parse;
+use super::trials;
 
 /// No request of this API comes near.
 const MAX_BODY: usize = 64 * 1024;
 
-type Shares = State<Arc<Shared>>;
-type ReadBody = Result<Bytes, BytesRejection>;
+pub(super) type Shares = State<Arc<Shared>>;
+pub(super) type ReadBody = Result<Bytes, BytesRejection>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let api = Router::new()
@@ -33,8 +30,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/oauth2/clients/{client_id}/rotate-secret", post(rotate))
         .route("/oauth2/token", post(token));
     Router::new()
-        .route("/", get(clients_page))
-        .route("/faults", post(add_fault).delete(clear_faults))
+        .merge(trials::router())
         .nest("/v2", api)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
@@ -101,7 +97,7 @@ async fn call(
     }
 }
 
-fn unreadable(rejection: &BytesRejection) -> Response<Body> {
+pub(super) fn unreadable(rejection: &BytesRejection) -> Response<Body> {
     error(
         &ApiError::new(rejection.status(), "unreadable_body", rejection.body_text()),
         None,
@@ -141,49 +137,4 @@ fn undocumented(
         at: now(),
     });
     error(&ApiError::undocumented(status), None)
-}
-
-async fn clients_page(
-    State(shared): Shares,
-) -> ([(axum::http::HeaderName, HeaderValue); 1], Html<String>) {
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
-    (
-        [(CONTENT_SECURITY_POLICY, policy)],
-        Html(page::render(&shared.state().clients())),
-    )
-}
-
-/// `POST /faults` with a [`Rule`]: for trials by hand; not part of the vendor's API.
-async fn add_fault(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return unreadable(&rejection),
-    };
-    let rule = shared
-        .authorize(&headers)
-        .and_then(|()| parse::<Rule>(&body));
-    match rule {
-        Ok(rule) => {
-            shared.faults.add(rule);
-            no_content()
-        }
-        Err(refusal) => error(&refusal, None),
-    }
-}
-
-/// `DELETE /faults`: all is well again.
-async fn clear_faults(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
-    match shared.authorize(&headers) {
-        Ok(()) => {
-            shared.faults.clear();
-            no_content()
-        }
-        Err(refusal) => error(&refusal, None),
-    }
-}
-
-fn no_content() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
 }

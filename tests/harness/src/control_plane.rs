@@ -167,6 +167,21 @@ impl ControlPlane {
         Ok(processes.log(name))
     }
 
+    /// The process id of a program, to read `/proc` by; none if it does not run.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        self.processes.as_ref()?.pid(name)
+    }
+
+    /// Sends SIGTERM to one program and waits until it has ended, as Kubernetes stops a pod.
+    ///
+    /// # Errors
+    /// When no such program runs, or it is still there after two minutes.
+    pub async fn end(&mut self, name: &str) -> Result<()> {
+        let processes = self.processes.as_mut().context("nothing was started")?;
+        processes.end(name).await
+    }
+
     /// Says whether every program still runs.
     ///
     /// # Errors

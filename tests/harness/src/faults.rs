@@ -15,6 +15,7 @@
 //! ```
 
 mod layer;
+mod proxy;
 mod request;
 mod stream;
 
@@ -32,6 +33,7 @@ use std::{
 use tokio::sync::watch;
 
 pub use layer::{FaultBody, FaultLayer, FaultService};
+pub use proxy::Proxy;
 pub use request::RequestInfo;
 pub use stream::Twist;
 

@@ -11,9 +11,14 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tempfile::TempDir;
 
 use super::tail;
@@ -23,6 +28,9 @@ const KEEPER: &str = "read -r _; kill -s KILL 0";
 /// Removing fails while a process that is just dying still creates a file, hence the repetition.
 const SWEEPER: &str =
     r#"read -r _; n=0; until eval "$1" || [ "$n" -ge 100 ]; do n=$((n + 1)); sleep 0.1; done"#;
+
+/// More than the operator's own grace.
+const END_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A home directory and the processes that live in it.
 #[derive(Debug)]
@@ -83,6 +91,27 @@ impl Processes {
         let id = child.id();
         self.members.push((name, child));
         Ok(id)
+    }
+
+    pub(super) fn pid(&self, name: &str) -> Option<u32> {
+        let (_, child) = self.members.iter().find(|(member, _)| *member == name)?;
+        Some(child.id())
+    }
+
+    pub(super) async fn end(&mut self, name: &str) -> Result<()> {
+        let index = self.members.iter().position(|(member, _)| *member == name);
+        let (_, mut child) = self
+            .members
+            .swap_remove(index.with_context(|| format!("no {name} runs"))?);
+        kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+        let asked = Instant::now();
+        while child.try_wait()?.is_none() {
+            if asked.elapsed() > END_TIMEOUT {
+                bail!("{name} did not end within {END_TIMEOUT:?} of SIGTERM");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     /// Kills all processes, and waits until they are gone; the home stays.

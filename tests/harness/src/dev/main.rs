@@ -1,7 +1,9 @@
 //! `cargo dev`: a cluster to try things on.
 
+mod bench;
 mod demo;
 mod e2e;
+mod soak;
 mod state;
 mod up;
 mod with;
@@ -43,6 +45,13 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         kubeconfig: Option<PathBuf>,
     },
+    /// Measure the operator against the least that its job costs, and write a report
+    ///
+    /// One run, one machine, one table: everything is started for it, built as it is shipped. Fails if a promise is broken,
+    /// such as a write too many or a client made twice; never for being slow.
+    Bench(bench::Options),
+    /// Let clients come, change and go for a long time while one request in a hundred fails, and look whether all is true
+    Soak(soak::Options),
     /// End the control plane that `cargo dev up` has started
     Down,
     /// A control plane with a node, on which pods run; it needs root
@@ -97,6 +106,8 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { detach } => up(Kind::ControlPlane, detach).await,
         Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
+        Command::Bench(options) => bench::bench(&options).await,
+        Command::Soak(options) => soak::soak(&options).await,
         Command::Down => up::down(Kind::ControlPlane).await,
         Command::Node(NodeCommand::Up { detach }) => up(Kind::Node, detach).await,
         Command::Node(NodeCommand::Down) => up::down(Kind::Node).await,

@@ -1,0 +1,131 @@
+//! Paths beside the vendor's API, for trials by hand and for measurements. All but the page want the bearer token.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `GET /` | a page with the clients, without their secrets |
+//! | `GET /clients` | all clients as JSON, oldest first, with their secrets |
+//! | `GET /calls` | how often each operation was read and done: `{"operations": {"create": {"read": 2, "done": 1}}, "mostInFlight": 2}` |
+//! | `POST /faults` | adds a [`Rule`](super::Rule) |
+//! | `DELETE /faults` | removes all rules and latencies |
+//! | `PUT /latency` | `{"milliseconds": 50}`: every call waits so long before it is carried out |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use axum::response::{Html, IntoResponse};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::answer::error;
+use super::error::ApiError;
+use super::faults::Operation;
+use super::journal::Count;
+use super::page;
+use super::routes::{ReadBody, Shares, unreadable};
+use super::rule::Rule;
+use super::shared::Shared;
+use super::validate::parse;
+
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/", get(clients_page))
+        .route("/clients", get(clients))
+        .route("/calls", get(calls))
+        .route("/faults", post(add_fault).delete(clear_faults))
+        .route("/latency", put(set_latency))
+}
+
+async fn clients_page(State(shared): Shares) -> ([(HeaderName, HeaderValue); 1], Html<String>) {
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    (
+        [(CONTENT_SECURITY_POLICY, policy)],
+        Html(page::render(&shared.state().clients())),
+    )
+}
+
+async fn clients(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
+    match shared.authorize(&headers) {
+        Ok(()) => Json(shared.state().clients()).into_response(),
+        Err(refusal) => error(&refusal, None),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Calls {
+    operations: BTreeMap<Operation, Count>,
+    most_in_flight: usize,
+}
+
+async fn calls(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
+    match shared.authorize(&headers) {
+        Ok(()) => Json(Calls {
+            operations: shared.journal.counts(),
+            most_in_flight: shared.journal.most_in_flight(),
+        })
+        .into_response(),
+        Err(refusal) => error(&refusal, None),
+    }
+}
+
+async fn add_fault(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
+    told(&shared, &headers, body, |rule: Rule| {
+        shared.faults.add(rule);
+    })
+}
+
+async fn clear_faults(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
+    match shared.authorize(&headers) {
+        Ok(()) => {
+            shared.faults.clear();
+            no_content()
+        }
+        Err(refusal) => error(&refusal, None),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Latency {
+    milliseconds: u64,
+}
+
+async fn set_latency(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
+    told(&shared, &headers, body, |latency: Latency| {
+        let latency = Duration::from_millis(latency.milliseconds);
+        shared.faults.set_latency_of_all(latency);
+    })
+}
+
+/// Takes in a body of somebody who may send it.
+fn told<T: for<'de> Deserialize<'de>>(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: ReadBody,
+    take: impl FnOnce(T),
+) -> Response<Body> {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return unreadable(&rejection),
+    };
+    let read: Result<T, ApiError> = shared.authorize(headers).and_then(|()| parse(&body));
+    match read {
+        Ok(read) => {
+            take(read);
+            no_content()
+        }
+        Err(refusal) => error(&refusal, None),
+    }
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

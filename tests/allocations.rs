@@ -1,0 +1,192 @@
+//! What a decision costs, by the number of allocations: unlike a clock it says the same on every machine and every day.
+//!
+//! `cargo test --test allocations -- --nocapture` prints the table. A limit is what was counted when it was written; whoever
+//! does the same with less lowers it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::hint::black_box;
+
+use provident_operator::api::{OAuthClient, OAuthClientSpec, Reason};
+use provident_operator::plan::{
+    self, Adoption, AutoRetry, Binding, Connection, Content, Found, Owner, Record, Rival, Rotation,
+    SecretSeen, Seen, Texts, Vendor,
+};
+use provident_operator::provident::types::{ClientId, VendorClient, decode_client, error_code};
+use provident_operator::secret::{self, Values};
+use secrecy::SecretString;
+use serde_json::json;
+
+const ANSWER: &[u8] = br#"{
+    "id": "65a1", "clientId": "0705e1a5afa8e3dcb37c2e3353a82bc8", "clientSecret": "s3cr3t-s3cr3t-s3cr3t-s3cr3t",
+    "name": "shop-storefront", "redirectUris": ["https://shop.example.com/auth/callback"],
+    "allowedScopes": ["listings:read", "orders:read"], "isActive": true,
+    "createdAt": "2026-11-24T10:00:00.000Z", "updatedAt": "2026-11-24T10:00:00.000Z",
+    "tokenLifetimeSeconds": 3600, "rateLimitCount": 200, "rateLimitWindowSeconds": 43200,
+    "ip_restriction": false, "allowedIps": []
+}"#;
+
+/// Allocations of one call, at most.
+struct Limits(Vec<String>);
+
+impl Limits {
+    fn hold<T>(&mut self, what: &str, at_most: u64, call: impl Fn() -> T) {
+        // What is set up once, such as a table behind a lazy static, is not a call's price.
+        black_box(call());
+        let counted = allocation_counter::measure(|| {
+            black_box(call());
+        });
+        let (count, bytes) = (counted.count_total, counted.bytes_total);
+        println!("{what:<50} {count:>4} allocations (at most {at_most}), {bytes:>6} bytes");
+        if count > at_most {
+            self.0.push(format!(
+                "{what}: {count} allocations, and {at_most} were enough before"
+            ));
+        }
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+    }
+}
+
+fn object() -> OAuthClient {
+    serde_json::from_value(json!({
+        "apiVersion": "oauth.provident.ae/v1alpha1", "kind": "OAuthClient",
+        "metadata": { "name": "storefront", "namespace": "shop", "uid": "u1", "generation": 1 },
+        "spec": spec(),
+    }))
+    .unwrap()
+}
+
+fn spec() -> OAuthClientSpec {
+    serde_json::from_value(json!({
+        "redirectUris": ["https://shop.example.com/auth/callback"],
+        "allowedScopes": ["listings:read", "orders:read"],
+        "tokenLifetimeSeconds": 3600,
+    }))
+    .unwrap()
+}
+
+fn fresh() -> Seen {
+    Seen {
+        deleting: false,
+        finalizer: false,
+        ready: false,
+        rejected: false,
+        due: false,
+        record: Record::Empty,
+        attempt: None,
+        retry: None,
+        secret: SecretSeen::Absent,
+        connection: Connection::Usable,
+        breaker_open: false,
+        auto_retry: AutoRetry::No,
+        stopping: false,
+        preflight: false,
+        vendor: Vendor::NotAsked,
+        contested: false,
+        definition_going: false,
+        not_applied: Vec::new(),
+        adoption: Adoption::None,
+        rival: Rival::None,
+        restart: false,
+        rotation: Rotation::default(),
+    }
+}
+
+fn settled() -> Seen {
+    let id = ClientId::parse("0705e1a5afa8e3dcb37c2e3353a82bc8").unwrap();
+    Seen {
+        finalizer: true,
+        ready: true,
+        record: Record::Bound(id.clone()),
+        secret: SecretSeen::Present {
+            owner: Owner::This,
+            binding: Binding::Valid(id),
+            content: Content::Current,
+        },
+        ..fresh()
+    }
+}
+
+fn verified() -> Seen {
+    let found = Found {
+        differs: Vec::new(),
+        updated: false,
+        credentials: true,
+        active: true,
+        rotated: false,
+    };
+    Seen {
+        vendor: Vendor::Found(found),
+        ..settled()
+    }
+}
+
+#[test]
+fn a_plan_costs_no_more_than_it_did() {
+    let mut limits = Limits(Vec::new());
+    let (spec, fresh, settled, verified) = (spec(), fresh(), settled(), verified());
+    limits.hold("next: a new object", 0, || plan::next(&spec, &fresh));
+    limits.hold("next: a settled client", 1, || plan::next(&spec, &settled));
+    limits.hold("next: a client that was just verified", 1, || {
+        plan::next(&spec, &verified)
+    });
+    let texts = || Texts {
+        namespace: "shop",
+        name: "storefront",
+        secret: "storefront",
+        vendor_name: "shop-storefront",
+        attempt_time: "",
+    };
+    limits.hold("report: a client that was just verified", 5, || {
+        let report = plan::report(&spec, &verified, None, texts());
+        assert_eq!(report.ready.as_ref().unwrap().1, Reason::Available);
+        report
+    });
+}
+
+#[test]
+fn reading_and_comparing_an_answer_costs_no_more_than_it_did() {
+    let mut limits = Limits(Vec::new());
+    let client: VendorClient = decode_client(ANSWER).unwrap();
+    let spec = spec();
+    assert!(plan::differing(&spec, &client).is_empty());
+    limits.hold("decode: a client", 11, || decode_client(ANSWER));
+    limits.hold("decode: an error's code", 7, || {
+        error_code(br#"{"error":"invalid_scope","message":"m"}"#)
+    });
+    limits.hold("diff: nothing differs", 8, || {
+        plan::differing(&spec, &client)
+    });
+    let fields = plan::Field::ALL;
+    limits.hold("diff: the request that corrects all", 5, || {
+        plan::update_request(&spec, &fields)
+    });
+}
+
+#[test]
+fn rendering_and_comparing_a_secret_costs_no_more_than_it_did() {
+    let mut limits = Limits(Vec::new());
+    let (object, client_secret) = (object(), SecretString::from("s3cr3t-s3cr3t-s3cr3t-s3cr3t"));
+    let values = Values {
+        client_id: "0705e1a5afa8e3dcb37c2e3353a82bc8",
+        client_secret: &client_secret,
+        token_url: "https://api.provident.ae/v2/oauth2/token",
+    };
+    let mac = "0".repeat(64);
+    let desired = secret::render(&object, values, &mac);
+    assert!(secret::is_current(&desired, &desired));
+    limits.hold("render: the default keys", 39, || {
+        secret::render(&object, values, &mac)
+    });
+    limits.hold("render: the largest, for the dry run", 42, || {
+        secret::largest(&object, values.token_url)
+    });
+    limits.hold("compare: a Secret that is as it should be", 68, || {
+        secret::is_current(&desired, &desired)
+    });
+}

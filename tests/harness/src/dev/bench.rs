@@ -1,0 +1,284 @@
+//! `cargo dev bench`: how close the operator comes to what the API server can do at all, and how silent it is then.
+
+mod burst;
+mod changes;
+pub mod counts;
+mod floor;
+pub mod load;
+mod process;
+mod settled;
+mod storm;
+pub mod table;
+mod usage;
+pub mod vendor;
+pub mod witness;
+pub mod world;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use burst::WORKERS;
+use table::Table;
+use world::World;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How many clients
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+    clients: u32,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Where the report goes
+    #[arg(long, default_value = "target/performance.md", value_name = "PATH")]
+    report: PathBuf,
+    /// Measure this program instead of building one, for a comparison with an earlier one
+    #[arg(long, value_name = "PATH")]
+    operator: Option<PathBuf>,
+}
+
+/// A part of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Many at once, and what each costs
+    Burst,
+    /// One after another
+    Idle,
+    /// A minute of nothing, restarts, memory
+    Settled,
+    /// Edits and rotations of all, and one that always fails
+    Changes,
+    /// 20,000 Secrets of others
+    Strangers,
+    /// The same with a vendor that takes 20 and 200 ms
+    Slow,
+    /// Scenario 46: a slow vendor that refuses a tenth
+    Storm,
+}
+
+/// Measures; Ctrl-C ends it, and all that it started, at any time.
+pub async fn bench(options: &Options) -> Result<()> {
+    if cfg!(debug_assertions) {
+        return as_shipped();
+    }
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        result = run(options) => result,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+/// The floor is measured by this very program, so it must be built as the operator is: both with all optimisations.
+pub fn as_shipped() -> Result<()> {
+    println!(
+        "Building the operator and this program as they are shipped; the first time this takes minutes"
+    );
+    let mut command = cargo();
+    // One selection of packages for both, so that nothing is compiled twice.
+    command.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--bin",
+        "provident-operator",
+        "--bin",
+        "dev",
+    ]);
+    ensure!(command.status()?.success(), "the release does not build");
+    let program = root().join("target/release/dev");
+    let status = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .status()?;
+    ensure!(status.success(), "ended with {status}");
+    Ok(())
+}
+
+/// The operator that was built together with this program.
+pub fn shipped() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("provident-operator"))
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let operator = match &options.operator {
+        Some(path) => fs::canonicalize(path).with_context(|| format!("find {}", path.display()))?,
+        None => shipped()?,
+    };
+    let began = Instant::now();
+    let (load, mut table) = (process::load(), Table::default());
+    let clients = usize::try_from(options.clients)?;
+    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+
+    let mut version = String::new();
+    let main = [
+        Part::Burst,
+        Part::Idle,
+        Part::Settled,
+        Part::Changes,
+        Part::Strangers,
+    ];
+    if main.into_iter().any(wanted) {
+        say(began, "A vendor that answers at once");
+        let mut world = World::start(&operator).await?;
+        version = world.version().await?;
+        at_once(&mut table, &mut world, clients, wanted, began).await?;
+    }
+    for latency in [20, 200] {
+        if wanted(Part::Slow) {
+            say(began, &format!("A vendor that takes {latency} ms"));
+            let mut world = World::start(&operator).await?;
+            version = world.version().await?;
+            world.vendor.set_latency(latency).await?;
+            slow(&mut table, &mut world, clients, latency).await?;
+        }
+    }
+    if wanted(Part::Storm) {
+        say(began, "A slow vendor that refuses a tenth of all calls");
+        let mut world = World::start(&operator).await?;
+        version = world.version().await?;
+        world.run_operator()?;
+        table.part("Scenario 46");
+        storm::storm(&mut table, &world, clients).await?;
+    }
+    let text = report(options, &operator, &version, &load, began.elapsed(), &table)?;
+    if let Some(parent) = options.report.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(&options.report, &text)?;
+    println!("\n{text}\nWritten to {}", options.report.display());
+    let broken = table.broken();
+    ensure!(broken.is_empty(), "broken promises: {}", broken.join("; "));
+    Ok(())
+}
+
+async fn at_once(
+    table: &mut Table,
+    world: &mut World,
+    clients: usize,
+    wanted: impl Fn(Part) -> bool,
+    began: Instant,
+) -> Result<()> {
+    let few = (clients / 10).max(10);
+    table.part(&format!("Burst of {clients}, vendor 0 ms"));
+    // The first requests of all are slow: the API server's caches, connections, CPU clocks.
+    floor::burst(world, "warm", few, WORKERS).await?;
+    let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
+    world.run_operator()?;
+    // What comes first at a connection, a probe and a status, is not a client's price.
+    world.silence(Duration::from_secs(3)).await?;
+    let first = burst::burst(world, "few", few).await?;
+    let many = burst::burst(world, "many", clients - few).await?;
+    let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
+    burst::against(table, "0 ms", &many.speed, [&before, &after]);
+    burst::price(table, &many);
+    burst::growth(table, &first, &many);
+    if wanted(Part::Settled) {
+        say(began, "Nothing to do");
+        table.part(&format!("{clients} settled"));
+        settled::memory(table, world, clients)?;
+        settled::idle(table, world).await?;
+        settled::restart(table, world, clients).await?;
+    }
+    if wanted(Part::Idle) {
+        say(began, "One after another");
+        table.part("One client after another, vendor 0 ms");
+        one_by_one(table, world, 0, few.clamp(50, 200)).await?;
+    }
+    if wanted(Part::Changes) {
+        say(began, "Changes");
+        table.part(&format!("Changes to {} clients", clients - few));
+        let names = load::names("many", clients - few);
+        changes::edit(table, world, &names).await?;
+        changes::rotate(table, world, &names).await?;
+        changes::poison(table, world, "few-0", few.clamp(50, 200)).await?;
+    }
+    if wanted(Part::Strangers) {
+        say(began, "Secrets of others");
+        table.part("Memory");
+        settled::strangers(table, world).await?;
+    }
+    Ok(())
+}
+
+async fn slow(table: &mut Table, world: &mut World, clients: usize, latency: u64) -> Result<()> {
+    table.part(&format!("Vendor {latency} ms"));
+    let what = format!("{latency} ms");
+    floor::burst(world, "warm", 50, WORKERS).await?;
+    let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
+    world.run_operator()?;
+    let burst = burst::burst(world, "many", clients).await?;
+    let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
+    burst::against(table, &what, &burst.speed, [&before, &after]);
+    one_by_one(table, world, latency, 50).await
+}
+
+async fn one_by_one(table: &mut Table, world: &World, latency: u64, count: usize) -> Result<()> {
+    // In turns, so that both meet the same machine.
+    let (mut ours, mut theirs) = (floor::Speed::default(), floor::Speed::default());
+    for turn in 0..5 {
+        let floor = floor::one_by_one(world, &format!("floor-alone-{turn}"), count / 5).await?;
+        let speed = burst::one_by_one(world, &format!("alone-{turn}"), count / 5).await?;
+        theirs.add(floor);
+        ours.add(speed);
+    }
+    burst::idle(table, &format!("{latency} ms"), &ours, &theirs);
+    Ok(())
+}
+
+fn report(
+    options: &Options,
+    operator: &Path,
+    kubernetes: &str,
+    load: &str,
+    took: Duration,
+    table: &Table,
+) -> Result<String> {
+    let output = |command: &mut Command| {
+        let output = command.output().ok()?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+    };
+    let git = |args: &[&str]| output(Command::new("git").args(args).current_dir(root()));
+    let mut commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    if git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty()) {
+        commit.push_str(" and changes that are not committed");
+    }
+    let rust = output(Command::new("rustc").arg("--version")).unwrap_or_default();
+    let size = fs::metadata(operator)?.len() / 1024;
+    Ok(format!(
+        "- Command: `cargo dev bench --clients {}`, {} s\n\
+         - Machine: {}; load before the start {load}\n\
+         - Commit {commit}; {rust}; Kubernetes {kubernetes}; the operator's program has {size} KiB\n\
+         - Everything runs on this one machine: etcd (without fsync), API server, controller manager, emulator, operator, and \
+         the measuring program with its two watches, which the floor pays for too\n\n{}",
+        options.clients,
+        took.as_secs(),
+        process::machine(),
+        table.markdown(),
+    ))
+}
+
+fn say(began: Instant, what: &str) {
+    println!("\n[{:5.1} s] {what}", began.elapsed().as_secs_f32());
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}

@@ -1,0 +1,212 @@
+//! Many clients at once, and one after another: how fast, against the floor.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use kube::api::PostParams;
+
+use super::counts::{Counts, precise};
+use super::floor::{self, Speed};
+use super::load::{self, quantile};
+use super::table::{Row, Table, ms};
+use super::usage::Usage;
+use super::vendor::Calls;
+use super::witness::Witness;
+use super::world::{GROUP, World};
+
+/// Objects that the operator works on at once (`--concurrency`), and so the crew of the floor.
+pub const WORKERS: usize = 64;
+/// A burst and what it cost.
+#[derive(Debug)]
+pub struct Burst {
+    pub speed: Speed,
+    pub requests: Counts,
+    pub vendor: (Calls, Calls),
+}
+
+/// Declares `count` objects and waits until the operator has them all Ready.
+pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
+    let witness = Witness::of(world, GROUP);
+    let names = load::names(prefix, count);
+    let objects = world.objects(GROUP);
+    let (requests, vendor, used) = (
+        Counts::read(&world.client).await?,
+        world.vendor.calls().await?,
+        Usage::read(world)?,
+    );
+    let start = Instant::now();
+    let asked = load::declare(&objects, GROUP, &names, drop).await?;
+    let took = witness.all_ready(&names).await?.duration_since(start);
+    witness.all_secrets(&names).await?;
+    let usage = Usage::read(world)?.since(&used);
+    let latencies = floor::latencies(&witness, &asked);
+    // What comes after Ready, such as the pass that finds nothing to do, is part of the price.
+    world.silence(Duration::from_secs(3)).await?;
+    let after = (
+        Counts::read(&world.client).await?,
+        world.vendor.calls().await?,
+    );
+    let declared = u64::try_from(count)?;
+    Ok(Burst {
+        speed: Speed {
+            took,
+            latencies,
+            usage,
+        },
+        requests: after
+            .0
+            .since(&requests)
+            .without("oauthclients", "POST", declared),
+        vendor: (vendor, after.1),
+    })
+}
+
+/// The floor's rate before and after a burst: on a machine that others use too, one alone would say little.
+pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: [&Speed; 2]) {
+    let rate = f64::midpoint(floors[0].rate(), floors[1].rate());
+    let ratio = burst.rate() / rate;
+    let told = format!(
+        "{rate:.0}/s ({:.0} before, {:.0} after)",
+        floors[0].rate(),
+        floors[1].rate()
+    );
+    table.add(
+        Row::new(
+            format!("{what}: clients to Ready"),
+            format!("{:.0}/s", burst.rate()),
+        )
+        .floor(told, ratio)
+        .wish("0.90", ratio >= 0.9),
+    );
+    let latencies = floors.map(|floor| floor.latencies.clone()).concat();
+    let (count, both) = (burst.latencies.len(), latencies.len());
+    let floor = floors[0].usage.clone().and(&floors[1].usage);
+    let (ours, theirs) = (burst.usage.all(count), floor.all(both));
+    table.add(
+        Row::new(
+            format!("{what}: processor time of all programs per client"),
+            format!("{ours:.2} ms ({})", burst.usage.told(count)),
+        )
+        .floor(
+            format!("{theirs:.2} ms ({})", floor.told(both)),
+            ours / theirs,
+        ),
+    );
+    for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
+        let (ours, theirs) = (quantile(&burst.latencies, part), quantile(&latencies, part));
+        let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+        table.add(
+            Row::new(format!("{what}: declaration to Secret, {name}"), ms(ours))
+                .floor(ms(theirs), ratio),
+        );
+    }
+}
+
+/// Requests and calls per client.
+pub fn price(table: &mut Table, burst: &Burst) {
+    let count = u64::try_from(burst.speed.latencies.len()).unwrap_or(u64::MAX);
+    let each = |total: u64| format!("{:.3}", precise(total) / precise(count));
+    let requests = &burst.requests;
+    // A claim that the API server took over 2 s to write is not used any more: it is dropped and made anew after another
+    // preflight, which is two writes and a dry run more.
+    let anew = requests.dry_runs().saturating_sub(count);
+    table.add(
+        Row::new(
+            "stored writes, dry runs per client",
+            format!("{}, {}", each(requests.stored()), each(requests.dry_runs())),
+        )
+        .promise(
+            format!("4, 1, and for {anew} claims that took over 2 s 2, 1 more"),
+            requests.stored() == 4 * count + 2 * anew && requests.dry_runs() >= count,
+        ),
+    );
+    let vendor = burst.vendor.1.since(&burst.vendor.0);
+    let created = burst.vendor.1.created - burst.vendor.0.created;
+    table.add(Row::new("vendor calls per client", each(vendor)).wish("1", vendor == count));
+    table.add(
+        Row::new("clients made at the vendor per client", each(created))
+            .promise("1, no duplicate", created == count),
+    );
+    table.add(Row::new(
+        "besides: events, reads, refused writes, lists and ended watches",
+        format!(
+            "{}, {}, {}, {}",
+            each(requests.events()),
+            each(requests.gets()),
+            each(requests.refused()),
+            each(requests.lists()),
+        ),
+    ));
+    table.add(Row::new(
+        "all requests per client, as the API server counts them",
+        requests.per(count),
+    ));
+}
+
+/// Whether the price stays the same as the number of clients grows.
+pub fn growth(table: &mut Table, few: &Burst, many: &Burst) {
+    let counts = [few, many].map(|burst| burst.speed.latencies.len());
+    let [before, now] = [few, many].map(|burst| {
+        let clients = burst.speed.latencies.len();
+        burst.speed.usage.of("operator", clients)
+    });
+    let what = format!(
+        "operator's processor time per client, {} and then {} more",
+        counts[0], counts[1]
+    );
+    let ratio = now / before;
+    table.add(
+        Row::new(
+            what,
+            format!("{before:.2} ms, {now:.2} ms ({ratio:.2} times)"),
+        )
+        .wish("flat, at most 1.2", ratio <= 1.2),
+    );
+    let per =
+        |burst: &Burst| precise(burst.requests.all()) / precise(burst.speed.latencies.len() as u64);
+    table.add(Row::new(
+        "requests per client, the same",
+        format!("{:.2}, {:.2}", per(few), per(many)),
+    ));
+}
+
+/// One client after another, by the operator.
+pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Speed> {
+    let witness = Witness::of(world, GROUP);
+    let objects = world.objects(GROUP);
+    let start = Instant::now();
+    let mut speed = Speed::default();
+    for name in load::names(prefix, count) {
+        let asked = Instant::now();
+        objects
+            .create(&PostParams::default(), &load::client(GROUP, &name))
+            .await?;
+        let name = std::slice::from_ref(&name);
+        witness.all_ready(name).await?;
+        let secret = witness.all_secrets(name).await?;
+        speed.latencies.push(secret.duration_since(asked));
+    }
+    speed.took = start.elapsed();
+    Ok(speed)
+}
+
+/// The latencies of [`one_by_one`] against the floor's.
+pub fn idle(table: &mut Table, what: &str, ours: &Speed, theirs: &Speed) {
+    for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
+        let pair = [ours, theirs].map(|speed| quantile(&speed.latencies, part));
+        let ratio = pair[0].as_secs_f64() / pair[1].as_secs_f64();
+        let row = Row::new(
+            format!(
+                "{what}: declaration to Secret, {name} of {}",
+                ours.latencies.len()
+            ),
+            ms(pair[0]),
+        );
+        let row = row.floor(ms(pair[1]), ratio);
+        table.add(if name == "p99" {
+            row.wish("at most 2", ratio <= 2.0)
+        } else {
+            row
+        });
+    }
+}

@@ -1,0 +1,146 @@
+//! Changes to clients that are there: edited all at once, rotated all at once, one of them poisoned.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::burst;
+use super::counts::{Counts, precise};
+use super::load::{self, quantile};
+use super::table::{Row, Table, ms};
+use super::witness::Witness;
+use super::world::{GROUP, World};
+
+/// Every client is given another redirect URI.
+pub async fn edit(table: &mut Table, world: &World, names: &[String]) -> Result<()> {
+    let patch = json!({ "spec": { "redirectUris": ["https://shop.example.com/auth/other"] } });
+    change(
+        table,
+        world,
+        names,
+        "an edit of every client",
+        &patch,
+        |witness, name, start| {
+            // Of the newest generation, and that is the edited one only from then on.
+            witness.object(name)?.ready.filter(|at| *at > start)
+        },
+    )
+    .await
+}
+
+/// Every client's secret is replaced.
+pub async fn rotate(table: &mut Table, world: &World, names: &[String]) -> Result<()> {
+    let patch = json!({ "metadata": { "annotations": { "oauth.provident.ae/rotate": "bench" } } });
+    change(
+        table,
+        world,
+        names,
+        "a rotation of every client",
+        &patch,
+        |witness, name, _| {
+            let (token, at) = witness.object(name)?.rotated?;
+            (token == "bench").then_some(at)
+        },
+    )
+    .await
+}
+
+async fn change(
+    table: &mut Table,
+    world: &World,
+    names: &[String],
+    what: &str,
+    patch: &Value,
+    done: impl Fn(&Witness, &str, Instant) -> Option<Instant>,
+) -> Result<()> {
+    let witness = Witness::of(world, GROUP);
+    witness.all_ready(names).await?;
+    let before = (
+        Counts::read(&world.client).await?,
+        world.vendor.calls().await?,
+    );
+    let start = Instant::now();
+    let done = |witness: &Witness, name: &str| done(witness, name, start);
+    let asked = load::patch_all(&world.objects(GROUP), names, patch).await?;
+    let took = witness.all(names, &done).await?.duration_since(start);
+    let took_each: Vec<Duration> = took_each(&witness, &asked, done);
+    world.silence(Duration::from_secs(3)).await?;
+    let count = u64::try_from(names.len())?;
+    let requests = Counts::read(&world.client).await?.since(&before.0);
+    let requests = requests.without("oauthclients", "PATCH", count);
+    let calls = world.vendor.calls().await?.since(&before.1);
+    table.add(Row::new(
+        format!("{what}: rate, p50, p99"),
+        format!(
+            "{:.0}/s, {}, {}",
+            precise(count) / took.as_secs_f64(),
+            ms(quantile(&took_each, 0.5)),
+            ms(quantile(&took_each, 0.99)),
+        ),
+    ));
+    table.add(Row::new(
+        format!("{what}: stored writes, vendor calls, events, reads per client"),
+        format!(
+            "{:.2}, {:.2}, {:.2}, {:.2}",
+            precise(requests.stored()) / precise(count),
+            precise(calls) / precise(count),
+            precise(requests.events()) / precise(count),
+            precise(requests.gets()) / precise(count),
+        ),
+    ));
+    Ok(())
+}
+
+fn took_each(
+    witness: &Witness,
+    asked: &HashMap<String, Instant>,
+    done: impl Fn(&Witness, &str) -> Option<Instant>,
+) -> Vec<Duration> {
+    let took =
+        |(name, asked): (&String, &Instant)| Some(done(witness, name)?.duration_since(*asked));
+    asked.iter().filter_map(took).collect()
+}
+
+/// One client that the vendor always answers 500 for, among others.
+pub async fn poison(table: &mut Table, world: &World, name: &str, others: usize) -> Result<()> {
+    let witness = Witness::of(world, GROUP);
+    let names = [name.to_owned()];
+    witness.all_ready(&names).await?;
+    let client_id = witness.object(name).unwrap_or_default().client_id;
+    let well = burst::one_by_one(world, "beside-well", others).await?;
+    for operation in ["get", "update"] {
+        let answer = json!({ "answer": { "when": "beforeCommit", "status": 500 } });
+        let rule = json!({ "operation": operation, "client": client_id, "fault": answer });
+        world.vendor.add_fault(&rule).await?;
+    }
+    let patch =
+        json!({ "metadata": { "annotations": { "oauth.provident.ae/reconcile": "bench" } } });
+    load::patch_all(&world.objects(GROUP), &names, &patch).await?;
+    let before = world.vendor.calls().await?;
+    let start = Instant::now();
+    let ill = burst::one_by_one(world, "beside-poison", others).await?;
+    let calls = world.vendor.calls().await?;
+    let (gets, seconds) = (
+        calls.of("get") - before.of("get"),
+        start.elapsed().as_secs_f64(),
+    );
+    let [well, ill] = [&well, &ill].map(|speed| quantile(&speed.latencies, 0.99));
+    table.add(Row::new(
+        format!("one poisoned client: p99 of {others} others, without and with it"),
+        format!(
+            "{}, {} ({:.2} times)",
+            ms(well),
+            ms(ill),
+            ill.as_secs_f64() / well.as_secs_f64(),
+        ),
+    ));
+    table.add(Row::new(
+        "one poisoned client: calls for its sake, the probes of its connection with them",
+        format!("{gets} in {seconds:.0} s"),
+    ));
+    world.vendor.clear().await
+}

@@ -1,0 +1,186 @@
+//! What is left to do when all is done: nothing. Idling, a restart, and memory.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api,
+    api::{ObjectMeta, PostParams},
+};
+
+use super::counts::{Counts, precise};
+use super::load;
+use super::table::{Row, Table, mib};
+use super::witness::Witness;
+use super::world::{GROUP, NAMESPACE, World, until};
+
+/// Secrets of others beside the operator's own.
+const STRANGERS: u32 = 20_000;
+/// Bytes of each.
+const STRANGERS_SIZE: usize = 10 * 1024;
+/// No request for this long: what was to be done is done.
+const QUIET: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_mins(1);
+
+/// The operator's memory after a burst.
+pub fn memory(table: &mut Table, world: &World, clients: usize) -> Result<u64> {
+    let memory = world.memory()?;
+    let told = format!("{:.1} MiB, {:.1} MiB", mib(memory.now), mib(memory.peak));
+    let row = Row::new(
+        format!("resident memory with {clients} clients: settled, peak"),
+        told,
+    );
+    table.add(row.wish("40 MiB settled at 10,000", memory.now <= 40 * 1024));
+    Ok(memory.now)
+}
+
+/// A minute in which nothing is asked.
+pub async fn idle(table: &mut Table, world: &World) -> Result<()> {
+    world.silence(QUIET).await?;
+    let before = (
+        Counts::read(&world.client).await?,
+        world.vendor.calls().await?,
+        world.cpu("operator")?,
+    );
+    tokio::time::sleep(IDLE).await;
+    let cpu = world.cpu("operator")?.saturating_sub(before.2);
+    let requests = Counts::read(&world.client).await?.since(&before.0);
+    let calls = world.vendor.calls().await?.since(&before.1);
+    table.add(
+        Row::new(
+            "a minute of idling: stored writes, vendor calls",
+            format!("{}, {calls}", requests.stored()),
+        )
+        .promise("0, 0", requests.stored() == 0 && calls == 0),
+    );
+    table.add(Row::new(
+        "a minute of idling: requests",
+        requests.all().to_string(),
+    ));
+    let milli = cpu.as_secs_f64() * 1000.0 / IDLE.as_secs_f64();
+    table.add(
+        Row::new("a minute of idling: processor", format!("{milli:.2} mCPU"))
+            .wish("below 1 mCPU", milli < 1.0),
+    );
+    Ok(())
+}
+
+/// Scenario 45: a restart with all clients settled.
+pub async fn restart(table: &mut Table, world: &mut World, clients: usize) -> Result<()> {
+    world.silence(QUIET).await?;
+    let begun = Instant::now();
+    world.stop_operator().await?;
+    let stopped = begun.elapsed();
+    let before = (
+        Counts::read(&world.client).await?,
+        world.vendor.calls().await?,
+    );
+    let started = Instant::now();
+    world.start_operator()?;
+    let wanted = u64::try_from(clients)?;
+    until("every object was looked at", async || {
+        // Until it listens there is nobody to ask.
+        let passes = world.passes().await.unwrap_or_default();
+        Ok((passes >= wanted).then_some(()))
+    })
+    .await?;
+    let looked = started.elapsed();
+    world.silence(QUIET).await?;
+    let requests = Counts::read(&world.client).await?.since(&before.0);
+    let calls = world.vendor.calls().await?.since(&before.1);
+    let writes = requests.stored() + requests.events();
+    table.add(
+        Row::new(
+            format!("restart with {clients} settled: writes, vendor calls"),
+            format!("{writes}, {calls}"),
+        )
+        .promise("0, 0 (scenario 45)", writes == 0 && calls == 0),
+    );
+    table.add(Row::new(
+        "restart: reads and lists",
+        format!("{}, {}", requests.gets(), requests.lists()),
+    ));
+    table.add(Row::new(
+        "restart: time until it has stopped; until every object was looked at again",
+        format!(
+            "{:.2} s; {:.2} s",
+            stopped.as_secs_f64(),
+            looked.as_secs_f64(),
+        ),
+    ));
+
+    world.stop_operator().await?;
+    let name = format!("after-restart-{clients}");
+    let witness = Witness::of(world, GROUP);
+    let object = load::client(GROUP, &name);
+    world
+        .objects(GROUP)
+        .create(&PostParams::default(), &object)
+        .await?;
+    let started = Instant::now();
+    world.start_operator()?;
+    let ready = witness.all_ready(&[name]).await?.duration_since(started);
+    table.add(
+        Row::new(
+            "restart: from start to the first new client that is Ready",
+            format!("{:.2} s", ready.as_secs_f64()),
+        )
+        .wish("3 s at 10,000", ready <= Duration::from_secs(3)),
+    );
+    Ok(())
+}
+
+/// Memory after a restart, alone and beside very many Secrets of others.
+pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
+    let alone = after_a_restart(world).await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), "default");
+    stream::iter(0..STRANGERS)
+        .map(|index| {
+            let secrets = secrets.clone();
+            tokio::spawn(async move {
+                secrets
+                    .create(&PostParams::default(), &stranger(index))
+                    .await
+            })
+        })
+        .buffer_unordered(32)
+        .map(|joined| joined?.map(drop).map_err(anyhow::Error::from))
+        .try_collect::<()>()
+        .await?;
+    let beside = after_a_restart(world).await?;
+    ensure!(
+        secrets
+            .list_metadata(&kube::api::ListParams::default())
+            .await?
+            .items
+            .len()
+            >= STRANGERS as usize,
+        "the Secrets are not there"
+    );
+    let more = (precise(beside) - precise(alone)) / 1024.0;
+    table.add(Row::new(format!("memory after a restart: alone; beside {STRANGERS} Secrets of 10 KB in namespace default, not {NAMESPACE}"), format!(
+        "{:.1} MiB; {:.1} MiB ({more:+.1})", mib(alone), mib(beside),
+    )).wish("at most 1 MiB more", more <= 1.0));
+    Ok(())
+}
+
+async fn after_a_restart(world: &mut World) -> Result<u64> {
+    world.stop_operator().await?;
+    world.run_operator()?;
+    world.silence(QUIET).await?;
+    Ok(world.memory()?.now)
+}
+
+fn stranger(index: u32) -> Secret {
+    let filling = ByteString(vec![b'x'; STRANGERS_SIZE]);
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(format!("stranger-{index}")),
+            ..ObjectMeta::default()
+        },
+        data: Some([("filling".to_owned(), filling)].into()),
+        ..Secret::default()
+    }
+}

@@ -1,0 +1,70 @@
+//! Scenario 46: all at once, over a slow vendor that refuses a tenth of all calls.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::burst::burst;
+use super::table::{Row, Table, mib};
+use super::world::World;
+
+/// The operator's bound on calls in flight over one connection.
+const IN_FLIGHT: u64 = 32;
+/// The memory that clients may take, in KiB: the goal for 10,000, and as much again for what is on its way.
+const MEMORY: u64 = 80 * 1024;
+
+/// Declares `count` clients while the vendor takes 50 ms and answers each tenth call 429.
+pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()> {
+    world.vendor.set_latency(50).await?;
+    for operation in ["create", "get", "update"] {
+        let answer =
+            json!({ "when": "beforeCommit", "status": 429, "headers": [["Retry-After", "1"]] });
+        let rule = json!({ "operation": operation, "every": 10, "fault": { "answer": answer } });
+        world.vendor.add_fault(&rule).await?;
+    }
+    let burst = burst(world, "storm", count).await?;
+    let seconds = burst.speed.took.as_secs_f64();
+    let (before, after) = &burst.vendor;
+    let clients = u64::try_from(count)?;
+    let ready = burst.speed.latencies.len();
+    table.add(
+        Row::new(
+            format!("{count} clients, vendor 50 ms, a tenth 429 (Retry-After: 1): Ready"),
+            format!("{ready} after {seconds:.0} s"),
+        )
+        .promise("all", ready == count),
+    );
+    let created = after.created - before.created;
+    table.add(
+        Row::new("clients made at the vendor", created.to_string())
+            .promise("one each, no duplicate", created == clients),
+    );
+    table.add(Row::new(
+        "creates sent, of which every tenth was refused",
+        (after.of("create") - before.of("create")).to_string(),
+    ));
+    table.add(
+        Row::new(
+            "most calls in flight at the vendor",
+            after.most_in_flight.to_string(),
+        )
+        .promise(
+            format!("at most {IN_FLIGHT}"),
+            after.most_in_flight <= IN_FLIGHT,
+        ),
+    );
+    let memory = world.memory()?;
+    table.add(
+        Row::new(
+            "resident memory, peak",
+            format!("{:.1} MiB", mib(memory.peak)),
+        )
+        .promise(
+            format!("at most {} MiB", MEMORY / 1024),
+            memory.peak <= MEMORY,
+        ),
+    );
+    world.vendor.clear().await?;
+    world.silence(Duration::from_secs(3)).await
+}

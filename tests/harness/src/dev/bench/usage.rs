@@ -1,0 +1,71 @@
+//! Processor time of all that takes part. On a machine that others use too, its ratio says more than the clock's.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Result;
+
+use super::counts::precise;
+use super::process;
+use super::world::World;
+
+/// Programs of a world that may run.
+const PROGRAMS: [&str; 5] = [
+    "operator",
+    "kube-apiserver",
+    "etcd",
+    "kube-controller-manager",
+    "emulator",
+];
+/// The load, the witness and the floor's crew.
+const THIS: &str = "this program";
+
+/// Processor time by program.
+#[derive(Debug, Clone, Default)]
+pub struct Usage(BTreeMap<&'static str, Duration>);
+
+impl Usage {
+    /// All since each program started.
+    pub fn read(world: &World) -> Result<Self> {
+        let mut used = BTreeMap::from([(THIS, process::cpu(std::process::id())?)]);
+        for program in PROGRAMS {
+            if let Some(pid) = world.plane.pid(program) {
+                used.insert(program, process::cpu(pid)?);
+            }
+        }
+        Ok(Self(used))
+    }
+
+    /// What was used since `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        let used = |(program, now): (&&'static str, &Duration)| {
+            let before = before.0.get(program).copied().unwrap_or_default();
+            (*program, now.saturating_sub(before))
+        };
+        Self(self.0.iter().map(used).collect())
+    }
+
+    /// Together with another.
+    pub fn and(mut self, other: &Self) -> Self {
+        for (program, used) in &other.0 {
+            *self.0.entry(program).or_default() += *used;
+        }
+        self
+    }
+
+    /// Milliseconds per client of one program.
+    pub fn of(&self, program: &str, clients: usize) -> f64 {
+        let used = self.0.get(program).copied().unwrap_or_default();
+        used.as_secs_f64() * 1000.0 / precise(clients as u64)
+    }
+
+    /// Milliseconds per client of all programs.
+    pub fn all(&self, clients: usize) -> f64 {
+        self.0.keys().map(|program| self.of(program, clients)).sum()
+    }
+
+    /// Each program's milliseconds per client.
+    pub fn told(&self, clients: usize) -> String {
+        let each = |program: &&'static str| format!("{program} {:.2}", self.of(program, clients));
+        self.0.keys().map(each).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,277 @@
+//! What a measurement stands on: a control plane of its own, the emulator, and the operator as it is shipped.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use harness::ControlPlane;
+use kube::{Api, Client, api::ApiResource, core::DynamicObject};
+use serde_json::{Value, json};
+
+use super::counts::{Counts, FLOOR_GROUP};
+use super::process::{self, Memory};
+use super::vendor::{TOKEN, Vendor};
+
+/// The group of the operator's own kinds.
+pub const GROUP: &str = "oauth.provident.ae";
+/// Where the objects of a measurement are.
+pub const NAMESPACE: &str = "bench";
+/// What takes longer than this does not come at all.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The most that a connection may ask for, so that the vendor's patience is not what is measured.
+const REQUESTS_PER_SECOND: u32 = 1000;
+
+/// A control plane, a vendor, and room for an operator.
+pub struct World {
+    /// The control plane; the emulator and the operator are processes of it.
+    pub plane: ControlPlane,
+    /// An administrator's client.
+    pub client: Client,
+    /// The vendor.
+    pub vendor: Vendor,
+    operator: PathBuf,
+    /// How the operator reaches the API server.
+    kubeconfig: PathBuf,
+    log: Option<PathBuf>,
+}
+
+impl World {
+    /// Starts all but the operator, whose program is at `operator`.
+    pub async fn start(operator: &Path) -> Result<Self> {
+        let mut plane = ControlPlane::start().await?;
+        let mut emulator = Command::new(operator);
+        emulator.args([
+            "--log",
+            "warn",
+            "emulate",
+            "--listen",
+            "127.0.0.1:0",
+            "--token",
+            TOKEN,
+        ]);
+        let log = plane.spawn("emulator", emulator)?;
+        let base_url = until("the emulator listens", async || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let told = text
+                .lines()
+                .find_map(|line| line.strip_prefix("base URL: "));
+            Ok(told.map(str::to_owned))
+        })
+        .await?;
+        let mut config = plane.client_config();
+        config.default_retry = false;
+        let world = Self {
+            client: Client::try_from(config)?,
+            vendor: Vendor::new(&base_url)?,
+            operator: operator.to_owned(),
+            kubeconfig: plane.kubeconfig().to_owned(),
+            log: None,
+            plane,
+        };
+        world.set_up()?;
+        Ok(world)
+    }
+
+    fn set_up(&self) -> Result<()> {
+        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds");
+        self.apply(&fs::read_to_string(
+            crds.join("clusterprovidentconnections.oauth.provident.ae.yaml"),
+        )?)?;
+        self.apply(&fs::read_to_string(
+            crds.join("providentconnections.oauth.provident.ae.yaml"),
+        )?)?;
+        let clients = fs::read_to_string(crds.join("oauthclients.oauth.provident.ae.yaml"))?;
+        self.apply(&clients)?;
+        // The same kind once more, in a group that the operator does not know: what is bare costs the API server the same.
+        self.apply(&clients.replace(GROUP, FLOOR_GROUP))?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd",
+            "--all",
+        ])?;
+        for namespace in ["provident-system", NAMESPACE] {
+            self.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } }).to_string())?;
+        }
+        let token = json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": { "token": TOKEN },
+            "metadata": { "name": "provident-token", "namespace": "provident-system" },
+        });
+        self.apply(&token.to_string())?;
+        let connection = json!({
+            "apiVersion": format!("{GROUP}/v1alpha1"), "kind": "ClusterProvidentConnection",
+            "metadata": { "name": "default" },
+            "spec": {
+                "baseUrl": self.vendor.base_url,
+                "auth": { "tokenSecretRef": { "name": "provident-token", "key": "token" } },
+                "access": [{ "namespaces": [NAMESPACE], "scopes": ["*"] }],
+                "requestsPerSecond": REQUESTS_PER_SECOND,
+            },
+        });
+        self.apply(&connection.to_string())
+    }
+
+    /// Operators to come reach the API server by this kubeconfig.
+    pub fn reach_by(&mut self, kubeconfig: &str) -> Result<()> {
+        let home = self.plane.home().context("a control plane of our own")?;
+        self.kubeconfig = home.join("operator.kubeconfig");
+        Ok(fs::write(&self.kubeconfig, kubeconfig)?)
+    }
+
+    /// Starts the operator; it is at work some time later.
+    pub fn start_operator(&mut self) -> Result<()> {
+        let mut run = Command::new(&self.operator);
+        run.args([
+            "run",
+            "--admin-address",
+            "127.0.0.1:0",
+            "--allowed-host",
+            self.vendor.host(),
+        ]);
+        run.env("KUBECONFIG", &self.kubeconfig);
+        self.log = Some(self.plane.spawn("operator", run)?);
+        Ok(())
+    }
+
+    /// Starts the operator and waits until it may call the vendor.
+    pub fn run_operator(&mut self) -> Result<()> {
+        self.start_operator()?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=60s",
+            "clusterprovidentconnection/default",
+        ])
+    }
+
+    /// Stops the operator as Kubernetes does.
+    pub async fn stop_operator(&mut self) -> Result<()> {
+        self.plane.end("operator").await
+    }
+
+    /// Passes over objects that the running operator has ended, by its own metrics.
+    pub async fn passes(&self) -> Result<u64> {
+        let log = fs::read_to_string(self.log.as_ref().context("no operator runs")?)?;
+        let address = log
+            .lines()
+            .find_map(|line| line.split_once("\"address\":\"")?.1.split('"').next())
+            .context("the operator has not started yet")?;
+        let text = reqwest::get(format!("http://{address}/metrics"))
+            .await?
+            .text()
+            .await?;
+        let passes = text
+            .lines()
+            .filter(|line| line.starts_with("provident_operator_reconcile_total"))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        Ok(passes.sum())
+    }
+
+    /// Waits until the API server has had no request of the operator's kinds, and the vendor no call, for `window`.
+    pub async fn silence(&self, window: Duration) -> Result<()> {
+        until("there is silence", async || {
+            let before = (
+                Counts::read(&self.client).await?,
+                self.vendor.calls().await?,
+            );
+            tokio::time::sleep(window).await;
+            let after = (
+                Counts::read(&self.client).await?,
+                self.vendor.calls().await?,
+            );
+            let requests = after.0.since(&before.0).all() + after.1.since(&before.1);
+            Ok((requests == 0).then_some(()))
+        })
+        .await
+    }
+
+    /// The processor time of a program of this world so far.
+    pub fn cpu(&self, program: &str) -> Result<Duration> {
+        process::cpu(self.pid(program)?)
+    }
+
+    /// The resident memory of the operator.
+    pub fn memory(&self) -> Result<Memory> {
+        process::memory(self.pid("operator")?)
+    }
+
+    fn pid(&self, program: &str) -> Result<u32> {
+        self.plane
+            .pid(program)
+            .with_context(|| format!("{program} does not run"))
+    }
+
+    /// Objects of the operator's kind, or of the floor's.
+    pub fn objects(&self, group: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), NAMESPACE, &kind(group))
+    }
+
+    /// The version of the API server.
+    pub async fn version(&self) -> Result<String> {
+        Ok(self.client.apiserver_version().await?.git_version)
+    }
+
+    fn kubectl(&self, args: &[&str]) -> Result<()> {
+        let output = self.plane.kubectl(args)?.output()?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(
+            output.status.success(),
+            "kubectl {}: {}",
+            args.join(" "),
+            told.trim()
+        );
+        Ok(())
+    }
+
+    fn apply(&self, object: &str) -> Result<()> {
+        let mut kubectl = self.plane.kubectl(["apply", "--server-side", "-f", "-"])?;
+        let mut child = kubectl
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut stdin = child.stdin.take().context("kubectl has no stdin")?;
+        stdin.write_all(object.as_bytes())?;
+        drop(stdin);
+        ensure!(child.wait()?.success(), "kubectl apply failed");
+        Ok(())
+    }
+}
+
+/// `OAuthClient` of a group.
+pub fn kind(group: &str) -> ApiResource {
+    ApiResource {
+        group: group.to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: format!("{group}/v1alpha1"),
+        kind: "OAuthClient".to_owned(),
+        plural: "oauthclients".to_owned(),
+    }
+}
+
+/// Asks again and again until there is something.
+pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe().await? {
+            return Ok(found);
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("not within {PATIENCE:?}: {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The field of an object as text; empty if it is not there.
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}

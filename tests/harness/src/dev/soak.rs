@@ -1,0 +1,206 @@
+//! `cargo dev soak`: clients come, change and go for a long time while one request in a hundred fails.
+//!
+//! What fails, fails on both sides: at the API server through a proxy with the harness's faults, at the vendor through
+//! the emulator's. At the end all faults stop, and everything must come right by itself.
+
+mod churn;
+mod oracles;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use harness::faults::{Effect, Fault, Faults, Proxy};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::bench::{
+    self,
+    counts::{Counts, precise},
+    table::mib,
+    witness::Witness,
+    world::{GROUP, World},
+};
+use churn::Churn;
+
+/// Between two lines of the report.
+const LINE: Duration = Duration::from_mins(1);
+/// One call of an operation in so many meets each kind of fault; four kinds make one in a hundred.
+const EVERY: u32 = 400;
+
+/// How long, and how much.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How long faults and changes go on
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=2880))]
+    minutes: u64,
+    /// Clients that are there at a time
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    clients: u32,
+    /// Changes per second
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    changes: u32,
+}
+
+/// Runs it; Ctrl-C ends it, and all that it started, at any time.
+pub async fn soak(options: &Options) -> Result<()> {
+    if cfg!(debug_assertions) {
+        return bench::as_shipped();
+    }
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        result = run(options) => result,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let mut world = World::start(&bench::shipped()?).await?;
+    let faults = Faults::new();
+    let proxy = Proxy::start(world.plane.client_config(), &faults).await?;
+    world.reach_by(&proxy.kubeconfig())?;
+    world.run_operator()?;
+    let witness = Witness::of(&world, GROUP);
+    let mut churn = Churn::new(&world, usize::try_from(options.clients)?);
+    churn.fill().await?;
+    witness.all_ready(&churn.names()).await?;
+    println!(
+        "{} clients are Ready; from now on one request in a hundred fails, on both sides",
+        options.clients
+    );
+    begin(&world, &faults).await?;
+
+    let start = Instant::now();
+    let end = start + LINE * u32::try_from(options.minutes)?;
+    let mut memory = Vec::new();
+    let mut line = Line::begin(&world).await?;
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / options.changes);
+    while Instant::now() < end {
+        tick.tick().await;
+        churn.step(&witness).await?;
+        if line.since.elapsed() >= LINE {
+            memory.push(line.told(&world, &witness, start).await?);
+            line = Line::begin(&world).await?;
+            // The record of requests is for tests; here it would only grow.
+            faults.forget();
+        }
+    }
+    memory.push(line.told(&world, &witness, start).await?);
+    faults.clear();
+    world.vendor.clear().await?;
+    println!(
+        "No more faults and changes. Everything must come right by itself, which backoff delays by up to five minutes"
+    );
+    churn.until_right(&witness).await?;
+    // Nothing is left in any queue: no request, no call.
+    world.silence(Duration::from_secs(15)).await?;
+    let held = churn.held();
+    println!(
+        "Silence. {} changes were made; {} creates have an unknown outcome and were held",
+        churn.made(),
+        held
+    );
+    let found = oracles::check(&world, &witness, &churn).await?;
+    for line in &found {
+        println!("BROKEN: {line}");
+    }
+    println!("{}", slope(&memory));
+    ensure!(found.is_empty(), "{} promises were broken", found.len());
+    println!("No duplicate, no lost client, every Ready is true, every Secret is the vendor's");
+    Ok(())
+}
+
+async fn begin(world: &World, faults: &Faults) -> Result<()> {
+    let kinds = [
+        Fault::before(Effect::Fail),
+        Fault::after(Effect::Fail),
+        Fault::before(Effect::Answer(500)),
+        Fault::before(Effect::Answer(429)),
+    ];
+    faults.add_rule(move |request| {
+        let (hundreds, place) = (request.sequence / 100, request.sequence % 100);
+        let kind = usize::try_from(hundreds).unwrap_or_default() % kinds.len();
+        (place == 99).then(|| kinds[kind].clone())
+    });
+    for operation in ["create", "get", "update", "rotate"] {
+        for fault in [
+            json!({ "drop": "beforeCommit" }),
+            json!({ "drop": "afterCommit" }),
+            json!({ "answer": { "when": "beforeCommit", "status": 503 } }),
+            json!({ "answer": { "when": "beforeCommit", "status": 429, "headers": [["Retry-After", "1"]] } }),
+        ] {
+            world
+                .vendor
+                .add_fault(&json!({ "operation": operation, "every": EVERY, "fault": fault }))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// A minute of the report.
+struct Line {
+    since: Instant,
+    requests: Counts,
+    calls: bench::vendor::Calls,
+    cpu: Duration,
+}
+
+impl Line {
+    async fn begin(world: &World) -> Result<Self> {
+        Ok(Self {
+            since: Instant::now(),
+            requests: Counts::read(&world.client).await?,
+            calls: world.vendor.calls().await?,
+            cpu: world.cpu("operator")?,
+        })
+    }
+
+    /// Prints it; answers when, and the memory then.
+    async fn told(&self, world: &World, witness: &Witness, start: Instant) -> Result<(f64, u64)> {
+        let minutes = start.elapsed().as_secs_f64() / 60.0;
+        let memory = world.memory()?;
+        let objects = witness.objects();
+        let ready = objects.values().filter(|told| told.ready.is_some()).count();
+        let requests = Counts::read(&world.client).await?.since(&self.requests);
+        let cpu = world
+            .cpu("operator")?
+            .saturating_sub(self.cpu)
+            .as_secs_f64()
+            / self.since.elapsed().as_secs_f64();
+        println!(
+            "[{minutes:6.1} min] {} objects, {ready} Ready; {} requests, {} vendor calls; {:.1} mCPU; resident {:.1} MiB, peak {:.1}",
+            objects.len(),
+            requests.all(),
+            world.vendor.calls().await?.since(&self.calls),
+            cpu * 1000.0,
+            mib(memory.now),
+            mib(memory.peak),
+        );
+        Ok((minutes, memory.now))
+    }
+}
+
+/// How the memory grew, by least squares, its first quarter left out as the time of warming up.
+fn slope(memory: &[(f64, u64)]) -> String {
+    let late = &memory[memory.len() / 4..];
+    if late.len() < 3 {
+        return "Too short for the slope of the memory".to_owned();
+    }
+    let count = precise(late.len() as u64);
+    let mean = |of: &dyn Fn(&(f64, u64)) -> f64| late.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(&|point| point.0), mean(&|point| mib(point.1)));
+    let over = late
+        .iter()
+        .map(|point| (point.0 - x) * (mib(point.1) - y))
+        .sum::<f64>();
+    let under = late.iter().map(|point| (point.0 - x).powi(2)).sum::<f64>();
+    format!(
+        "Resident memory: {y:.1} MiB on average, slope {:+.2} MiB an hour",
+        over / under * 60.0
+    )
+}

@@ -1,0 +1,90 @@
+//! What must hold at the end, whatever went wrong before.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt, api::ListParams};
+use serde_json::Value;
+
+use super::churn::{Churn, HELD, redirect_uri};
+use crate::bench::{
+    witness::Witness,
+    world::{NAMESPACE, World, text},
+};
+
+/// Compares objects, Secrets and the vendor's clients; a line for each thing that is not as promised.
+pub async fn check(world: &World, witness: &Witness, churn: &Churn) -> Result<Vec<String>> {
+    let mut broken = Vec::new();
+    let clients = world.vendor.clients().await?;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let secrets: BTreeMap<String, Secret> = secrets
+        .list(&ListParams::default())
+        .await?
+        .into_iter()
+        .map(|secret| (secret.name_any(), secret))
+        .collect();
+    let prefix = format!("{NAMESPACE}-");
+
+    let mut by_name: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for client in &clients {
+        let name = text(client, "/name").trim_start_matches(prefix.as_str());
+        by_name.entry(name).or_default().push(client);
+    }
+    for (name, clients) in &by_name {
+        if clients.len() > 1 {
+            broken.push(format!("{name} was created {} times", clients.len()));
+        }
+        for client in clients {
+            let recorded = witness
+                .object(name)
+                .is_some_and(|told| told.client_id == text(client, "/clientId"));
+            let active = client["isActive"] == true;
+            if active && !recorded && !churn.was_held(name) {
+                broken.push(format!(
+                    "{name}: its client is active at the vendor, and no object records it"
+                ));
+            }
+        }
+    }
+
+    for (name, asked) in churn.asked() {
+        let Some(told) = witness.object(name) else {
+            broken.push(format!("{name}: there is no object"));
+            continue;
+        };
+        if told.reason == HELD {
+            continue;
+        }
+        let client = clients
+            .iter()
+            .find(|client| text(client, "/clientId") == told.client_id);
+        let (Some(client), Some(secret)) = (client, secrets.get(name)) else {
+            broken.push(format!(
+                "{name} is Ready, and its client or its Secret is missing"
+            ));
+            continue;
+        };
+        if client["redirectUris"][0] != redirect_uri(*asked) {
+            broken.push(format!(
+                "{name} is Ready, and the vendor has {}",
+                client["redirectUris"]
+            ));
+        }
+        for key in ["clientId", "clientSecret"] {
+            let held = secret.data.as_ref().and_then(|data| data.get(key));
+            if held.is_none_or(|held| held.0 != text(client, &format!("/{key}")).as_bytes()) {
+                broken.push(format!(
+                    "{name} is Ready, and its Secret has another {key} than the vendor"
+                ));
+            }
+        }
+    }
+    for name in secrets
+        .keys()
+        .filter(|name| name.starts_with("soak-") && !churn.asked().contains_key(*name))
+    {
+        broken.push(format!("{name}: the Secret of an object that is gone"));
+    }
+    Ok(broken)
+}
