@@ -89,10 +89,7 @@ impl Test {
             "upgrade {RELEASE} {CHART} -n {SYSTEM} --reset-then-reuse-values --set concurrency=32 --wait --timeout {}s",
             WAIT.as_secs()
         ))?;
-        ensure!(
-            self.concurrency()? == "32",
-            "the pods do not have the new value"
-        );
+        self.pods_have("32")?;
         self.serve("after-upgrade")?;
         self.clock
             .done("upgraded with another value, and a declaration is served");
@@ -100,10 +97,7 @@ impl Test {
             "rollback {RELEASE} 1 -n {SYSTEM} --wait --timeout {}s",
             WAIT.as_secs()
         ))?;
-        ensure!(
-            self.concurrency()? == "64",
-            "the pods do not have the old value"
-        );
+        self.pods_have("64")?;
         self.serve("after-rollback")?;
         ensure!(
             self.settled()? == settled,
@@ -183,9 +177,17 @@ impl Test {
             .context("no pods")
     }
 
-    fn concurrency(&self) -> Result<String> {
-        let path = "jsonpath={.items[0].spec.containers[0].env[?(@.name==\"PROVIDENT_CONCURRENCY\")].value}";
-        self.kubectl_with(&format!("get pods -n {SYSTEM} -l {PODS} -o"), &[path])
+    /// Waits until no pod has another value: those that leave take their time.
+    fn pods_have(&self, concurrency: &str) -> Result<()> {
+        let values = "jsonpath={.items[*].spec.containers[0].env[?(@.name==\"PROVIDENT_CONCURRENCY\")].value}";
+        until("every pod of the operator has the value", || {
+            let values =
+                self.kubectl_with(&format!("get pods -n {SYSTEM} -l {PODS} -o"), &[values])?;
+            Ok(values
+                .split(' ')
+                .all(|value| value == concurrency)
+                .then_some(()))
+        })
     }
 
     /// The pod that works: the lease's holder begins with its name.
