@@ -61,22 +61,16 @@ impl Pass {
             // Somebody is at the Secret just now.
             Err(error) if has_client && cluster::is_conflict(&error) => Err(Halt::Again(SOON)),
             Err(error) if has_client => Err(self.refused(error)),
-            // The plan decides what is to become of it.
-            Err(error) if cluster::is_already_exists(&error) && self.secret_unread => {
-                self.read_secret().await
+            Err(error) if self.secret_unread => {
+                self.read_secret().await?;
+                // The plan decides what is to become of one that is there, of which a quota's refusal says nothing.
+                if self.secret.is_some() || cluster::is_already_exists(&error) {
+                    Ok(())
+                } else {
+                    Err(untried(&name, error))
+                }
             }
-            Err(error) if cluster::is_already_exists(&error) => {
-                let message = conflict_message(&name);
-                Err(stop(Reason::SecretConflict, message, Retry::Backoff))
-            }
-            Err(error) if cluster::refusal(&error).is_some() => {
-                let message = format!(
-                    "The API server would refuse the Secret {name}, so no client is created: {}",
-                    cluster::message(&error)
-                );
-                Err(stop(Reason::SecretWriteDenied, message, Retry::Backoff))
-            }
-            Err(error) => Err(Halt::Cluster(error)),
+            Err(error) => Err(untried(&name, error)),
         }
     }
 
@@ -219,6 +213,25 @@ impl Pass {
         };
         self.told(connection, &error)
     }
+}
+
+// The Secret would be refused, so nothing is sent.
+fn untried(name: &str, error: kube::Error) -> Halt {
+    if cluster::is_already_exists(&error) {
+        return stop(
+            Reason::SecretConflict,
+            conflict_message(name),
+            Retry::Backoff,
+        );
+    }
+    if cluster::refusal(&error).is_none() {
+        return Halt::Cluster(error);
+    }
+    let message = format!(
+        "The API server would refuse the Secret {name}, so no client is created: {}",
+        cluster::message(&error)
+    );
+    stop(Reason::SecretWriteDenied, message, Retry::Backoff)
 }
 
 /// Now, in whole seconds, as Kubernetes writes times.

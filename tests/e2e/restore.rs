@@ -195,3 +195,18 @@ async fn s44_declared_again_after_retain_it_is_taken_up() {
     assert_eq!(world.creates("web").len(), 1);
     world.check().await;
 }
+
+#[tokio::test]
+async fn s44_a_full_quota_is_no_obstacle_to_take_up_the_secret_that_fills_it() {
+    let world = World::start().await;
+    world.one_secret_only().await;
+    let _operator = world.start_operator();
+    let retained = json!({ "deletionPolicy": "Retain" });
+    let client_id = world.settled("web", retained.clone()).await;
+    world.delete("web").await;
+    world.until_gone("web").await;
+    world.declare("web", retained).await;
+    assert_eq!(world.until_ready("web").await, client_id);
+    assert_eq!(world.creates("web").len(), 1);
+    world.check().await;
+}

@@ -71,21 +71,27 @@ async fn s17_a_secret_refused_after_the_post_leaves_the_client_id_in_status_at_o
     world.check().await;
 }
 
-#[tokio::test]
-async fn s17_two_clients_and_a_quota_with_one_slot_left_lose_nothing() {
-    let world = World::start().await;
-    let quotas: Api<ResourceQuota> = Api::namespaced(world.client.clone(), &world.namespace);
-    let quota =
-        json!({ "metadata": { "name": "secrets" }, "spec": { "hard": { "count/secrets": "1" } } });
-    let quota = serde_json::from_value(quota).unwrap();
-    quotas.create(&PostParams::default(), &quota).await.unwrap();
-    // Until its usage is counted, a quota admits nothing.
-    world
-        .eventually("the quota is counted", async || {
+impl World {
+    /// A quota of one Secret, in force.
+    pub async fn one_secret_only(&self) -> Api<ResourceQuota> {
+        let quotas: Api<ResourceQuota> = Api::namespaced(self.client.clone(), &self.namespace);
+        let quota = json!({ "metadata": { "name": "secrets" }, "spec": { "hard": { "count/secrets": "1" } } });
+        let quota = serde_json::from_value(quota).unwrap();
+        quotas.create(&PostParams::default(), &quota).await.unwrap();
+        // Until its usage is counted, a quota admits nothing.
+        self.eventually("the quota is counted", async || {
             let status = quotas.get("secrets").await.unwrap().status;
             status.is_some_and(|status| status.used.is_some_and(|used| !used.is_empty()))
         })
         .await;
+        quotas
+    }
+}
+
+#[tokio::test]
+async fn s17_two_clients_and_a_quota_with_one_slot_left_lose_nothing() {
+    let world = World::start().await;
+    let quotas = world.one_secret_only().await;
 
     // Both dry runs meet the free slot, and both creates are under way before either Secret is written.
     let gate = world
