@@ -12,7 +12,7 @@ use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watc
 use kube::{Api, Resource, ResourceExt};
 use tracing::{debug, warn};
 
-use super::watches::{Troubles, Writers, api, first_list, heard_only, keys};
+use super::watches::{Troubles, Writers, api, first_list, heard_only, keys, slim};
 use crate::api::OAuthClient;
 use crate::reconcile::context::Context;
 use crate::reconcile::{self, key};
@@ -34,7 +34,7 @@ pub(super) async fn clients(
     let keepers = move |secret: PartialObjectMeta<Secret>| keepers(&named, &secret);
     let main = watcher(objects, config.clone())
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(slim)
         .inspect_ok(move |event| {
             shared.recorded.observe(event);
             if let watcher::Event::Delete(object) = event {
@@ -57,7 +57,7 @@ pub(super) async fn clients(
     .predicate_filter(asked, PredicateConfig::default());
     let owned = watcher(secrets, config.labels(&key::managed_selector()))
         .default_backoff()
-        .modify(|secret| secret.managed_fields_mut().clear())
+        .modify(slim)
         .reflect(writers.secrets)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();

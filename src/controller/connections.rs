@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::clients::error_policy;
-use super::watches::{Troubles, api, heard_only, keys};
+use super::watches::{Troubles, api, heard_only, keys, slim};
 use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
 use crate::reconcile::connections::Key;
@@ -38,7 +38,7 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Config::default(),
     )
     .default_backoff()
-    .modify(|object| object.managed_fields_mut().clear())
+    .modify(slim)
     .inspect_ok(move |event| match event {
         watcher::Event::Apply(_) | watcher::Event::InitApply(_) => {
             any.send_if_modified(|any| !std::mem::replace(any, true));

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 use tokio::sync::broadcast;
 use tracing::warn;
 
@@ -18,6 +18,8 @@ use crate::reconcile::connections::Key;
 use crate::reconcile::context::{Context, Stores};
 use crate::reconcile::seconds;
 
+/// What `kubectl apply` leaves on every object: its whole manifest once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
 const APART: u64 = 90;
 /// Watches that have failed for this long without a pause leave the operator deaf. Seconds.
@@ -67,12 +69,21 @@ pub(super) fn store_pair() -> (Stores, Writers) {
 
 pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
     K::DynamicType: Default,
 {
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
+    }
+}
+
+// What no decision rests on, and would be most of what is kept of an object. A list that is only cleared keeps its room.
+pub(super) fn slim<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 

@@ -76,7 +76,7 @@ async fn calls(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
 
 async fn add_fault(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
     told(&shared, &headers, body, |rule: Rule| {
-        shared.faults.add(rule)
+        shared.faults.add(rule);
     })
 }
 
