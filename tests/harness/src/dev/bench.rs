@@ -148,7 +148,7 @@ async fn run(options: &Options) -> Result<()> {
         say(began, "A slow vendor that refuses a tenth of all calls");
         let mut world = World::start(&operator).await?;
         version = world.version().await?;
-        world.run_operator().await?;
+        world.run_operator()?;
         table.part("Scenario 46");
         storm::storm(&mut table, &world, clients).await?;
     }
@@ -175,7 +175,7 @@ async fn at_once(
     // The first requests of all are slow: the API server's caches, connections, CPU clocks.
     floor::burst(world, "warm", few, WORKERS).await?;
     let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
-    world.run_operator().await?;
+    world.run_operator()?;
     // What comes first at a connection, a probe and a status, is not a client's price.
     world.silence(Duration::from_secs(3)).await?;
     let first = burst::burst(world, "few", few).await?;
@@ -217,7 +217,7 @@ async fn slow(table: &mut Table, world: &mut World, clients: usize, latency: u64
     let what = format!("{latency} ms");
     floor::burst(world, "warm", 50, WORKERS).await?;
     let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
-    world.run_operator().await?;
+    world.run_operator()?;
     let burst = burst::burst(world, "many", clients).await?;
     let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
     burst::against(table, &what, &burst.speed, [&before, &after]);

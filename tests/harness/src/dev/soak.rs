@@ -63,7 +63,7 @@ async fn run(options: &Options) -> Result<()> {
     let faults = Faults::new();
     let proxy = Proxy::start(world.plane.client_config(), &faults).await?;
     world.reach_by(&proxy.kubeconfig())?;
-    world.run_operator().await?;
+    world.run_operator()?;
     let witness = Witness::of(&world, GROUP);
     let mut churn = Churn::new(&world, usize::try_from(options.clients)?);
     churn.fill().await?;

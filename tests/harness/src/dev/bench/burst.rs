@@ -179,7 +179,7 @@ pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Spe
     for name in load::names(prefix, count) {
         let asked = Instant::now();
         objects
-            .create(&PostParams::default(), &load::client(GROUP, &name)?)
+            .create(&PostParams::default(), &load::client(GROUP, &name))
             .await?;
         let name = std::slice::from_ref(&name);
         witness.all_ready(name).await?;

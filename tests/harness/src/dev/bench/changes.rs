@@ -67,7 +67,7 @@ async fn change(
     let done = |witness: &Witness, name: &str| done(witness, name, start);
     let asked = load::patch_all(&world.objects(GROUP), names, patch).await?;
     let took = witness.all(names, &done).await?.duration_since(start);
-    let took_each: Vec<Duration> = took_each(&witness, &asked, &done);
+    let took_each: Vec<Duration> = took_each(&witness, &asked, done);
     world.silence(Duration::from_secs(3)).await?;
     let count = u64::try_from(names.len())?;
     let requests = Counts::read(&world.client).await?.since(&before.0);

@@ -89,7 +89,7 @@ pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Spe
     let mut speed = Speed::default();
     for name in load::names(prefix, count) {
         let asked = Instant::now();
-        let object = load::client(FLOOR_GROUP, &name)?;
+        let object = load::client(FLOOR_GROUP, &name);
         let object = crew.objects.create(&PostParams::default(), &object).await?;
         crew.see_to(object).await?;
         let secret = witness.all_secrets(std::slice::from_ref(&name)).await?;

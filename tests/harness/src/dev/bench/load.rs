@@ -28,7 +28,7 @@ pub fn names(prefix: &str, count: usize) -> Vec<String> {
 
 /// The object of the documentation's sample, but for its refreshInterval: an hour spreads verifications, a GET for each
 /// client, over every measurement; in a year there are none.
-pub fn client(group: &str, name: &str) -> Result<DynamicObject> {
+pub fn client(group: &str, name: &str) -> DynamicObject {
     let spec = json!({
         "redirectUris": ["https://shop.example.com/auth/callback"],
         "allowedScopes": ["listings:read"],
@@ -37,7 +37,7 @@ pub fn client(group: &str, name: &str) -> Result<DynamicObject> {
     });
     let mut object = DynamicObject::new(name, &kind(group)).within(NAMESPACE);
     object.data = json!({ "spec": spec });
-    Ok(object)
+    object
 }
 
 /// Declares objects, hands on each as it was stored, and answers when each was asked for.
@@ -50,7 +50,7 @@ pub async fn declare(
     each(objects, names, move |api, name| async move {
         let asked = Instant::now();
         let made = api
-            .create(&PostParams::default(), &client(group, &name)?)
+            .create(&PostParams::default(), &client(group, &name))
             .await?;
         Ok((name, asked, made))
     })

@@ -114,7 +114,7 @@ pub async fn restart(table: &mut Table, world: &mut World, clients: usize) -> Re
     world.stop_operator().await?;
     let name = format!("after-restart-{clients}");
     let witness = Witness::of(world, GROUP);
-    let object = load::client(GROUP, &name)?;
+    let object = load::client(GROUP, &name);
     world
         .objects(GROUP)
         .create(&PostParams::default(), &object)
@@ -146,7 +146,10 @@ pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
             })
         })
         .buffer_unordered(32)
-        .map(|joined| -> Result<()> { Ok(drop(joined??)) })
+        .map(|joined| -> Result<()> {
+            joined??;
+            Ok(())
+        })
         .try_collect::<()>()
         .await?;
     let beside = after_a_restart(world).await?;
@@ -168,7 +171,7 @@ pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
 
 async fn after_a_restart(world: &mut World) -> Result<u64> {
     world.stop_operator().await?;
-    world.run_operator().await?;
+    world.run_operator()?;
     world.silence(QUIET).await?;
     Ok(world.memory()?.now)
 }

@@ -140,7 +140,7 @@ impl World {
     }
 
     /// Starts the operator and waits until it may call the vendor.
-    pub async fn run_operator(&mut self) -> Result<()> {
+    pub fn run_operator(&mut self) -> Result<()> {
         self.start_operator()?;
         self.kubectl(&[
             "wait",
