@@ -30,6 +30,8 @@ pub enum Stage {
     Deaf = 2,
     /// The process was told to leave.
     Stopping = 3,
+    /// The definitions of the kinds are missing, or older than this program.
+    Undefined = 4,
 }
 
 impl Readiness {
@@ -47,6 +49,11 @@ impl Readiness {
                 "not ready: no answer from the API server's watches\n",
             ),
             3 => (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping\n"),
+            4 => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: the CustomResourceDefinitions are missing or older than this version; what they lack is in the log. \
+                 Run: provident-operator crd | kubectl apply --server-side --force-conflicts -f -\n",
+            ),
             _ => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not ready: waiting for the first lists from the API server\n",

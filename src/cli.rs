@@ -1,21 +1,22 @@
 //! The commands: `run`, `crd`, `emulate`. Every flag has an environment name.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 use crate::admin::{self, AdminError, Readiness};
+use crate::leader::Lost;
 use crate::metrics::Metrics;
 use crate::provident::emulator::{self, EmulateArgs, EmulatorError};
 use crate::reconcile::context::Settings;
+use crate::telemetry::{self, Format, TelemetryError, Traces};
 use crate::{api, cluster, controller};
 
 /// Keeps OAuth 2.0 clients of the Provident API, and the Secrets that carry their credentials, as declared.
@@ -32,18 +33,10 @@ pub struct Cli {
         global = true,
         env = "PROVIDENT_LOG_FORMAT"
     )]
-    log_format: LogFormat,
+    log_format: Format,
     /// What is logged, as a filter of levels and modules such as `info` or `provident_operator=debug`.
     #[arg(long, default_value = "info", global = true, env = "PROVIDENT_LOG")]
     log: String,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum LogFormat {
-    #[default]
-    Auto,
-    Text,
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -90,6 +83,13 @@ struct RunArgs {
     /// Reach the vendor over the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). The proxy then looks names up.
     #[arg(long, env = "PROVIDENT_PROXY_FROM_ENV")]
     proxy_from_env: bool,
+    /// Use `ClusterProvidentConnections`. `false`: no call is made for them, so that no right without a namespace is needed.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, env = "PROVIDENT_CLUSTER_CONNECTIONS")]
+    cluster_connections: bool,
+    /// List and watch Secrets, metadata only. `false`: they are read by name, an edited one is repaired at the object's next
+    /// verification (`spec.refreshInterval`), and a changed token is used within 30 seconds.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, env = "PROVIDENT_WATCH_SECRETS")]
+    watch_secrets: bool,
     /// Name of the Secret with the binding key. It is made on first start, and belongs in the backup.
     #[arg(
         long,
@@ -97,6 +97,17 @@ struct RunArgs {
         env = "PROVIDENT_BINDING_KEY_SECRET"
     )]
     binding_key_secret: String,
+    /// Stand by while another process holds the lease: of several replicas one works. Without it this one works at once.
+    #[arg(long, env = "PROVIDENT_LEADER_ELECT")]
+    leader_elect: bool,
+    /// Name of the Lease in the operator's own namespace. Two installs in one namespace need two names.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "provident-operator",
+        env = "PROVIDENT_LEASE_NAME"
+    )]
+    lease_name: String,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     #[arg(long, default_value = "0.0.0.0:8080", env = "PROVIDENT_ADMIN_ADDRESS")]
     admin_address: SocketAddr,
@@ -123,14 +134,9 @@ struct CrdArgs {
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// `--log` is no filter.
-    #[error("--log {filter:?}: {source}")]
-    LogFilter {
-        /// What was given.
-        filter: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
-    },
+    /// Neither log nor traces as asked for.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// There is no kubeconfig, and no service account either.
     #[error("no cluster: {0}. Set KUBECONFIG, or run in a pod with a service account")]
     NoCluster(#[from] kube::config::InferConfigError),
@@ -146,6 +152,9 @@ pub enum CliError {
     /// A definition could not be printed.
     #[error("a definition could not be printed: {0}")]
     Crd(String),
+    /// Another process leads by now, or may.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// The system does not take signal handlers.
     #[error("signals cannot be handled: {0}")]
     Signal(std::io::Error),
@@ -160,11 +169,16 @@ impl Cli {
         match self.command {
             Command::Crd(args) => print_crds(&args),
             Command::Run(args) => {
-                logs(self.log_format, &self.log)?;
-                run(args).await
+                let traces = Traces::from_env()?;
+                telemetry::begin(self.log_format, &self.log, traces.as_ref())?;
+                let ended = run(args).await;
+                if let Some(traces) = traces {
+                    traces.end().await;
+                }
+                ended
             }
             Command::Emulate(args) => {
-                logs(self.log_format, &self.log)?;
+                telemetry::begin(self.log_format, &self.log, None)?;
                 let stop = stop_on_signal()?;
                 Ok(emulator::run(args, stop.cancelled_owned()).await?)
             }
@@ -174,8 +188,8 @@ impl Cli {
 
 async fn run(args: RunArgs) -> Result<(), CliError> {
     let stop = stop_on_signal()?;
-    let client = cluster::client(Config::infer().await?)?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
+    let client = cluster::client(Config::infer().await?, &metrics)?;
     let admin_stop = CancellationToken::new();
     let address = admin::serve(
         args.admin_address,
@@ -191,15 +205,18 @@ async fn run(args: RunArgs) -> Result<(), CliError> {
         allowed_hosts: args.allowed_hosts,
         internal_hosts: args.internal_hosts,
         proxy_from_env: args.proxy_from_env,
+        cluster_connections: args.cluster_connections,
+        watch_secrets: args.watch_secrets,
         binding_key_secret: args.binding_key_secret,
+        lease: args.leader_elect.then_some(args.lease_name),
         concurrency: args.concurrency,
         grace: Duration::from_secs(args.grace),
         ..Settings::default()
     };
-    controller::run(client, settings, metrics, readiness, stop).await;
+    let ended = controller::run(client, settings, metrics, readiness, stop).await;
     admin_stop.cancel();
     info!("stopped");
-    Ok(())
+    Ok(ended?)
 }
 
 fn print_crds(args: &CrdArgs) -> Result<(), CliError> {
@@ -211,22 +228,6 @@ fn print_crds(args: &CrdArgs) -> Result<(), CliError> {
             Some(dir) => std::fs::write(dir.join(api::file_name(&crd)), yaml),
         };
         written.map_err(|error| failed(&error))?;
-    }
-    Ok(())
-}
-
-fn logs(format: LogFormat, filter: &str) -> Result<(), CliError> {
-    let parsed = EnvFilter::try_new(filter).map_err(|source| CliError::LogFilter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Auto if !std::io::stderr().is_terminal() => builder.json().init(),
-        LogFormat::Auto | LogFormat::Text => builder.init(),
     }
     Ok(())
 }

@@ -1,11 +1,20 @@
 //! Talking to the API server: a client whose requests end, and reading its refusals.
 
+mod guarded;
+mod measured;
+mod request;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config, Error};
 use tower::timeout::TimeoutLayer;
+
+use crate::metrics::Metrics;
+
+pub use guarded::{Guarded, Unreadable};
+pub use measured::{Heard, Measure, Measured};
 
 /// Time until the head of a response; a watch's body may stay quiet longer.
 pub const REQUEST_WITHIN: Duration = Duration::from_secs(20);
@@ -19,14 +28,15 @@ pub fn without_retries(mut config: Config) -> Config {
 }
 
 /// A client for `config` whose every request ends: kube has no bound of its own, and one lost answer would park an
-/// object for good.
+/// object for good. Each is measured into `metrics`.
 ///
 /// # Errors
 /// The configuration has unusable certificates or addresses.
-pub fn client(config: Config) -> Result<Client, Error> {
+pub fn client(config: Config, metrics: &Metrics) -> Result<Client, Error> {
     let timeout = TimeoutLayer::new(REQUEST_WITHIN);
     Ok(ClientBuilder::try_from(without_retries(config))?
         .with_layer(&timeout)
+        .with_layer(&Measure::new(metrics))
         .build())
 }
 

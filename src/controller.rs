@@ -1,17 +1,21 @@
 //! Watches, triggers and the life of the process: from the first list to the last stored answer.
+//!
+//! A process that waits for the lease watches as any other, so that it is ready to work; nothing else is done before.
 
 mod clients;
 mod connections;
+mod definitions;
 mod watches;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -21,6 +25,7 @@ use crate::admin::{Readiness, Stage};
 use crate::api::{
     BINDING_ANNOTATION, ClusterProvidentConnection, MANAGER, OAuthClient, ProvidentConnection,
 };
+use crate::leader::{Election, Leadership, Lost};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
 use crate::reconcile::context::{Context, Names, Settings};
@@ -30,14 +35,22 @@ use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
 
-/// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, and returns.
+/// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, gives the lease
+/// back, and returns.
+///
+/// # Errors
+/// The lease was lost. The process ends the same way then, but waits for what is not stored without a bound, until it is
+/// told to stop.
 pub async fn run(
     client: Client,
     settings: Settings,
     metrics: Metrics,
     readiness: Readiness,
     stop: CancellationToken,
-) {
+) -> Result<(), Lost> {
+    let pod = std::env::var("POD_NAME").ok();
+    let stopping = stop.child_token();
+    let (leadership, election) = elect(&client, &settings, pod.as_deref(), &metrics, &stopping);
     let recorded = Arc::new(Recorded::default());
     let (key_sender, key) = watch::channel(KeyState::Unknown);
     let namespaces: Vec<Option<String>> = match settings.watch_namespaces.as_slice() {
@@ -48,7 +61,7 @@ pub async fn run(
         namespaces.iter().map(|_| watches::store_pair()).unzip();
     let reporter = Reporter {
         controller: MANAGER.to_owned(),
-        instance: std::env::var("POD_NAME").ok(),
+        instance: pod,
     };
     let ctx = Arc::new(Context {
         reporter,
@@ -64,10 +77,12 @@ pub async fn run(
         metrics,
         key,
         verified: std::sync::Mutex::default(),
-        began: reconcile::seconds(),
+        began: std::sync::OnceLock::new(),
         lists: watch::Sender::new(0),
+        defined: watch::Sender::new(false),
         names: Arc::new(Names::default()),
-        stopping: stop.clone(),
+        leadership,
+        stopping,
         tasks: TaskTracker::new(),
         stores,
     });
@@ -77,6 +92,14 @@ pub async fn run(
         background
             .clone()
             .run_until_cancelled_owned(find_key(Arc::clone(&ctx), key_sender)),
+    );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(definitions::watch_definitions(
+                Arc::clone(&ctx),
+                readiness.clone(),
+            )),
     );
     tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
         Arc::clone(&ctx),
@@ -101,12 +124,14 @@ pub async fn run(
             Arc::clone(&troubles),
         ));
     }
-    controllers.spawn(connections::connections::<ClusterProvidentConnection>(
-        Arc::clone(&ctx),
-        None,
-        Some(ctx.settings.namespace.clone()),
-        Arc::clone(&troubles),
-    ));
+    if ctx.settings.cluster_connections {
+        controllers.spawn(connections::connections::<ClusterProvidentConnection>(
+            Arc::clone(&ctx),
+            None,
+            Some(ctx.settings.namespace.clone()),
+            Arc::clone(&troubles),
+        ));
+    }
     // Each returns when it is told to stop and its running passes have ended.
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {
@@ -115,30 +140,86 @@ pub async fn run(
         }
     }
     info!("storing what was answered, then leaving");
-    reconcile::drain(&ctx, Instant::now() + ctx.settings.grace).await;
+    drain(&ctx, stop).await;
     background.cancel();
+    match election {
+        None => Ok(()),
+        // Not before: nobody else begins while an answer is on its way into the cluster.
+        Some(election) => election.leave().await,
+    }
+}
+
+/// The election that runs beside all else.
+struct Running {
+    told: CancellationToken,
+    ended: JoinHandle<Result<(), Lost>>,
+}
+
+impl Running {
+    async fn leave(self) -> Result<(), Lost> {
+        self.told.cancel();
+        self.ended.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the election died");
+            Ok(())
+        })
+    }
+}
+
+// However the election ends, what it stood for is over: `stopping` is cancelled.
+fn elect(
+    client: &Client,
+    settings: &Settings,
+    pod: Option<&str>,
+    metrics: &Metrics,
+    stopping: &CancellationToken,
+) -> (Leadership, Option<Running>) {
+    let Some(name) = &settings.lease else {
+        metrics.leads(true);
+        return (Leadership::unopposed(), None);
+    };
+    let (election, leadership) = Election::new(
+        client.clone(),
+        &settings.namespace,
+        name,
+        pod.unwrap_or(MANAGER),
+        metrics.clone(),
+    );
+    let (told, lost) = (CancellationToken::new(), stopping.clone().drop_guard());
+    let leave = told.clone();
+    let ended = tokio::spawn(async move {
+        let ended = election.run(leave).await;
+        drop(lost);
+        ended
+    });
+    (leadership, Some(Running { told, ended }))
+}
+
+// The grace counts from the end of the last pass, or from SIGTERM if that comes later. A lost lease sets no bound.
+async fn drain(ctx: &Arc<Context>, stop: CancellationToken) {
+    let (give_up, grace) = (CancellationToken::new(), ctx.settings.grace);
+    let bound = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+        give_up.cancel();
+    };
+    let drained = reconcile::drain(ctx, &give_up);
+    tokio::pin!(drained);
+    tokio::select! {
+        () = &mut drained => {}
+        () = bound => drained.await,
+    }
 }
 
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     ctx.listed().await;
+    // It may be made here, and a standby makes nothing.
+    ctx.leadership.held().await;
     loop {
-        let bound = ctx.stores.iter().any(|stores| {
-            let in_status = |object: &OAuthClient| {
-                object
-                    .status
-                    .as_ref()
-                    .is_some_and(|s| s.binding_mac.is_some())
-            };
-            let on_secret = |secret: &PartialObjectMeta<Secret>| {
-                secret.annotations().contains_key(BINDING_ANNOTATION)
-            };
-            stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
-        });
         match key::load(
             &ctx.client,
             &ctx.settings.namespace,
             &ctx.settings.binding_key_secret,
-            !bound,
+            async || Ok(!some_binding(&ctx).await?),
         )
         .await
         {
@@ -155,18 +236,51 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     }
 }
 
+// Whether some object carries a binding, in status or on its Secret.
+async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
+    let in_status = |object: &OAuthClient| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.binding_mac.is_some())
+    };
+    let on_secret =
+        |secret: &PartialObjectMeta<Secret>| secret.annotations().contains_key(BINDING_ANNOTATION);
+    let told = ctx.stores.iter().any(|stores| {
+        stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
+    });
+    if told || ctx.settings.watch_secrets {
+        return Ok(told);
+    }
+    // Restored without their status: their Secrets tell, read one by one, once in the life of an install.
+    for object in ctx.stores.iter().flat_map(|stores| stores.clients.state()) {
+        let secrets = ctx.secrets(&object.namespace().unwrap_or_default());
+        let secret = secrets.get_metadata_opt(object.secret_name()).await?;
+        if secret.is_some_and(|secret| on_secret(&secret)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
-    ctx.ready().await;
+    ctx.stopping.run_until_cancelled(ctx.listed()).await;
+    let mut key = ctx.key.clone();
+    let deaf_after = ctx.settings.deaf_after();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
-        } else if troubles.are_lasting() {
+        } else if !*ctx.defined.borrow() {
+            Stage::Undefined
+        } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
+        {
             Stage::Deaf
+        } else if ctx.leadership.is_held() && !ctx.is_key_known() {
+            Stage::Starting
         } else {
             Stage::Ready
         });
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            Ok(()) = key.changed() => {}
             () = ctx.stopping.cancelled(), if !ctx.stopping.is_cancelled() => {}
         }
     }

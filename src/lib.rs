@@ -8,7 +8,7 @@
 //! - [`provident`]: the vendor: its types, its client, and an emulator of it
 //! - [`api`]: what users write and read; pure
 //!
-//! Beside them, used by the shell and using none of it: [`admin`], [`cluster`], [`metrics`].
+//! Beside them, used by the shell and using none of it: [`admin`], [`cluster`], [`leader`], [`metrics`], [`telemetry`].
 
 pub mod admin;
 pub mod api;
@@ -16,8 +16,10 @@ pub mod binding;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod leader;
 pub mod metrics;
 pub mod plan;
 pub mod provident;
 pub mod reconcile;
 pub mod secret;
+pub mod telemetry;

@@ -74,7 +74,13 @@ fn reset_peak() -> u64 {
 
 async fn ask(address: SocketAddr) -> Vec<Result<VendorClient, CallError>> {
     let token = Credential::Token(SecretString::from("t"));
-    let client = Client::new(&format!("http://{address}/v2"), token, &Reach::default()).unwrap();
+    let client = Client::new(
+        &format!("http://{address}/v2"),
+        token,
+        &Reach::default(),
+        Arc::new(|_, _, _| {}),
+    )
+    .unwrap();
     let client = Arc::new(client);
     let limiter = Limiter::new(NonZeroU32::new(1000).unwrap());
     let calls: Vec<_> = (0..CALLS)

@@ -15,18 +15,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "cluster",
             "controller",
+            "leader",
             "metrics",
             "provident::emulator",
             "reconcile::context",
+            "telemetry",
         ],
     ),
-    ("controller", &["admin", "api", "metrics", "reconcile"]),
+    (
+        "controller",
+        &["admin", "api", "cluster", "leader", "metrics", "reconcile"],
+    ),
     (
         "reconcile",
         &[
             "api",
             "binding",
             "cluster",
+            "leader",
             "metrics",
             "plan",
             "provident",
@@ -43,8 +49,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("provident", &["provident"]),
     ("api", &[]),
     ("admin", &["metrics"]),
-    ("metrics", &["api", "provident::outcome"]),
-    ("cluster", &[]),
+    ("metrics", &["api", "provident::call", "provident::outcome"]),
+    ("leader/candidate", &[]),
+    ("leader", &["api", "cluster", "metrics"]),
+    ("cluster", &["metrics"]),
+    ("telemetry", &[]),
 ];
 
 /// What has no I/O and no clock.
@@ -55,6 +64,7 @@ const PURE: &[&str] = &[
     "binding",
     "provident/types",
     "provident/outcome",
+    "leader/candidate",
 ];
 const IMPURE: &[&str] = &[
     "tokio",

@@ -1,7 +1,8 @@
 //! The `CustomResourceDefinition`s, as the API server gets them.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, CustomResourceDefinitionVersion, JSON, JSONSchemaProps,
+    JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::{CustomResourceExt, ResourceExt};
 use serde_json::json;
@@ -32,6 +33,55 @@ pub fn file_name(crd: &CustomResourceDefinition) -> String {
 /// What the serializer says.
 pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(crd)
+}
+
+/// What `installed` lacks of what `wanted` says: its version, or paths of fields such as `status.rotation.scheduled`. A
+/// newer definition lacks nothing; what it has more does not matter.
+#[must_use]
+pub fn lacks(
+    installed: &CustomResourceDefinition,
+    wanted: &CustomResourceDefinition,
+) -> Vec<String> {
+    let mut lacking = Vec::new();
+    for version in &wanted.spec.versions {
+        let same = |other: &&CustomResourceDefinitionVersion| other.name == version.name;
+        match installed.spec.versions.iter().find(same) {
+            Some(other) if other.served => {
+                if let (Some(has), Some(wants)) = (schema(other), schema(version)) {
+                    lacks_fields(has, wants, "", &mut lacking);
+                }
+            }
+            _ => lacking.push(format!("version {}", version.name)),
+        }
+    }
+    lacking
+}
+
+fn schema(version: &CustomResourceDefinitionVersion) -> Option<&JSONSchemaProps> {
+    version.schema.as_ref()?.open_api_v3_schema.as_ref()
+}
+
+fn lacks_fields(
+    has: &JSONSchemaProps,
+    wants: &JSONSchemaProps,
+    path: &str,
+    lacking: &mut Vec<String>,
+) {
+    for (name, wanted) in wants.properties.iter().flatten() {
+        let path = format!("{path}{name}");
+        match has.properties.as_ref().and_then(|fields| fields.get(name)) {
+            Some(field) => lacks_fields(field, wanted, &format!("{path}."), lacking),
+            None if has.x_kubernetes_preserve_unknown_fields == Some(true) => {}
+            None => lacking.push(path),
+        }
+    }
+    if let (
+        Some(JSONSchemaPropsOrArray::Schema(has)),
+        Some(JSONSchemaPropsOrArray::Schema(wants)),
+    ) = (&has.items, &wants.items)
+    {
+        lacks_fields(has, wants, path, lacking);
+    }
 }
 
 /// Adds what the derive cannot say.

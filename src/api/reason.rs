@@ -22,6 +22,8 @@ pub enum Reason {
     SecretWriteDenied,
     /// The Secret is marked immutable and holds something else. Delete it.
     SecretImmutable,
+    /// A field holds what this version of the operator cannot read. Correct it, or run the version that the definition is of.
+    Unreadable,
     /// The vendor refuses the spec. Change the field that the message names.
     SpecRejected,
     /// Whether the vendor made the client is not known. Look at the vendor, then adopt it or allow one more try.
@@ -65,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, each once.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Available,
         Self::Pending,
         Self::ConnectionNotFound,
@@ -74,6 +76,7 @@ impl Reason {
         Self::SecretConflict,
         Self::SecretWriteDenied,
         Self::SecretImmutable,
+        Self::Unreadable,
         Self::SpecRejected,
         Self::CreateOutcomeUnknown,
         Self::AnswerNotNew,
@@ -107,6 +110,7 @@ impl Reason {
             Self::SecretConflict => "SecretConflict",
             Self::SecretWriteDenied => "SecretWriteDenied",
             Self::SecretImmutable => "SecretImmutable",
+            Self::Unreadable => "Unreadable",
             Self::SpecRejected => "SpecRejected",
             Self::CreateOutcomeUnknown => "CreateOutcomeUnknown",
             Self::AnswerNotNew => "AnswerNotNew",

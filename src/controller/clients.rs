@@ -1,8 +1,8 @@
 //! The controller of `OAuthClient` objects, one per watched namespace.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::future::ready;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -10,10 +10,14 @@ use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Api, Resource, ResourceExt};
-use tracing::{debug, warn};
+use tokio::sync::mpsc;
+use tracing::warn;
 
-use super::watches::{Troubles, Writers, api, first_list, heard_only, keys, slim};
+use super::watches::{
+    Troubles, Writers, api, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
+};
 use crate::api::OAuthClient;
+use crate::cluster::Guarded;
 use crate::reconcile::context::Context;
 use crate::reconcile::{self, key};
 
@@ -24,23 +28,39 @@ pub(super) async fn clients(
     troubles: Arc<Troubles>,
 ) {
     let namespace = namespace.as_deref();
-    let objects: Api<OAuthClient> = api(&ctx.client, namespace);
+    let objects: Api<Guarded<OAuthClient>> = api(&ctx.client, namespace);
     let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
-    let seconds = u32::try_from(ctx.settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
-    let config = watcher::Config::default().timeout(seconds);
+    let config = config(&ctx.settings);
     let shared = Arc::clone(&ctx);
     let store = writers.clients.as_reader();
-    let named = writers.clients.as_reader();
-    let keepers = move |secret: PartialObjectMeta<Secret>| keepers(&named, &secret);
+    let (named, known) = (writers.clients.as_reader(), writers.clients.as_reader());
+    let (unreadable, told) = mpsc::unbounded_channel();
+    let tell = reconcile::tell_all::<OAuthClient>(Arc::clone(&ctx), told);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
+    let queue = ctx.metrics.queue.clone();
+    let keepers = move |secret: PartialObjectMeta<Secret>| {
+        let keepers = keepers(&named, &secret);
+        for object in &keepers {
+            queue.asked(object);
+        }
+        keepers
+    };
     let main = watcher(objects, config.clone())
         .default_backoff()
-        .modify(slim)
         .inspect_ok(move |event| {
             shared.recorded.observe(event);
-            if let watcher::Event::Delete(object) = event {
-                shared.forget(object);
+            match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                    if let (Err(_), Some(uid)) = (&object.0, object.uid()) {
+                        shared.metrics.clients.unreadable(&uid);
+                    }
+                }
+                watcher::Event::Delete(object) => shared.forget(object),
+                watcher::Event::Init | watcher::Event::InitDone => {}
             }
         })
+        .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
+        .modify(slim)
         .reflect(writers.clients)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
@@ -54,13 +74,15 @@ pub(super) async fn clients(
         ctx.metrics.clone(),
         Arc::clone(&troubles),
     )
-    .predicate_filter(asked, PredicateConfig::default());
+    .predicate_filter(asked, PredicateConfig::default())
+    .inspect_ok(asks(&ctx.metrics));
     let owned = watcher(secrets, config.labels(&key::managed_selector()))
         .default_backoff()
         .modify(slim)
         .reflect(writers.secrets)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
+    let owned = if_watched(&ctx, owned);
     let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
         .predicate_filter(predicates::resource_version, PredicateConfig::default());
     let stopping = ctx.stopping.clone();
@@ -76,12 +98,18 @@ pub(super) async fn clients(
                 .collect::<Vec<_>>(),
         )
     });
+    let queue = ctx.metrics.queue.clone();
+    let behind = behind.inspect(move |object| queue.asked(object));
     Controller::for_stream(main, store)
         .watches_stream(owned, keepers)
         .with_config(Config::default().concurrency(ctx.settings.concurrency))
         .reconcile_on(behind)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
-        .run(reconcile::reconcile, error_policy, Arc::clone(&ctx))
+        .run(
+            reconcile::reconcile,
+            reconcile::error_policy,
+            Arc::clone(&ctx),
+        )
         .for_each(|result| ended(Arc::clone(&ctx), result))
         .await;
 }
@@ -128,24 +156,11 @@ async fn ended(
         Err(controller::Error::ObjectNotFound(object)) => {
             let reference =
                 ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
+            ctx.metrics.queue.gone(&reference);
             if let Err(error) = reconcile::settle(&ctx, &reference).await {
                 warn!(%error, "an answer of an object that is gone waits");
             }
         }
         Err(error) => warn!(%error, "reconcile"),
     }
-}
-
-// What the user must know stands in status by now; this is for what could not be written there.
-#[allow(clippy::needless_pass_by_value, reason = "the controller's signature")]
-pub(super) fn error_policy<K: kube::ResourceExt<DynamicType = ()>>(
-    object: Arc<K>,
-    error: &reconcile::Error,
-    ctx: Arc<Context>,
-) -> Action {
-    let delay = ctx
-        .backoff
-        .failed(&object.uid().unwrap_or_default(), 0, Duration::ZERO);
-    debug!(%error, ?delay, name = object.name_any(), "comes back");
-    Action::requeue(delay)
 }

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Resource, ResourceExt};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use super::clients::error_policy;
-use super::watches::{Troubles, api, heard_only, keys, slim};
+use super::watches::{Troubles, api, asks, config, heard_only, if_watched, keys, readable, slim};
 use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
 use crate::reconcile::connections::Key;
@@ -32,24 +33,32 @@ pub(super) async fn connections<K: AnyConnection>(
     let (store, writer) = reflector::store::<K>();
     // Without a connection there is nothing to watch for its sake.
     let (any, first) = watch::channel(false);
-    let removed_from = Arc::clone(&ctx);
+    let (shared, known) = (Arc::clone(&ctx), store.clone());
+    let (unreadable, told) = mpsc::unbounded_channel();
+    let tell = reconcile::tell_all::<K>(Arc::clone(&ctx), told);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
     let main = watcher(
-        K::api(ctx.client.clone(), namespace.as_deref()),
-        watcher::Config::default(),
+        K::guarded(ctx.client.clone(), namespace.as_deref()),
+        config(&ctx.settings),
     )
     .default_backoff()
-    .modify(slim)
     .inspect_ok(move |event| match event {
-        watcher::Event::Apply(_) | watcher::Event::InitApply(_) => {
+        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
             any.send_if_modified(|any| !std::mem::replace(any, true));
+            if object.0.is_err() {
+                shared.connections.unreadable(&key_of::<K>(object.meta()));
+            }
         }
         // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.
         watcher::Event::Delete(object) => {
-            removed_from.removed(&object.key());
-            removed_from.connections.poke(&object.key());
+            let key = key_of::<K>(object.meta());
+            shared.removed(&key);
+            shared.connections.poke(&key);
         }
         watcher::Event::Init | watcher::Event::InitDone => {}
     })
+    .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
+    .modify(slim)
     .reflect(writer)
     .touched_objects();
     let main = heard_only(
@@ -58,34 +67,52 @@ pub(super) async fn connections<K: AnyConnection>(
         ctx.metrics.clone(),
         Arc::clone(&troubles),
     )
-    .predicate_filter(predicates::generation, PredicateConfig::default());
+    .predicate_filter(predicates::generation, PredicateConfig::default())
+    .inspect_ok(asks(&ctx.metrics));
     let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
+    let secrets = if_watched(&ctx, secrets);
     let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
+    let queue = ctx.metrics.queue.clone();
     let poked = to_look_at(&ctx, namespace, store.clone());
+    let poked = poked.inspect(move |connection| queue.asked(connection));
     let stopping = ctx.stopping.clone();
     Controller::for_stream(main, store.clone())
-        .watches_stream(secrets, users(store.clone(), uses_secret))
-        .watches_stream(config_maps, users(store, uses_config_map))
+        .watches_stream(secrets, users(&ctx, store.clone(), uses_secret))
+        .watches_stream(config_maps, users(&ctx, store, uses_config_map))
         .reconcile_on(poked)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(
             reconcile::connection::reconcile::<K>,
-            error_policy,
+            reconcile::error_policy,
             Arc::clone(&ctx),
         )
         .for_each(|result| {
             match result {
                 Ok(_) => {}
-                Err(controller::Error::ObjectNotFound(object)) => ctx.removed(&Key {
-                    kind: K::KIND,
-                    namespace: object.namespace.unwrap_or_default(),
-                    name: object.name,
-                }),
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    let key = Key {
+                        kind: K::KIND,
+                        namespace: object.namespace.unwrap_or_default(),
+                        name: object.name,
+                    };
+                    ctx.metrics.queue.gone(&reference::<K>(&key));
+                    if !ctx.connections.is_unreadable(&key) {
+                        ctx.removed(&key);
+                    }
+                }
                 Err(error) => warn!(%error, "connection"),
             }
-            futures::future::ready(())
+            ready(())
         })
         .await;
+}
+
+fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> Key {
+    Key {
+        kind: K::KIND,
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+    }
 }
 
 // Metadata only and kept nowhere: a change makes the connection read that one Secret. It begins with the first connection.
@@ -105,13 +132,13 @@ where
         + 'static,
     PartialObjectMeta<D>: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
-    let client = ctx.client.clone();
+    let (client, config) = (ctx.client.clone(), config(&ctx.settings));
     let touched = stream::once(async move { first.wait_for(|any| *any).await.is_ok() })
-        .filter(|any| futures::future::ready(*any))
+        .filter(|any| ready(*any))
         .flat_map(move |_| {
             watcher(
                 api::<PartialObjectMeta<D>>(&client, home.as_deref()),
-                watcher::Config::default(),
+                config.clone(),
             )
             .default_backoff()
             .touched_objects()
@@ -121,13 +148,15 @@ where
 
 // The connections that stand on an object.
 fn users<K: AnyConnection, D>(
+    ctx: &Context,
     store: Store<K>,
     uses: fn(&ConnectionSpec, &str) -> bool,
-) -> impl Fn(PartialObjectMeta<D>) -> Vec<ObjectRef<K>> + Send + Sync
+) -> impl Fn(PartialObjectMeta<D>) -> Vec<ObjectRef<K>> + Send + Sync + use<K, D>
 where
     D: Resource<DynamicType = ()>,
     PartialObjectMeta<D>: ResourceExt,
 {
+    let queue = ctx.metrics.queue.clone();
     move |object| {
         let (name, namespace) = (object.name_any(), object.namespace());
         let here = |connection: &K| match K::KIND {
@@ -139,6 +168,7 @@ where
             .iter()
             .filter(|connection| here(connection) && uses(connection.account(), &name))
             .map(|connection| ObjectRef::from_obj(connection.as_ref()))
+            .inspect(|connection| queue.asked(connection))
             .collect()
     }
 }
@@ -174,13 +204,15 @@ fn to_look_at<K: AnyConnection>(
         let references: Vec<_> = keys
             .into_iter()
             .filter(ours)
-            .map(|key| match key.kind {
-                ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
-                ConnectionKind::ProvidentConnection => {
-                    ObjectRef::new(&key.name).within(&key.namespace)
-                }
-            })
+            .map(|key| reference(&key))
             .collect();
         stream::iter(references)
     })
+}
+
+fn reference<K: AnyConnection>(key: &Key) -> ObjectRef<K> {
+    match key.kind {
+        ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
+        ConnectionKind::ProvidentConnection => ObjectRef::new(&key.name).within(&key.namespace),
+    }
 }

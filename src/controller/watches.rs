@@ -2,28 +2,32 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::broadcast;
+use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
 
+use super::definitions::COMMAND;
 use crate::api::OAuthClient;
+use crate::cluster::{self, Guarded, Unreadable};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Key;
-use crate::reconcile::context::{Context, Stores};
+use crate::reconcile::context::{Context, Settings, Stores};
 use crate::reconcile::seconds;
 
 /// What `kubectl apply` leaves on every object: its whole manifest once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
 const APART: u64 = 90;
-/// Watches that have failed for this long without a pause leave the operator deaf. Seconds.
-const DEAF_AFTER: u64 = 600;
 
 /// How long watches have been failing. What goes well makes no sound: a quiet cluster is not a trouble.
 #[derive(Default)]
@@ -40,13 +44,13 @@ impl Troubles {
         }
     }
 
-    /// Whether what the operator knows of the cluster has grown old.
-    pub(super) fn are_lasting(&self) -> bool {
+    /// Whether watches have been failing for so long without a pause.
+    pub(super) fn have_lasted(&self, deaf_after: Duration) -> bool {
         let (first, last) = (
             self.first.load(Ordering::Relaxed),
             self.last.load(Ordering::Relaxed),
         );
-        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > DEAF_AFTER
+        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > deaf_after.as_secs()
     }
 }
 
@@ -87,6 +91,18 @@ pub(super) fn slim<K: Resource>(object: &mut K) {
     }
 }
 
+/// How everything is watched.
+pub(super) fn config(settings: &Settings) -> watcher::Config {
+    let seconds = u32::try_from(settings.watch_timeout.as_secs()).unwrap_or(u32::MAX);
+    watcher::Config::default().timeout(seconds)
+}
+
+/// Notes that a changed object asks for a pass.
+pub(super) fn asks<K: Resource<DynamicType = ()>>(metrics: &Metrics) -> impl FnMut(&K) + use<K> {
+    let queue = metrics.queue.clone();
+    move |object| queue.asked(&ObjectRef::from_obj(object))
+}
+
 // An error of a watch is counted and logged here: the watcher begins again by itself, each with its own backoff.
 pub(super) fn heard_only<T>(
     stream: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
@@ -101,14 +117,78 @@ where
         let event = match event {
             Ok(event) => Some(Ok(event)),
             Err(error) => {
-                metrics.watch_error();
+                metrics.watches.failed();
                 troubles.note();
-                warn!(%error, what, "a watch failed; it is begun again");
+                if is_unknown_kind(&error) {
+                    warn!(%error, what, "the API server does not know this kind. Run: {COMMAND}");
+                } else {
+                    warn!(%error, what, "a watch failed; it is begun again");
+                }
                 None
             }
         };
         futures::future::ready(event)
     })
+}
+
+/// What this version can read of what a watch brings. The rest is told of, and goes out of the store.
+pub(super) fn readable<K>(
+    event: watcher::Event<Guarded<K>>,
+    store: &Store<K>,
+    unreadable: &UnboundedSender<Unreadable>,
+) -> Option<watcher::Event<K>>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    Some(match event {
+        Init => Init,
+        InitDone => InitDone,
+        InitApply(Guarded(Ok(object))) => InitApply(object),
+        Apply(Guarded(Ok(object))) => Apply(object),
+        Delete(Guarded(Ok(object))) => Delete(object),
+        InitApply(Guarded(Err(object))) => {
+            // Nobody listens any more when the process is leaving.
+            let _ = unreadable.send(*object);
+            return None;
+        }
+        Apply(Guarded(Err(object))) => {
+            let former = store.get(&reference(&object.metadata));
+            let _ = unreadable.send(*object);
+            Delete(former?.as_ref().clone())
+        }
+        Delete(Guarded(Err(_))) => return None,
+    })
+}
+
+fn reference<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> ObjectRef<K> {
+    let named = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
+    match &meta.namespace {
+        Some(namespace) => named.within(namespace),
+        None => named,
+    }
+}
+
+// Of a kind without a definition the API server says 404.
+fn is_unknown_kind(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+            cluster::is_not_found(error)
+        }
+        _ => false,
+    }
+}
+
+// A watch of Secrets, or nothing where they are not watched: a stream that is never polled asks for nothing.
+pub(super) fn if_watched<T: Send + 'static>(
+    ctx: &Context,
+    watch: impl Stream<Item = T> + Send + 'static,
+) -> BoxStream<'static, T> {
+    if ctx.settings.watch_secrets {
+        watch.boxed()
+    } else {
+        futures::stream::empty().boxed()
+    }
 }
 
 // A store's own readiness wakes one waiter only, and the controller is that one already.

@@ -84,6 +84,7 @@ pub fn needs_a_person(reason: Reason) -> bool {
         Reason::AccessDenied
             | Reason::SecretConflict
             | Reason::SecretImmutable
+            | Reason::Unreadable
             | Reason::SpecRejected
             | Reason::CreateOutcomeUnknown
             | Reason::AnswerNotNew

@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use tracing::debug;
 
+use super::call::{Code, Listener, Operation, heard};
 use super::error::CallError;
 use super::http::{self, Reach, SetupError, date, read, retry_after, why};
 use super::limiter::Permit;
@@ -29,6 +30,7 @@ pub struct Client {
     http: reqwest::Client,
     base_url: String,
     tokens: Tokens,
+    listener: Listener,
 }
 
 /// Why a client cannot be made.
@@ -85,15 +87,21 @@ impl Client {
     ///
     /// # Errors
     /// The token cannot be sent, or TLS cannot be set up.
-    pub fn new(base_url: &str, credential: Credential, reach: &Reach) -> Result<Self, ClientError> {
+    pub fn new(
+        base_url: &str,
+        credential: Credential,
+        reach: &Reach,
+        listener: Listener,
+    ) -> Result<Self, ClientError> {
         let http = http::client(reach)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
         let token_url = token_url(&base_url);
-        let tokens = Tokens::new(http.clone(), token_url, credential).ok_or(ClientError::Token)?;
+        let tokens = Tokens::new(http.clone(), token_url, credential, listener.clone());
         Ok(Self {
             http,
             base_url,
-            tokens,
+            tokens: tokens.ok_or(ClientError::Token)?,
+            listener,
         })
     }
 
@@ -131,7 +139,10 @@ impl Client {
             code: None,
             retry_after: None,
         };
-        let answer = match self.once("", Some(request), CREATE_WITHIN).await {
+        let answer = match self
+            .once(Operation::Create, "", Some(request), CREATE_WITHIN)
+            .await
+        {
             Ok(answer) => answer,
             Err(reply) => return none(reply),
         };
@@ -164,7 +175,7 @@ impl Client {
     /// # Errors
     /// Every answer but a 2xx with this very client.
     pub async fn get(&self, _permit: Permit, id: &ClientId) -> Result<VendorClient, CallError> {
-        self.call::<()>(Method::GET, id, None).await
+        self.call::<()>(Operation::Get, Method::GET, id, None).await
     }
 
     /// `PUT /oauth2/clients/{clientId}` with the given fields; answers the client as it is then.
@@ -177,14 +188,33 @@ impl Client {
         id: &ClientId,
         request: &UpdateRequest,
     ) -> Result<VendorClient, CallError> {
-        self.call(Method::PUT, id, Some(request)).await
+        self.call(Operation::Update, Method::PUT, id, Some(request))
+            .await
+    }
+
+    /// `PUT /oauth2/clients/{clientId}` with `isActive: false` and nothing else.
+    ///
+    /// # Errors
+    /// Every answer but a 2xx with this very client, which may be active all the same.
+    pub async fn deactivate(
+        &self,
+        _permit: Permit,
+        id: &ClientId,
+    ) -> Result<VendorClient, CallError> {
+        let request = UpdateRequest {
+            is_active: Some(false),
+            ..UpdateRequest::default()
+        };
+        self.call(Operation::Deactivate, Method::PUT, id, Some(&request))
+            .await
     }
 
     /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails; the body is not looked at, as its shape is not
     /// documented (API document), so the reply has no client.
     pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
         let path = format!("/{id}/rotate-secret");
-        let (reply, code, retry_after) = match self.once::<()>(&path, None, CALL_WITHIN).await {
+        let sent = self.once::<()>(Operation::Rotate, &path, None, CALL_WITHIN);
+        let (reply, code, retry_after) = match sent.await {
             Ok(answer) => (
                 Reply::Answer {
                     status: answer.status.as_u16(),
@@ -207,19 +237,22 @@ impl Client {
     // it is known that nothing was done, so that the next attempt, with its own record, finds another.
     async fn once<B: Serialize>(
         &self,
+        operation: Operation,
         path: &str,
         body: Option<&B>,
         within: Duration,
     ) -> Result<Answer, Reply> {
         let token = self.tokens.at_hand().ok_or(Reply::NeverConnected)?;
-        let sent = self.send(Method::POST, path, body, within, &token).await;
-        let answer = sent.map_err(|error| {
-            if error.is_connect() {
-                Reply::NeverConnected
-            } else {
-                Reply::NoAnswer
+        let request = async {
+            match self.send(Method::POST, path, body, within, &token).await {
+                Ok(answer) => (Code::Status(answer.status.as_u16()), Ok(answer)),
+                Err(error) if error.is_connect() => {
+                    (Code::NoConnection, Err(Reply::NeverConnected))
+                }
+                Err(_) => (Code::NoAnswer, Err(Reply::NoAnswer)),
             }
-        })?;
+        };
+        let answer = heard(&self.listener, operation, request).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.tokens.refused(&token);
         }
@@ -228,43 +261,27 @@ impl Client {
 
     async fn call<B: Serialize>(
         &self,
+        operation: Operation,
         method: Method,
         id: &ClientId,
         body: Option<&B>,
     ) -> Result<VendorClient, CallError> {
         // A ClientId needs no escaping: its form is that of one unreserved path segment (RFC 3986 §2.3).
         let path = format!("/{id}");
+        let ask = async |token: HeaderValue| {
+            let request = async {
+                let sent = self.send(method.clone(), &path, body, CALL_WITHIN, &token);
+                understood(sent.await, id)
+            };
+            heard(&self.listener, operation, request).await
+        };
         let token = self.tokens.get().await?;
-        let mut answer = self
-            .send(method.clone(), &path, body, CALL_WITHIN, &token)
-            .await;
-        let refused = matches!(&answer, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED);
-        if refused && self.tokens.refused(&token) {
+        let answer = ask(token.clone()).await;
+        if matches!(answer, Err(CallError::Unauthorized)) && self.tokens.refused(&token) {
             // GET and PUT may be repeated: with a token that is not the refused one, once.
-            let token = self.tokens.get().await?;
-            answer = self.send(method, &path, body, CALL_WITHIN, &token).await;
+            return ask(self.tokens.get().await?).await;
         }
-        let answer = answer.map_err(|error| CallError::Unreachable(why(&error)))?;
-        let status = answer.status.as_u16();
-        match status {
-            200..=299 => {}
-            401 => return Err(CallError::Unauthorized),
-            403 => return Err(CallError::Forbidden),
-            404 => return Err(CallError::NotFound),
-            429 => return Err(CallError::Throttled(retry_after(&answer.headers))),
-            400 | 409 | 413 | 422 => {
-                let code = error_code(answer.body.as_deref().unwrap_or_default());
-                return Err(CallError::Rejected { status, code });
-            }
-            _ => return Err(CallError::Status(status)),
-        }
-        let body = answer.body.map_err(CallError::NotUnderstood)?;
-        let client =
-            decode_client(&body).ok_or(CallError::NotUnderstood("there is no client in it"))?;
-        if client.client_id.as_deref() != Some(id.as_str()) {
-            return Err(CallError::NotUnderstood("it is another client's"));
-        }
-        Ok(client)
+        answer
     }
 
     async fn send<B: Serialize>(
@@ -307,6 +324,48 @@ impl Client {
         );
         Ok(answer)
     }
+}
+
+fn understood(
+    answer: Result<Answer, reqwest::Error>,
+    id: &ClientId,
+) -> (Code, Result<VendorClient, CallError>) {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let code = Code::without_answer(&error);
+            return (code, Err(CallError::Unreachable(why(&error))));
+        }
+    };
+    let status = answer.status.as_u16();
+    let client = client_in(answer, id);
+    match client {
+        Err(CallError::NotUnderstood(_)) => (Code::NotUnderstood, client),
+        _ => (Code::Status(status), client),
+    }
+}
+
+fn client_in(answer: Answer, id: &ClientId) -> Result<VendorClient, CallError> {
+    let status = answer.status.as_u16();
+    match status {
+        200..=299 => {}
+        401 => return Err(CallError::Unauthorized),
+        403 => return Err(CallError::Forbidden),
+        404 => return Err(CallError::NotFound),
+        429 => return Err(CallError::Throttled(retry_after(&answer.headers))),
+        400 | 409 | 413 | 422 => {
+            let code = error_code(answer.body.as_deref().unwrap_or_default());
+            return Err(CallError::Rejected { status, code });
+        }
+        _ => return Err(CallError::Status(status)),
+    }
+    let body = answer.body.map_err(CallError::NotUnderstood)?;
+    let client =
+        decode_client(&body).ok_or(CallError::NotUnderstood("there is no client in it"))?;
+    if client.client_id.as_deref() != Some(id.as_str()) {
+        return Err(CallError::NotUnderstood("it is another client's"));
+    }
+    Ok(client)
 }
 
 fn token_url(base_url: &str) -> String {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::rand;
 
+use super::call::Listener;
 use super::client::{Client, ClientError};
 use super::error::CallError;
 use super::http::Reach;
@@ -27,6 +28,8 @@ pub struct Setup {
     pub per_second: NonZeroU32,
     /// Tells this credential at this URL from any other, and reveals neither.
     pub fingerprint: String,
+    /// Is told of each request.
+    pub listener: Listener,
 }
 
 /// A connection that may be used.
@@ -67,7 +70,12 @@ impl Connection {
             AtomicBool::new(former.is_some_and(|former| of(former).load(Ordering::SeqCst)))
         };
         Ok(Self {
-            client: Client::new(&setup.base_url, setup.credential, &setup.reach)?,
+            client: Client::new(
+                &setup.base_url,
+                setup.credential,
+                &setup.reach,
+                setup.listener,
+            )?,
             limiter: Limiter::new(setup.per_second),
             fingerprint: setup.fingerprint,
             reach: setup.reach,

@@ -1,6 +1,7 @@
 //! What the vendor says: its types, how an answer is read, and the client that asks.
 
 pub mod addresses;
+pub mod call;
 pub mod client;
 pub mod connection;
 pub mod emulator;

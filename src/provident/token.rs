@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use self::grant::{Grant, fetch};
+use super::call::{Listener, Operation, heard};
 use super::error::CallError;
 
 /// Between two fetches.
@@ -61,6 +62,7 @@ pub(super) struct Granted {
     url: String,
     id: String,
     secret: SecretString,
+    listener: Listener,
     kept: Mutex<Option<Kept>>,
     flight: tokio::sync::Mutex<Flight>,
     new: AtomicBool,
@@ -88,7 +90,12 @@ enum AtHand {
 
 impl Tokens {
     /// `None` if the token has characters that no header can carry.
-    pub(super) fn new(http: reqwest::Client, url: String, credential: Credential) -> Option<Self> {
+    pub(super) fn new(
+        http: reqwest::Client,
+        url: String,
+        credential: Credential,
+        listener: Listener,
+    ) -> Option<Self> {
         match credential {
             Credential::Token(token) => bearer(token.expose_secret()).map(Self::Fixed),
             Credential::Client { id, secret } => Some(Self::Granted(Box::new(Granted {
@@ -96,6 +103,7 @@ impl Tokens {
                 url,
                 id,
                 secret,
+                listener,
                 kept: Mutex::new(None),
                 flight: tokio::sync::Mutex::default(),
                 new: AtomicBool::new(false),
@@ -174,7 +182,8 @@ impl Granted {
         {
             return Err(error.clone());
         }
-        let fetched = fetch(&self.http, &self.url, &self.id, &self.secret).await;
+        let request = fetch(&self.http, &self.url, &self.id, &self.secret);
+        let fetched = heard(&self.listener, Operation::Token, request).await;
         let now = Instant::now();
         match fetched {
             Ok(Grant {

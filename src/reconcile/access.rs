@@ -68,6 +68,14 @@ impl Pass {
             let api = K::api(ctx.client.clone(), Some(&key.namespace));
             Ok(api.get_metadata_opt(&key.name).await?.is_some())
         }
+        let cluster = key.kind == ConnectionKind::ClusterProvidentConnection;
+        if cluster && !self.ctx.settings.cluster_connections {
+            let message = format!(
+                "spec.connectionRef: this operator uses no {}. Name a ProvidentConnection of this namespace, or start the operator with --cluster-connections true (chart value clusterConnections.enabled)",
+                key.kind.as_str()
+            );
+            return Ok(Connection::Unusable(Reason::ConnectionNotFound, message));
+        }
         self.ctx.connections.poke(key);
         let there = match key.kind {
             ConnectionKind::ClusterProvidentConnection => {

@@ -206,14 +206,12 @@ impl Pass {
         let client = match connection.client.get(permit, id).await {
             Ok(client) => client,
             Err(CallError::NotFound) if connection.is_proven() => {
-                self.ctx.metrics.vendor("adopt", "404");
                 return Err(self.not_adopted(&format!(
                     "spec.adoption.clientId: the vendor has no client {id}. Correct it, or remove spec.adoption to have a new client"
                 )));
             }
-            Err(error) => return Err(self.failed("adopt", &connection, &error)),
+            Err(error) => return Err(self.told(&connection, &error)),
         };
-        self.ctx.metrics.vendor("adopt", "200");
         let equal = match (&client.client_secret, &self.proof) {
             (Some(secret), Some(proof)) => constant_time::verify_slices_are_equal(
                 secret.expose_secret().as_bytes(),

@@ -4,10 +4,10 @@
 mod status;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
-use tracing::{Instrument, info_span, warn};
+use tracing::warn;
 
 use super::Error;
 use super::connections::{Key, State, Update};
@@ -15,8 +15,10 @@ use super::context::Context;
 use super::key::KeyState;
 use super::kinds::AnyConnection;
 use super::resolve::{bad, resolve};
+use super::visits::{self, Next, visit};
 use crate::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason};
 use crate::binding::{BindingKey, Bound};
+use crate::metrics::End;
 use crate::plan::Told;
 use crate::provident::connection::{Connection, Probe};
 use crate::provident::error::CallError;
@@ -37,22 +39,34 @@ pub async fn reconcile<K: AnyConnection>(
     object: Arc<K>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
-    let span = info_span!("connection", kind = K::KIND.as_str(), name = %object.key());
-    look(object.as_ref(), &ctx).instrument(span).await
+    let look = async |object: Arc<K>, ctx: &Arc<Context>| {
+        let began = Instant::now();
+        let looked = look(object.as_ref(), ctx).await;
+        let end = match &looked {
+            Ok((_, Some(reason))) => End::Stopped(*reason),
+            Ok((_, None)) => End::Success,
+            Err(_) => End::ApiServer,
+        };
+        visits::ended::<K>(ctx, end, began.elapsed());
+        Ok(looked?.0)
+    };
+    visit(object, ctx, look).await
 }
 
-async fn look<K: AnyConnection>(object: &K, ctx: &Arc<Context>) -> Result<Action, Error> {
-    if !ctx.ready().await {
-        return Ok(Action::await_change());
-    }
+// When to look again, and what is wrong with it.
+async fn look<K: AnyConnection>(
+    object: &K,
+    ctx: &Arc<Context>,
+) -> Result<(Next, Option<Reason>), Error> {
     let this = object.key();
     // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.
     let shared = this.namespace.is_empty() && !ctx.settings.watch_namespaces.is_empty();
     if shared && !ctx.is_used(&this) {
-        return Ok(Action::requeue(RESYNC));
+        return Ok((Next::After(RESYNC), None));
     }
     let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
-        return Ok(Action::requeue(Duration::from_secs(5)));
+        let reason = Reason::BindingKeyMissing;
+        return Ok((Next::Retry(Duration::from_secs(5)), Some(reason)));
     };
     let before = object.told().cloned().unwrap_or_default();
     let (told, state) = match resolve(object, ctx, &key, &before).await? {
@@ -79,19 +93,27 @@ async fn look<K: AnyConnection>(object: &K, ctx: &Arc<Context>) -> Result<Action
     };
     ctx.connections.set(&this, update);
     ctx.metrics
-        .connection(this.kind.as_str(), &this.namespace, &this.name, ready);
+        .connections
+        .told(this.kind.as_str(), &this.namespace, &this.name, told.1);
+    let reason = told.1;
     if !status::write(object, ctx, &before, &after, told).await? {
-        return Ok(Action::requeue(STALE));
+        return Ok((Next::After(STALE), None));
     }
+    // No watch tells of a changed credential: it is read every so often.
+    let longest = if ctx.settings.watch_secrets {
+        Duration::MAX
+    } else {
+        ctx.settings.credential_poll
+    };
     let uid = object.meta().uid.clone().unwrap_or_default();
     if ready || object.account().suspend == Some(true) {
         ctx.backoff.clear(&uid);
-        return Ok(Action::requeue(RESYNC));
+        return Ok((Next::After(RESYNC.min(longest)), None));
     }
-    Ok(Action::requeue(
-        ctx.backoff
-            .failed(&uid, 0, Duration::ZERO)
-            .min(LONGEST_WAIT),
+    let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
+    Ok((
+        Next::Retry(delay.min(LONGEST_WAIT).min(longest)),
+        Some(reason),
     ))
 }
 

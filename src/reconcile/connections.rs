@@ -209,6 +209,30 @@ impl Connections {
         let _ = self.changed.send(key.clone());
     }
 
+    /// A connection cannot be read by this version: it is not used until it can.
+    pub fn unreadable(&self, key: &Key) {
+        let message = format!(
+            "Connection {key} cannot be read by this version of the operator; see {}",
+            key.command()
+        );
+        let update = Update {
+            // Nobody: what its rules are is not known.
+            access: Some(Vec::new()),
+            unknown_outcome: UnknownOutcome::Hold,
+            state: State::Unusable(Reason::Unreadable, message),
+            vanished: false,
+            news: true,
+        };
+        self.set(key, update);
+    }
+
+    /// Whether the connection is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self, key: &Key) -> bool {
+        self.get(key)
+            .is_some_and(|entry| matches!(entry.state, State::Unusable(Reason::Unreadable, _)))
+    }
+
     /// Connections whose clients should look again.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Key> {

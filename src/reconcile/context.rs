@@ -1,11 +1,12 @@
 //! What all passes of one process share.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
+use kube::runtime::controller::Action;
 use kube::runtime::events::Reporter;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
@@ -17,10 +18,13 @@ use super::backoff::Backoff;
 use super::connections::{Connections, Key};
 use super::key::KeyState;
 use super::memory::Memory;
-use super::records::Recorded;
+use super::records::{Recorded, recorded_client};
 use super::repairs::Repairs;
 use super::rotations::Rotations;
+use super::timing::seconds;
 use crate::api::OAuthClient;
+use crate::cluster::{self, Guarded};
+use crate::leader::Leadership;
 use crate::metrics::Metrics;
 
 /// What an operator is told at start.
@@ -37,8 +41,16 @@ pub struct Settings {
     pub internal_hosts: Vec<String>,
     /// Whether the vendor is reached over the proxies that the environment names.
     pub proxy_from_env: bool,
+    /// Whether cluster connections are used. Without them nothing without a namespace is asked for.
+    pub cluster_connections: bool,
+    /// Whether Secrets are listed and watched. Without that they are only read by name: whoever may list them may read all.
+    pub watch_secrets: bool,
+    /// Where Secrets are not watched, the credential of each connection is read so often.
+    pub credential_poll: Duration,
     /// Name of the Secret with the binding key.
     pub binding_key_secret: String,
+    /// Name of the Lease in [`Self::namespace`] that the process works under; without one it works at once.
+    pub lease: Option<String>,
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
@@ -52,6 +64,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Watches that have failed, or not spoken, for this long leave the operator deaf: ten minutes. One that works ends
+    /// after [`Settings::watch_timeout`] at the latest, and two of them in a row may be begun too late to count.
+    #[must_use]
+    pub fn deaf_after(&self) -> Duration {
+        self.watch_timeout * 2 + cluster::REQUEST_WITHIN
+    }
+
     /// How long after its claim a process may write the Secret before status: well before any other process may take
     /// the attempt for over, the write's own time included (75 s and [`crate::cluster::REQUEST_WITHIN`] of 2 min).
     #[must_use]
@@ -75,7 +94,11 @@ impl Default for Settings {
             allowed_hosts: vec!["api.provident.ae".to_owned()],
             internal_hosts: Vec::new(),
             proxy_from_env: false,
+            cluster_connections: true,
+            watch_secrets: true,
+            credential_poll: Duration::from_secs(30),
             binding_key_secret: "provident-operator-binding-key".to_owned(),
+            lease: None,
             attempt_wait: Duration::from_mins(2),
             watch_timeout: Duration::from_secs(290),
             concurrency: 64,
@@ -89,7 +112,7 @@ impl Default for Settings {
 pub struct Stores {
     /// `OAuthClient` objects.
     pub clients: Store<OAuthClient>,
-    /// Generated Secrets, without their contents.
+    /// Generated Secrets, without their contents; none of them if Secrets are not watched.
     pub secrets: Store<PartialObjectMeta<Secret>>,
 }
 
@@ -119,16 +142,21 @@ pub struct Context {
     pub metrics: Metrics,
     /// The binding key, or its absence.
     pub key: tokio::sync::watch::Receiver<KeyState>,
-    /// First lists that are in the stores; two per watched namespace.
+    /// First lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are watched.
     pub lists: tokio::sync::watch::Sender<usize>,
+    /// Whether the definitions of the kinds have all fields that are used, as far as may be known.
+    pub defined: tokio::sync::watch::Sender<bool>,
     /// When each client was last verified: uid to period number.
     pub verified: Mutex<std::collections::HashMap<String, u64>>,
-    /// Seconds since the epoch at which this process began.
-    pub began: u64,
+    /// Seconds since the epoch at which this process began to work: at its first pass, before which it may have stood by
+    /// for days.
+    pub began: OnceLock<u64>,
     /// What only one pass may be at: a Secret's name in a create, a client in an adoption, a scheduled rotation over one
     /// connection.
     pub names: Arc<Names>,
-    /// Set when the process is told to stop: what runs is finished, nothing is begun.
+    /// Whether the process may begin work.
+    pub leadership: Leadership,
+    /// Set when the process is told to stop, or has lost its lease: what runs is finished, nothing is begun.
     pub stopping: CancellationToken,
     /// Work that must end before the process may leave.
     pub tasks: TaskTracker,
@@ -137,47 +165,75 @@ pub struct Context {
 }
 
 impl Context {
-    /// Waits until the first lists are in the stores.
+    /// Waits until the first lists are in the stores, of objects with all the fields that are used.
     pub(crate) async fn listed(&self) {
-        let all = self.stores.len() * 2;
+        let all = self.all_lists();
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
+        let _ = self.defined.subscribe().wait_for(|whole| *whole).await;
     }
 
-    /// Waits until the first lists are in the stores and the key was looked for: before that no object can be judged.
-    /// `false` when the process was told to stop meanwhile.
-    pub(crate) async fn ready(&self) -> bool {
+    // Per watched namespace its clients, and its Secrets if they are watched.
+    fn all_lists(&self) -> usize {
+        self.stores.len() * (1 + usize::from(self.settings.watch_secrets))
+    }
+
+    /// Whether the key was looked for.
+    pub(crate) fn is_key_known(&self) -> bool {
+        !matches!(*self.key.borrow(), KeyState::Unknown)
+    }
+
+    /// What keeps a pass from beginning, as the controller is told it; `None`: it may begin. It needs the lease, and the
+    /// first lists and the key, without which no object can be judged. Where that had to be waited for, which a standby
+    /// does for days, the view at hand is old: the controller is to come back at once with another one.
+    pub(crate) async fn held_back(&self) -> Option<Action> {
+        let listed = *self.lists.borrow() >= self.all_lists() && *self.defined.borrow();
+        if listed
+            && self.is_key_known()
+            && self.leadership.is_held()
+            && !self.stopping.is_cancelled()
+        {
+            return None;
+        }
         let mut key = self.key.clone();
         let known = async {
             self.listed().await;
+            self.leadership.held().await;
             key.wait_for(|key| !matches!(key, KeyState::Unknown))
                 .await
                 .is_ok()
         };
-        self.stopping
-            .run_until_cancelled(known)
-            .await
-            .unwrap_or(false)
+        let again = self.stopping.run_until_cancelled(known).await;
+        Some(match again {
+            Some(true) => Action::requeue(Duration::ZERO),
+            Some(false) | None => Action::await_change(),
+        })
+    }
+
+    /// See [`Self::began`].
+    pub(crate) fn began(&self) -> u64 {
+        *self.began.get_or_init(seconds)
     }
 
     /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
-    pub(crate) fn forget(&self, object: &OAuthClient) {
+    pub(crate) fn forget(&self, object: &Guarded<OAuthClient>) {
         let uid = object.uid().unwrap_or_default();
-        let client = object
-            .status
-            .as_ref()
-            .and_then(|status| status.client_id.as_ref());
+        let client = recorded_client(object);
+        // A standby does not know what the leader let go.
         if !self.memory.gone(&uid)
+            && self.leadership.is_held()
             && let Some(client_id) = client
         {
-            self.metrics.orphaned();
+            self.metrics.outcomes.orphaned();
             warn!(
-                object = %ObjectRef::from_obj(object), client_id,
+                namespace = object.namespace(),
+                name = object.name_any(),
+                client_id,
                 "went without its finalizer: its client is left at the vendor as it is"
             );
         }
         self.backoff.clear(&uid);
-        self.metrics.forget(&uid);
+        self.metrics.clients.forget(&uid);
         self.rotations.forget(&uid);
         self.verified
             .lock()
@@ -187,7 +243,7 @@ impl Context {
 
     /// Takes in that a connection was deleted.
     pub(crate) fn removed(&self, connection: &Key) {
-        self.metrics.forget_connection(
+        self.metrics.connections.forget(
             connection.kind.as_str(),
             &connection.namespace,
             &connection.name,

@@ -38,7 +38,7 @@ impl Pass {
             field_manager: Some(MANAGER.to_owned()),
         };
         if let Err(error) = connection.client.authorize().await {
-            return Err(self.failed("token", &connection, &error));
+            return Err(self.told(&connection, &error));
         }
         let largest = secret::largest(&self.object, &connection.client.token_url());
         let api = self.ctx.secrets(&namespace);
@@ -116,7 +116,7 @@ impl Pass {
             known: Known::Unsent { in_time: true },
         });
         if let Some(former) = retry_of.filter(|_| self.seen.auto_retry == AutoRetry::Due) {
-            self.ctx.metrics.possible_orphan();
+            self.ctx.metrics.outcomes.possible_orphan();
             let note = format!(
                 "The create {former} has no known outcome and is made once more, as unknownOutcome: Retry of the connection says. \
                  A client named \"{}\" may be at the vendor twice",
@@ -154,8 +154,7 @@ impl Pass {
         let outcome = classify(&reply.reply, |client| {
             self.ctx.recorded.elsewhere(client, &uid)
         });
-        self.ctx.metrics.vendor("create", reply.label());
-        self.ctx.metrics.created(&outcome);
+        self.ctx.metrics.outcomes.created(&outcome);
         match outcome {
             Outcome::Created(client_id) => {
                 // The log first: whatever happens to this process, the clientId is written down somewhere.
@@ -218,7 +217,6 @@ impl Pass {
                 return stop(Reason::ConnectionNotReady, message, Retry::Backoff);
             }
         };
-        // Told as any other failed call; the metric of this one is counted already.
         self.told(connection, &error)
     }
 }

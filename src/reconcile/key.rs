@@ -46,7 +46,7 @@ pub enum KeyError {
     Random,
 }
 
-/// Reads the key, and makes it if it is not there and `first` says that no object carries a binding.
+/// Reads the key, and makes it if it is not there and `first` says that no object carries a binding. It is not asked else.
 ///
 /// # Errors
 /// See [`KeyError`]; to be tried again.
@@ -54,7 +54,7 @@ pub async fn load(
     client: &Client,
     namespace: &str,
     name: &str,
-    first: bool,
+    first: impl AsyncFnOnce() -> Result<bool, kube::Error>,
 ) -> Result<KeyState, KeyError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let failed = |source| KeyError::Cluster {
@@ -64,7 +64,7 @@ pub async fn load(
     if let Some(secret) = api.get_opt(name).await.map_err(failed)? {
         return parse(name, &secret);
     }
-    if !first {
+    if !first().await.map_err(failed)? {
         error!(
             secret = name,
             namespace,

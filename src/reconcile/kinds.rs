@@ -10,6 +10,7 @@ use crate::api::{
     AccessRule, ClusterProvidentConnection, ConnectionKind, ConnectionSpec, ConnectionStatus,
     ProvidentConnection,
 };
+use crate::cluster::Guarded;
 
 /// What is the same of both kinds, and where they differ.
 pub trait AnyConnection:
@@ -29,6 +30,9 @@ pub trait AnyConnection:
 
     /// Where objects of this kind are: in `namespace`, or everywhere.
     fn api(client: Client, namespace: Option<&str>) -> Api<Self>;
+
+    /// The same, of which some may not be readable.
+    fn guarded(client: Client, namespace: Option<&str>) -> Api<Guarded<Self>>;
 
     /// Which one it is.
     fn key(&self) -> Key {
@@ -59,6 +63,10 @@ impl AnyConnection for ClusterProvidentConnection {
     fn api(client: Client, _: Option<&str>) -> Api<Self> {
         Api::all(client)
     }
+
+    fn guarded(client: Client, _: Option<&str>) -> Api<Guarded<Self>> {
+        Api::all(client)
+    }
 }
 
 impl AnyConnection for ProvidentConnection {
@@ -77,6 +85,13 @@ impl AnyConnection for ProvidentConnection {
     }
 
     fn api(client: Client, namespace: Option<&str>) -> Api<Self> {
+        match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        }
+    }
+
+    fn guarded(client: Client, namespace: Option<&str>) -> Api<Guarded<Self>> {
         match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),

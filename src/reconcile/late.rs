@@ -4,10 +4,11 @@
 //! then: its client is deactivated, unless somebody living records it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Halt;
@@ -21,7 +22,7 @@ use crate::binding::Bound;
 use crate::cluster;
 use crate::plan::{AttemptId, Binding, Fate, Owner, Standing, fate};
 use crate::provident::error::CallError;
-use crate::provident::types::{ClientId, UpdateRequest};
+use crate::provident::types::ClientId;
 use crate::secret;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -45,7 +46,7 @@ pub async fn settle(
             }
             Fate::Late => {
                 warn!(client_id = %answer.client_id, attempt = %answer.attempt, "an answer came late: its client is deactivated");
-                ctx.metrics.late();
+                ctx.metrics.outcomes.late();
                 // From here on the task holds it; a process that leaves waits for its tasks.
                 ctx.memory.forget(&answer.attempt);
                 let ctx = Arc::clone(ctx);
@@ -152,13 +153,9 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
         .permit(&namespace)
         .await
         .map_err(|_| "the connection's limit".to_owned())?;
-    let request = UpdateRequest {
-        is_active: Some(false),
-        ..UpdateRequest::default()
-    };
     match connection
         .client
-        .update(permit, &answer.client_id, &request)
+        .deactivate(permit, &answer.client_id)
         .await
     {
         Ok(client) if client.is_active == Some(false) => {
@@ -172,9 +169,9 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
     }
 }
 
-/// Stores what is not stored yet, before the process leaves. Returns when all is stored or `deadline` is reached; what is
-/// left then stands in the log.
-pub async fn drain(ctx: &Arc<Context>, deadline: Instant) {
+/// Stores what is not stored yet, before the process leaves. Returns when all is stored or it is to `give_up`; what is left
+/// then stands in the log.
+pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken) {
     let mut delay = Duration::from_millis(100);
     loop {
         let answers = ctx.memory.answers();
@@ -186,15 +183,15 @@ pub async fn drain(ctx: &Arc<Context>, deadline: Instant) {
                 warn!(client_id = %answer.client_id, %error, "an answer is not stored yet");
             }
         }
-        if Instant::now() + delay > deadline {
+        let pause = tokio::time::sleep(delay);
+        if give_up.run_until_cancelled(pause).await.is_none() {
             break;
         }
-        tokio::time::sleep(delay).await;
         delay = (delay * 2).min(Duration::from_secs(2));
     }
     ctx.tasks.close();
-    let left = deadline.saturating_duration_since(Instant::now());
-    if tokio::time::timeout(left, ctx.tasks.wait()).await.is_err() {
+    let ended = give_up.run_until_cancelled(ctx.tasks.wait()).await;
+    if ended.is_none() {
         error!("leaving with clients of late answers still active; their clientIds are above");
     }
     for answer in ctx.memory.answers() {

@@ -29,7 +29,9 @@ mod rotate;
 mod rotations;
 mod store;
 mod timing;
+mod unreadable;
 mod vendor;
+mod visits;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -39,11 +41,13 @@ use futures::FutureExt;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, debug, debug_span, error, warn};
 
 use self::context::Context;
 use self::observe::Pass;
+use self::visits::{Next, visit};
 use crate::api::{OAuthClient, Reason};
+use crate::metrics::End;
 use crate::plan::{self, Retry, Stop};
 
 pub use backoff::Backoff;
@@ -53,6 +57,8 @@ pub use records::Recorded;
 pub use repairs::Repairs;
 pub use rotations::Rotations;
 pub(crate) use timing::seconds;
+pub(crate) use unreadable::tell_all;
+pub use visits::error_policy;
 
 /// Why a step could not be carried out.
 pub(crate) enum Halt {
@@ -86,21 +92,12 @@ const UNSTORED_WAIT: Duration = Duration::from_secs(30);
 /// # Errors
 /// The API server did not do its part. The controller's error policy comes back with backoff.
 pub async fn reconcile(object: Arc<OAuthClient>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let span = info_span!(
-        "reconcile",
-        namespace = object.namespace().unwrap_or_default(),
-        name = object.name_any(),
-        generation = object.metadata.generation
-    );
-    run(object, &ctx).instrument(span).await
+    visit(object, ctx, async |object, ctx| run(object, ctx).await).await
 }
 
-async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Error> {
+async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Next, Error> {
     let uid = object.uid().unwrap_or_default();
     let reference = ObjectRef::from_obj(object.as_ref());
-    if !ctx.ready().await {
-        return Ok(Action::await_change());
-    }
     let inputs = timing::inputs(ctx, &object);
     if let Err(error) = settle(ctx, &reference).await {
         return Ok(cluster_failed(ctx, &reference, &uid, inputs, &error));
@@ -109,62 +106,64 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Action, Err
     if unstored.is_empty()
         && let Some(left) = ctx.backoff.left(&uid, inputs)
     {
-        return Ok(Action::requeue(left));
+        return Ok(Next::After(left));
     }
     if unstored.is_empty()
         && let Some(wait) = access::crowded(ctx, &object)
     {
-        ctx.metrics.throttled();
-        return Ok(Action::requeue(wait.max(SOON)));
+        ctx.metrics.vendor.put_off();
+        return Ok(Next::After(wait.max(SOON)));
     }
     let started = std::time::Instant::now();
     // A bug met by one object is no reason to leave the others: that one comes back with backoff. What the pass held is
     // dropped, and what it noted of an attempt stays, so that nothing is sent twice.
     let caught = AssertUnwindSafe(pass(Arc::clone(&object), ctx)).catch_unwind();
-    let Ok(outcome) = caught.await else {
-        let delay = ctx.backoff.failed(&uid, inputs, Duration::ZERO);
-        ctx.metrics.panicked();
-        error!(?delay, "a pass panicked: please report this");
-        return Ok(Action::requeue(delay));
+    let outcome = caught.await;
+    let end = match &outcome {
+        Ok(Ok((_, None))) => End::Success,
+        Ok(Ok((_, Some(reason)))) => End::Stopped(*reason),
+        Ok(Err(Halt::Stop(stop))) => End::Stopped(stop.reason),
+        Ok(Err(Halt::Again(_) | Halt::Stale)) => End::Again,
+        Ok(Err(Halt::Gone)) => End::Gone,
+        Ok(Err(Halt::Cluster(_))) => End::ApiServer,
+        Err(_) => End::Panic,
     };
-    let result = match &outcome {
-        Ok((_, None)) => "success",
-        Ok((_, Some(reason))) => reason.as_str(),
-        Err(Halt::Again(_) | Halt::Stale) => "again",
-        Err(Halt::Gone) => "gone",
-        Err(Halt::Stop(_) | Halt::Cluster(_)) => "error",
-    };
-    ctx.metrics.reconciled(result, started.elapsed());
+    visits::ended::<OAuthClient>(ctx, end, started.elapsed());
     let retry = match outcome {
-        Ok((retry, _)) => retry,
-        Err(Halt::Again(delay)) => return Ok(Action::requeue(delay)),
-        Err(Halt::Stale) => {
+        Ok(Ok((retry, _))) => retry,
+        Ok(Err(Halt::Again(delay))) => return Ok(Next::After(delay)),
+        Ok(Err(Halt::Stale)) => {
             ctx.memory.doubt(&uid);
-            return Ok(Action::requeue(SOON));
+            return Ok(Next::After(SOON));
         }
-        Err(Halt::Stop(stop)) => stop.retry,
-        Err(Halt::Gone) => {
+        Ok(Err(Halt::Stop(stop))) => stop.retry,
+        Ok(Err(Halt::Gone)) => {
             settle(ctx, &reference).await?;
-            return Ok(Action::await_change());
+            return Ok(Next::OnChange);
         }
-        Err(Halt::Cluster(error)) => {
+        Ok(Err(Halt::Cluster(error))) => {
             return Ok(cluster_failed(ctx, &reference, &uid, inputs, &error));
         }
+        Err(_) => {
+            let delay = ctx.backoff.failed(&uid, inputs, Duration::ZERO);
+            error!(?delay, "a pass panicked: please report this");
+            return Ok(Next::Retry(delay));
+        }
     };
-    Ok(Action::requeue(match retry {
-        Retry::Now => SOON,
-        Retry::Backoff => ctx.backoff.failed(&uid, inputs, Duration::ZERO),
-        Retry::After(wait) => ctx.backoff.failed(&uid, inputs, wait),
-        Retry::AttemptOver => timing::until_attempt_over(ctx, &object).max(SOON),
+    Ok(match retry {
+        Retry::Now => Next::After(SOON),
+        Retry::Backoff => Next::Retry(ctx.backoff.failed(&uid, inputs, Duration::ZERO)),
+        Retry::After(wait) => Next::Retry(ctx.backoff.failed(&uid, inputs, wait)),
+        Retry::AttemptOver => Next::After(timing::until_attempt_over(ctx, &object).max(SOON)),
         Retry::RotationOver => {
             let left = ctx.rotations.left(&uid, ctx.settings.rotation_wait());
-            left.max(SOON)
+            Next::After(left.max(SOON))
         }
         Retry::Verification => {
             ctx.backoff.clear(&uid);
-            timing::until_verification(&object).min(timing::until_rotation(&object))
+            Next::After(timing::until_verification(&object).min(timing::until_rotation(&object)))
         }
-    }))
+    })
 }
 
 fn cluster_failed(
@@ -173,14 +172,14 @@ fn cluster_failed(
     uid: &str,
     inputs: u64,
     error: &kube::Error,
-) -> Action {
+) -> Next {
     let mut delay = ctx.backoff.failed(uid, inputs, Duration::ZERO);
     // An answer that is not stored, or a Secret that may be of yesterday: not for long.
     if !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid) {
         delay = delay.min(UNSTORED_WAIT);
     }
     warn!(%error, ?delay, "the API server did not do it");
-    Action::requeue(delay)
+    Next::Retry(delay)
 }
 
 // The loop. Status is written once, at its end.
@@ -193,7 +192,8 @@ async fn pass(
     while let Some(step) = plan::next(&pass.object.spec, &pass.seen) {
         debug!(?step, "next");
         let released = step == plan::Step::Release;
-        match pass.act(step).await {
+        let span = debug_span!("step", ?step);
+        match pass.act(step).instrument(span).await {
             // There is no object left to report on.
             Ok(()) if released => return Ok((Retry::Verification, None)),
             Ok(()) => {}
@@ -203,6 +203,8 @@ async fn pass(
             }
             Err(halt) => return Err(halt),
         }
+        // A process that was frozen between two steps wakes without its lease.
+        pass.seen.stopping |= !ctx.leadership.is_held();
     }
     let retry = pass.report(stop.as_ref()).await?;
     Ok((retry, stop.map(|stop| stop.reason)))

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::runtime::watcher::Event;
 
 use crate::api::OAuthClient;
+use crate::cluster::Guarded;
 use crate::provident::types::ClientId;
 
 /// An index clientId → objects, fed by the watch. It is complete before the first vendor call, because no pass begins
@@ -20,11 +22,19 @@ struct Holder {
 }
 
 impl Recorded {
-    /// Takes in one event of the watch.
-    pub fn observe(&self, event: &Event<OAuthClient>) {
+    /// Takes in one event of the watch. An object that cannot be read may have a client all the same.
+    pub fn observe(&self, event: &Event<Guarded<OAuthClient>>) {
         match event {
-            Event::Apply(object) | Event::InitApply(object) => self.set(object),
-            Event::Delete(object) => self.remove(object),
+            Event::Apply(object) | Event::InitApply(object) => {
+                if let (Some(client), meta) = (recorded_client(object), object.meta()) {
+                    self.put(client, meta);
+                }
+            }
+            Event::Delete(object) => {
+                if let (Some(client), Some(uid)) = (recorded_client(object), &object.meta().uid) {
+                    self.remove(client, uid);
+                }
+            }
             Event::Init | Event::InitDone => {}
         }
     }
@@ -51,10 +61,17 @@ impl Recorded {
 
     /// Takes in an object as it is now.
     pub fn set(&self, object: &OAuthClient) {
-        let (Some(uid), Some(client)) = (object.uid(), recorded_client(object)) else {
+        let status = object.status.as_ref();
+        if let Some(client) = status.and_then(|status| status.client_id.as_deref()) {
+            self.put(client, &object.metadata);
+        }
+    }
+
+    fn put(&self, client: &str, meta: &ObjectMeta) {
+        let Some(uid) = meta.uid.clone() else {
             return;
         };
-        let deleting = object.metadata.deletion_timestamp.is_some();
+        let deleting = meta.deletion_timestamp.is_some();
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let holders = index.entry(client.to_owned()).or_default();
         match holders.iter_mut().find(|holder| holder.uid == uid) {
@@ -63,10 +80,7 @@ impl Recorded {
         }
     }
 
-    fn remove(&self, object: &OAuthClient) {
-        let (Some(uid), Some(client)) = (object.uid(), recorded_client(object)) else {
-            return;
-        };
+    fn remove(&self, client: &str, uid: &str) {
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(holders) = index.get_mut(client) {
             holders.retain(|holder| holder.uid != uid);
@@ -84,6 +98,10 @@ impl Recorded {
     }
 }
 
-fn recorded_client(object: &OAuthClient) -> Option<&str> {
-    object.status.as_ref()?.client_id.as_deref()
+/// The client that stands in an object's status, whether the object can be read or not.
+pub fn recorded_client(object: &Guarded<OAuthClient>) -> Option<&str> {
+    match &object.0 {
+        Ok(object) => object.status.as_ref()?.client_id.as_deref(),
+        Err(unreadable) => unreadable.status["clientId"].as_str(),
+    }
 }

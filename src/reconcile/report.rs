@@ -9,7 +9,7 @@ use super::Halt;
 use super::create::seconds_now;
 use super::observe::Pass;
 use super::rotate::is_first_look;
-use super::timing::next_of;
+use super::timing::{age, next_of, until_verification};
 use crate::api::{
     self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE,
     ROTATE, Reason,
@@ -53,7 +53,7 @@ impl Pass {
                 self.ctx
                     .rotations
                     .forget(&self.object.uid().unwrap_or_default());
-                self.ctx.metrics.rotation("done");
+                self.ctx.metrics.outcomes.rotation("done");
                 let note = format!(
                     "Rotated the secret; the Secret {} holds the new one (revision {})",
                     self.object.secret_name(),
@@ -62,7 +62,11 @@ impl Pass {
                 info!("rotated the secret");
                 self.event(false, Reason::Available, &note).await;
             }
+            if before.secret_version.is_none() && !after_is_bad(&after) {
+                self.ctx.metrics.outcomes.ready(age(&self.object));
+            }
             if let Some((reason, message)) = told {
+                self.ctx.metrics.outcomes.told(reason);
                 info!(%reason, message, "status");
                 // A client that is well at the first look says so in status alone: an event is one more stored write.
                 let as_expected = is_first_look(&before) && !after_is_bad(&after);
@@ -81,11 +85,16 @@ impl Pass {
             self.ctx.memory.forget(&plan::AttemptId(id));
         }
         // Only now: of a pass that came to nothing, what the vendor said is forgotten too.
-        if matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing) {
+        let verified = matches!(self.seen.vendor, Vendor::Found(_) | Vendor::Missing);
+        if verified {
             self.verified();
         }
         self.ctx.recorded.set(&self.object);
-        self.ctx.metrics.client(&self.object);
+        let next = until_verification(&self.object);
+        self.ctx
+            .metrics
+            .clients
+            .reported(&self.object, verified, next);
         Ok(report.retry)
     }
 

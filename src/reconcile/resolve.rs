@@ -14,6 +14,7 @@ use super::kinds::AnyConnection;
 use crate::api::{ConditionStatus, ConnectionAuth, ConnectionKind, ConnectionStatus, Reason};
 use crate::binding::BindingKey;
 use crate::plan::Told;
+use crate::provident::call::Listener;
 use crate::provident::client::ClientError;
 use crate::provident::connection::{Connection, Setup};
 use crate::provident::http::{Reach, SetupError};
@@ -94,6 +95,7 @@ pub(crate) async fn resolve<K: AnyConnection>(
             .ok()
             .and_then(NonZeroU32::new)
             .unwrap_or(NonZeroU32::MIN),
+        listener: listener(ctx),
     };
     let last = ctx
         .connections
@@ -113,6 +115,11 @@ pub(crate) async fn resolve<K: AnyConnection>(
         };
         bad(Reason::CredentialsRejected, format!("{field}: {error}"))
     }))
+}
+
+fn listener(ctx: &Context) -> Listener {
+    let vendor = ctx.metrics.vendor.clone();
+    Arc::new(move |operation, code, took| vendor.asked(operation, code, took))
 }
 
 // Whether the host is one that may stand for an internal address, or why it may not be called at all.

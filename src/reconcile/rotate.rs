@@ -166,7 +166,6 @@ impl Pass {
         self.ctx.rotations.sending(&uid);
         self.outdated();
         let reply = connection.client.rotate(permit, id).await;
-        self.ctx.metrics.vendor("rotate", reply.label());
         // Whatever was said, GET decides.
         self.seen.vendor = Vendor::NotAsked;
         if matches!(
@@ -178,14 +177,14 @@ impl Pass {
         ) {
             self.ctx.rotations.accepted(&uid);
             self.sent(Sent::Accepted);
-            self.ctx.metrics.rotation("accepted");
+            self.ctx.metrics.outcomes.rotation("accepted");
             return Ok(());
         }
         match classify(&reply.reply, |_| false) {
             Outcome::NotCreated(refusal) => {
                 self.ctx.rotations.refused(&uid);
                 self.sent(Sent::Refused);
-                self.ctx.metrics.rotation("refused");
+                self.ctx.metrics.outcomes.rotation("refused");
                 let halt = self.refusal("rotation", refusal, &reply, &connection);
                 if refusal != Refusal::Invalid {
                     return Err(halt);
@@ -201,7 +200,7 @@ impl Pass {
             Outcome::Created(_) | Outcome::Unknown(_) => {
                 warn!(client_id = %id, reply = reply.label(), "whether the vendor rotated is not known yet");
                 self.sent(Sent::MayRun);
-                self.ctx.metrics.rotation("unknown");
+                self.ctx.metrics.outcomes.rotation("unknown");
                 Ok(())
             }
         }

@@ -125,8 +125,8 @@ impl Pass {
         };
         match written {
             Ok(secret) => {
-                self.ctx.metrics.secret_written(fresh);
                 if self.is_repair() {
+                    self.ctx.metrics.outcomes.repaired();
                     self.ctx
                         .repairs
                         .note(&self.object.uid().unwrap_or_default());

@@ -46,6 +46,14 @@ pub(crate) fn until_verification(object: &OAuthClient) -> Duration {
     until_next_slot(&uid, seconds(), interval(object))
 }
 
+/// Time since the object was created; zero where its clock is ahead of ours.
+pub(crate) fn age(object: &OAuthClient) -> Duration {
+    let created = object.metadata.creation_timestamp.as_ref();
+    let age = created.map(|created| Timestamp::now().duration_since(created.0));
+    age.and_then(|age| Duration::try_from(age).ok())
+        .unwrap_or_default()
+}
+
 /// When an object's next rotation is due by its schedule, if it has one; `last` is when it was rotated last.
 pub(crate) fn next_of(
     object: &OAuthClient,
@@ -109,7 +117,7 @@ impl Pass {
         let last = verified
             .get(uid)
             .copied()
-            .unwrap_or_else(|| due_slot(uid, self.ctx.began, interval));
+            .unwrap_or_else(|| due_slot(uid, self.ctx.began(), interval));
         due_slot(uid, seconds(), interval) > last
             || asked.is_some_and(|asked| Some(asked.as_str()) != handled)
     }

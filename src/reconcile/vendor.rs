@@ -1,5 +1,7 @@
 //! The steps that ask the vendor, and what is made of its answers.
 
+use std::time::Instant;
+
 use tracing::{info, warn};
 
 use super::act::stop;
@@ -11,7 +13,7 @@ use crate::plan::{self, Field, Found, Retry, Rival, Stop, Vendor, differing, upd
 use crate::provident::connection::Connection;
 use crate::provident::error::CallError;
 use crate::provident::limiter::Permit;
-use crate::provident::types::{ClientId, UpdateRequest, VendorClient};
+use crate::provident::types::{ClientId, VendorClient};
 
 impl Pass {
     pub async fn verify(&mut self, id: &ClientId) -> Result<(), Halt> {
@@ -19,17 +21,15 @@ impl Pass {
         let permit = self.turn(&connection).await?;
         match connection.client.get(permit, id).await {
             Ok(client) => {
-                self.ctx.metrics.vendor("get", "200");
                 self.proved(&connection);
                 self.found(client, false);
                 self.require_secret()
             }
             Err(CallError::NotFound) if connection.is_proven() => {
-                self.ctx.metrics.vendor("get", "404");
                 self.seen.vendor = Vendor::Missing;
                 Ok(())
             }
-            Err(error) => Err(self.failed("get", &connection, &error)),
+            Err(error) => Err(self.told(&connection, &error)),
         }
     }
 
@@ -43,7 +43,6 @@ impl Pass {
             .await
         {
             Ok(client) => {
-                self.ctx.metrics.vendor("update", "200");
                 self.proved(&connection);
                 info!(client_id = %id, fields = plan::names(fields), "updated the client");
                 self.found(client, true);
@@ -55,7 +54,7 @@ impl Pass {
                 .await;
                 Ok(())
             }
-            Err(error) => Err(self.failed("update", &connection, &error)),
+            Err(error) => Err(self.told(&connection, &error)),
         }
     }
 
@@ -72,13 +71,8 @@ impl Pass {
             self.seen.rival = Rival::Younger;
             return Ok(());
         }
-        let request = UpdateRequest {
-            is_active: Some(false),
-            ..UpdateRequest::default()
-        };
-        match connection.client.update(permit, id, &request).await {
+        match connection.client.deactivate(permit, id).await {
             Ok(client) if client.is_active == Some(false) => {
-                self.ctx.metrics.vendor("deactivate", "200");
                 self.proved(&connection);
                 info!(client_id = %id, "deactivated the client");
                 self.seen.vendor = Vendor::Deactivated;
@@ -90,11 +84,10 @@ impl Pass {
                 Retry::Backoff,
             )),
             Err(CallError::NotFound) if connection.is_proven() => {
-                self.ctx.metrics.vendor("deactivate", "404");
                 self.seen.vendor = Vendor::Missing;
                 Ok(())
             }
-            Err(error) => Err(self.failed("deactivate", &connection, &error)),
+            Err(error) => Err(self.told(&connection, &error)),
         }
     }
 
@@ -153,12 +146,13 @@ impl Pass {
 
     /// A turn of the connection's limiter; without one the object comes back, and nothing is said of it.
     pub async fn turn(&self, connection: &Connection) -> Result<Permit, Halt> {
-        let namespace = self.namespace();
+        let (namespace, began) = (self.namespace(), Instant::now());
         let permit = connection.limiter.permit(&namespace).await;
-        permit.map_err(|throttled| {
-            self.ctx.metrics.throttled();
-            Halt::Again(throttled.0.max(SOON))
-        })
+        match &permit {
+            Ok(_) => self.ctx.metrics.vendor.turn(began.elapsed()),
+            Err(_) => self.ctx.metrics.vendor.put_off(),
+        }
+        permit.map_err(|throttled| Halt::Again(throttled.0.max(SOON)))
     }
 
     pub fn proved(&self, connection: &Connection) {
@@ -167,16 +161,6 @@ impl Pass {
         if connection.prove() || renewed {
             self.poke();
         }
-    }
-
-    pub fn failed(
-        &self,
-        operation: &'static str,
-        connection: &Connection,
-        error: &CallError,
-    ) -> Halt {
-        self.ctx.metrics.vendor(operation, code(error));
-        self.told(connection, error)
     }
 
     /// A failed call, as it is told to the user.
@@ -237,19 +221,4 @@ fn sentence(error: &CallError) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(chars).collect())
         .unwrap_or_default()
-}
-
-/// The metric label of a failed call: a status of ours to list, never the vendor's text.
-fn code(error: &CallError) -> &'static str {
-    match error {
-        CallError::Unauthorized => "401",
-        CallError::Forbidden => "403",
-        CallError::NotFound => "404",
-        CallError::Throttled(_) => "429",
-        CallError::Rejected { .. } => "rejected",
-        CallError::Status(500..=599) => "5xx",
-        CallError::Status(_) => "other",
-        CallError::Unreachable(_) => "none",
-        CallError::NotUnderstood(_) => "not_understood",
-    }
 }

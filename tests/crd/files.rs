@@ -40,6 +40,33 @@ fn files_equal_the_types() {
 }
 
 #[test]
+fn a_definition_lacks_what_an_older_one_has_not_and_nothing_of_what_a_newer_one_has_more() {
+    let all = api::crds();
+    let present = all.iter().find(|crd| crd.spec.names.kind == "OAuthClient");
+    let changed = |change: fn(&mut serde_json::Value)| {
+        let mut crd = serde_json::to_value(present).unwrap();
+        change(&mut crd["spec"]["versions"][0]);
+        serde_json::from_value(crd).unwrap()
+    };
+    let older = changed(|version| {
+        let properties = &mut version["schema"]["openAPIV3Schema"]["properties"];
+        let status = properties["status"]["properties"].as_object_mut().unwrap();
+        status.remove("secretDigest").unwrap();
+        let target = &mut properties["spec"]["properties"]["rolloutRestartTargets"]["items"];
+        target["properties"].as_object_mut().unwrap().remove("kind");
+    });
+    let another = changed(|version| version["name"] = "v1".into());
+    let unserved = changed(|version| version["served"] = false.into());
+    let present = present.unwrap();
+    let fields = ["spec.rolloutRestartTargets.kind", "status.secretDigest"];
+    assert_eq!(api::lacks(&older, present), fields);
+    assert_eq!(api::lacks(present, &older), Vec::<String>::new());
+    assert_eq!(api::lacks(present, present), Vec::<String>::new());
+    assert_eq!(api::lacks(&another, present), ["version v1alpha1"]);
+    assert_eq!(api::lacks(&unserved, present), ["version v1alpha1"]);
+}
+
+#[test]
 fn the_definition_reads_back_from_its_yaml() {
     for crd in api::crds() {
         let yaml = api::yaml(&crd).unwrap();

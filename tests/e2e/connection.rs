@@ -147,7 +147,7 @@ async fn a_namespaced_connection_of_another_namespace_cannot_be_named() {
 
 #[tokio::test]
 async fn s27_a_dying_namespace_does_not_wait_for_its_own_connection() {
-    let world = World::start().await;
+    let world = World::start_as(crate::dying::LASTING).await;
     let _operator = world.start_operator();
     world.create_own_connection(OWN).await;
     world.declare("storefront", through_own()).await;

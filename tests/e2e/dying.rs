@@ -9,8 +9,12 @@ use provident_operator::provident::emulator::{Fault, Operation, When};
 use serde_json::json;
 
 use crate::requests::{secret_write, sent, strike_from};
+use crate::rights::Mode;
 use crate::settled::{these, writes};
 use crate::world::World;
+
+/// Roles go with their namespace, before what waits for its finalizer: these rights stay.
+pub const LASTING: Mode = Mode::Cluster;
 
 impl World {
     async fn delete_namespace(&self) {
@@ -28,7 +32,7 @@ impl World {
 
 #[tokio::test]
 async fn s27_a_namespace_that_is_deleted_does_not_hang() {
-    let world = World::start().await;
+    let world = World::start_as(LASTING).await;
     let _operator = world.start_operator();
     let away = world.settled("away", json!({})).await;
     let kept = world
@@ -45,7 +49,7 @@ async fn s27_a_namespace_that_is_deleted_does_not_hang() {
 
 #[tokio::test]
 async fn s27_retain_does_not_wait_for_a_secret_it_may_not_write_in_a_dying_namespace() {
-    let world = World::start().await;
+    let world = World::start_as(LASTING).await;
     let operator = world.start_operator();
     let client_id = world
         .settled("web", json!({ "deletionPolicy": "Retain" }))

@@ -58,7 +58,7 @@ async fn a_namespace_with_many_clients_does_not_starve_another_with_one() {
     let mut world = World::start().await;
     let lone = world.neighbour().await;
     let namespace = lone.namespace().unwrap().to_owned();
-    world.namespaces = vec![namespace];
+    world.watch_too(&namespace).await;
     world
         .edit_connection(json!({ "requestsPerSecond": 5 }))
         .await;

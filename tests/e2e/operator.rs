@@ -1,7 +1,7 @@
 //! One operator process, as far as a test can tell: its own thread, its own runtime, its own memory, its own log.
 
 use std::io;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -9,12 +9,15 @@ use harness::faults::Faults;
 use kube::Config;
 use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
+use provident_operator::cluster::Measure;
 use provident_operator::metrics::Metrics;
 use provident_operator::reconcile::context::Settings;
 use provident_operator::{cluster, controller};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::timeout::TimeoutLayer;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// A running operator. Dropping it is a crash too.
@@ -23,6 +26,9 @@ pub struct Operator {
     pub faults: Faults,
     /// Its figures.
     pub metrics: Metrics,
+    /// What its `/readyz` tells.
+    pub readiness: Readiness,
+    runtime: Handle,
     stop: CancellationToken,
     crash: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
@@ -40,28 +46,28 @@ impl Operator {
         let (crash, crashed) = oneshot::channel();
         let (its_faults, its_stop, its_log) = (faults.clone(), stop.clone(), log.clone());
         let metrics = Metrics::default();
-        let its_metrics = metrics.clone();
+        let readiness = Readiness::default();
+        let (its_metrics, its_readiness) = (metrics.clone(), readiness.clone());
+        let (tell_runtime, told_runtime) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
+            tell_runtime.send(runtime.handle().clone()).unwrap();
             its_log.capture(|| {
                 runtime.block_on(async {
                     let client = ClientBuilder::try_from(cluster::without_retries(config))
                         .unwrap()
                         .with_layer(&its_faults.layer())
                         .with_layer(&TimeoutLayer::new(request_within))
+                        .with_layer(&Measure::new(&its_metrics))
                         .build();
-                    let run = controller::run(
-                        client,
-                        settings,
-                        its_metrics,
-                        Readiness::default(),
-                        its_stop,
-                    );
+                    let run =
+                        controller::run(client, settings, its_metrics, its_readiness, its_stop);
                     tokio::select! {
-                        () = run => {}
+                        // A lost lease is in the log.
+                        _ = run => {}
                         _ = crashed => {}
                     }
                 });
@@ -72,6 +78,8 @@ impl Operator {
         Self {
             faults: faults.clone(),
             metrics,
+            readiness,
+            runtime: told_runtime.recv().unwrap(),
             stop,
             crash,
             thread,
@@ -89,12 +97,33 @@ impl Operator {
         self.stop.cancel();
     }
 
+    /// Stops all of it where it stands, as SIGSTOP does, until the guard is dropped. Clocks run on.
+    pub async fn freeze(&self) -> Frozen {
+        let (thaw, thawed) = mpsc::channel();
+        let (tell, frozen) = oneshot::channel();
+        self.runtime.spawn(async move {
+            let _ = tell.send(());
+            // It has one thread.
+            let _ = thawed.recv();
+        });
+        frozen.await.unwrap();
+        Frozen(thaw)
+    }
+
+    /// Whether it has left by itself.
+    pub fn has_left(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until it has left by itself.
     pub async fn stopped(self) {
         let _not_crashed = self.crash;
         join(self.thread).await;
     }
 }
+
+/// Keeps an operator frozen.
+pub struct Frozen(#[allow(dead_code, reason = "its drop is the thaw")] mpsc::Sender<()>);
 
 // Off the test's own runtime, which serves the vendor meanwhile.
 async fn join(thread: thread::JoinHandle<()>) {
@@ -114,6 +143,8 @@ impl Log {
         let to = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
+            // With all fields of spans, as traces carry them.
+            .with_span_events(FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(move || to.clone())
             .finish();

@@ -9,6 +9,7 @@ use provident_operator::api::OAuthClient;
 use provident_operator::provident::emulator::Operation;
 
 use crate::declared::difference;
+use crate::rights::Mode;
 use crate::world::{PATIENCE, World, is_ready, ready};
 
 /// Nothing may happen for this long at the end. Longer than any first retry, so that a loop shows itself.
@@ -28,6 +29,16 @@ impl World {
             self.tells_the_truth(&object).await;
         }
         self.keeps_secrets_secret().await;
+        self.asks_for_nothing_refused();
+    }
+
+    // The account has every right that it needs, and needs none that it has not.
+    fn asks_for_nothing_refused(&self) {
+        let mut refused = self.audit.refused();
+        // Without a ClusterRole whether the definitions are whole, or are being deleted, cannot be told. It does without.
+        let blind = self.mode == Mode::Tenant;
+        refused.retain(|asked| !(blind && asked.resource == "customresourcedefinitions"));
+        assert_eq!(refused, [], "refused by RBAC");
     }
 
     /// O5: after the last change no object is written and the vendor is not called.

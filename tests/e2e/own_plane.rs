@@ -9,17 +9,18 @@ use provident_operator::provident::emulator::{Fault, Operation, Options, When};
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use crate::rights::Mode;
 use crate::world::{World, attempt, install};
 
 /// One at a time: each takes 400 MiB.
-static ALONE: Mutex<()> = Mutex::const_new(());
+pub static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
 async fn while_the_definition_is_deleted_every_deletion_is_a_retain() {
     let _alone = ALONE.lock().await;
     let control_plane = ControlPlane::start().await.unwrap();
     install(&control_plane.client_config()).await;
-    let world = World::on(&control_plane.client_config(), Options::default()).await;
+    let world = World::on(&control_plane, Mode::Namespaces, Options::default()).await;
     let _operator = world.start_operator();
     let web = world.settled("web", json!({})).await;
     let stuck = world.settled("stuck", json!({})).await;
@@ -53,7 +54,7 @@ async fn s43_an_etcd_put_back_makes_no_second_client() {
     let _alone = ALONE.lock().await;
     let mut control_plane = ControlPlane::start().await.unwrap();
     install(&control_plane.client_config()).await;
-    let world = World::on(&control_plane.client_config(), Options::default()).await;
+    let mut world = World::on(&control_plane, Mode::Namespaces, Options::default()).await;
     let operator = world.start_operator();
     let kept = world.settled("kept", json!({ "rateLimitCount": 7 })).await;
     let deleted = world.settled("deleted", json!({})).await;
@@ -120,6 +121,8 @@ async fn s43_an_etcd_put_back_makes_no_second_client() {
         );
     }
     assert_eq!(world.emulator.commits(Operation::Create), creates);
+    // An API server that has just started refuses whatever it has not read the roles of yet.
+    world.audit.forget();
     // What is declared from now on works as ever.
     world
         .emulator

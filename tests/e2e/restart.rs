@@ -17,7 +17,7 @@ async fn pods_of(world: &World, kind: &str, name: &str) -> Value {
     workload["spec"]["template"]["metadata"]["annotations"].clone()
 }
 
-async fn deploy(world: &World, kind: &str, name: &str) {
+pub async fn deploy(world: &World, kind: &str, name: &str) {
     let labels = json!({ "app": name });
     let workload = json!({
         "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": name },

@@ -1,5 +1,6 @@
 //! A cluster that is put back from a backup: what is restored takes up its client or is held, and nothing is made twice.
 
+use harness::ControlPlane;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
@@ -7,12 +8,16 @@ use provident_operator::api::{BINDING_ANNOTATION, OAuthClient, Reason};
 use provident_operator::provident::emulator::Operation;
 use serde_json::json;
 
+use crate::rights::account;
 use crate::world::{World, create_namespace};
 
 impl World {
     /// Lets operators to come have a namespace of their own, with the same token, as after a move to another cluster.
     async fn move_system(&mut self) {
         self.system = create_namespace(&self.client, "e2e-system-").await;
+        let admin = ControlPlane::shared().await.unwrap().client_config();
+        let watched = std::slice::from_ref(&self.namespace);
+        self.config = account(&admin, self.mode, &self.system, watched).await;
         self.put_token(&self.emulator.token()).await;
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use harness::ControlPlane;
 use harness::faults::Faults;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
@@ -60,8 +59,7 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     let world = World::start().await;
     let faults = Faults::new();
     faults.set_outage(true);
-    let config = ControlPlane::shared().await.unwrap().client_config();
-    let client = ClientBuilder::try_from(cluster::without_retries(config))
+    let client = ClientBuilder::try_from(cluster::without_retries(world.config.clone()))
         .unwrap()
         .with_layer(&faults.layer())
         .build();
@@ -128,7 +126,7 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
         })
         .await;
     faults.set_outage(false);
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     assert_eq!(
         client_id(&world.get("web").await),
         Some(world.only_client().client_id)

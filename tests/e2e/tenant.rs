@@ -64,7 +64,7 @@ impl World {
 async fn s08_a_secret_copied_with_its_binding_opens_nothing_elsewhere() {
     let mut world = World::start().await;
     let other = crate::world::create_namespace(&world.client, "e2e-thief-").await;
-    world.namespaces = vec![other.clone()];
+    world.watch_too(&other).await;
     let rules = json!([{ "namespaces": [world.namespace, other], "scopes": ["*"] }]);
     world.edit_connection(json!({ "access": rules })).await;
     let _operator = world.start_operator();

@@ -6,8 +6,10 @@ use std::time::Duration;
 use harness::faults::{Effect, Fault, Faults, RequestInfo, Twist};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
+use provident_operator::admin;
 use provident_operator::provident::emulator::Operation;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::requests::strike_from;
 use crate::world::World;
@@ -124,6 +126,46 @@ async fn s40_a_watch_that_has_fallen_silent_is_begun_anew() {
     world.eventually("the Secret is back", back).await;
     assert_eq!(world.until_ready("web").await, client_id);
     assert_eq!(world.creates("new").len(), 1);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn s41_a_watch_that_stays_silent_makes_the_operator_unready_until_it_speaks() {
+    let mut world = World::start().await;
+    // Deaf 24 s after a watch last spoke, where it is 10 min otherwise.
+    world.watch_timeout = Duration::from_secs(2);
+    let operator = world.start_operator();
+    world.settled("web", json!({})).await;
+    let admin_stop = CancellationToken::new();
+    let (metrics, readiness) = (operator.metrics.clone(), operator.readiness.clone());
+    let any = "127.0.0.1:0".parse().unwrap();
+    let address = admin::serve(any, metrics, readiness, admin_stop.clone())
+        .await
+        .unwrap();
+    let readyz = async || {
+        let answer = reqwest::get(format!("http://{address}/readyz")).await;
+        answer.unwrap().text().await.unwrap()
+    };
+    let ready = async || readyz().await.starts_with("ready");
+    let deaf = async || readyz().await.contains("watches");
+    world.eventually("ready", ready).await;
+    // Each new one is answered, and nothing follows, not even its end: no error tells of it.
+    let faults = operator.faults.clone();
+    faults.add_rule(|request| {
+        is_watch_of(request, &["oauthclients"]).then(|| Fault::after(Effect::Watch(Twist::Silent)))
+    });
+    world.eventually("not ready", deaf).await;
+    let figures = operator.metrics.text();
+    let silence = figures.lines().find_map(|line| {
+        line.strip_prefix("provident_operator_watch_silence_seconds{resource=\"oauthclients\"} ")
+    });
+    assert!(silence.unwrap().parse::<f64>().unwrap() > 20.0, "{figures}");
+    let alive = reqwest::get(format!("http://{address}/livez")).await;
+    assert_eq!(alive.unwrap().status(), 200);
+
+    faults.clear();
+    world.eventually("ready again", ready).await;
+    admin_stop.cancel();
     world.check().await;
 }
 

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::operator::{Log, Operator};
+use crate::rights::{self, Audit, Mode, account};
 
 /// A condition that does not hold after this long never will. Generous: the machine may be loaded.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -27,8 +28,12 @@ pub const TOKEN_SECRET: &str = "provident-token";
 
 /// One test's world. Ends with [`World::check`].
 pub struct World {
-    /// How the control plane is reached.
+    /// How operators reach the control plane: as the chart's service account.
     pub config: kube::Config,
+    /// What that account is asked for.
+    pub audit: Audit,
+    /// How the chart was installed for it.
+    pub mode: Mode,
     /// An administrator's client, without faults.
     pub client: Client,
     /// Where the `OAuthClient` objects are.
@@ -45,14 +50,20 @@ pub struct World {
     pub metrics: Mutex<Vec<Metrics>>,
     /// For operators to come: how long another process's attempt counts as running.
     pub attempt_wait: Duration,
-    /// For operators to come: more namespaces to watch.
+    /// For operators to come: the lease they work under, if any.
+    pub lease: Option<String>,
+    /// For operators to come: more namespaces to watch. [`World::watch_too`] adds one.
     pub namespaces: Vec<String>,
+    /// For operators to come: watch all namespaces. Only on a control plane of one's own: tests run side by side.
+    pub everywhere: bool,
     /// For operators to come: more hosts that connections may name.
     pub hosts: Vec<String>,
     /// For operators to come: the bound of a request to the API server.
     pub request_within: Duration,
     /// For operators to come: when a watch is begun anew.
     pub watch_timeout: Duration,
+    /// For operators to come: how often a credential is read that is not watched.
+    pub credential_poll: Duration,
     /// For operators to come: how long a stop waits for answers that are not stored.
     pub grace: Duration,
 }
@@ -65,23 +76,37 @@ impl World {
 
     /// The same with another vendor.
     pub async fn start_with(vendor: Options) -> Self {
-        static SHARED: OnceCell<kube::Config> = OnceCell::const_new();
-        let install = async || {
-            let config = ControlPlane::shared().await.unwrap().client_config();
-            install(&config).await;
-            config
-        };
-        Self::on(SHARED.get_or_init(install).await, vendor).await
+        Self::on(Self::shared().await, Mode::Namespaces, vendor).await
     }
 
-    /// A world on a control plane with the definitions installed.
-    pub async fn on(config: &kube::Config, vendor: Options) -> Self {
-        let client = Client::try_from(config.clone()).unwrap();
+    /// The same with the chart installed another way.
+    pub async fn start_as(mode: Mode) -> Self {
+        Self::on(Self::shared().await, mode, Options::default()).await
+    }
+
+    async fn shared() -> &'static ControlPlane {
+        static SHARED: OnceCell<&ControlPlane> = OnceCell::const_new();
+        let install = async || {
+            let control_plane = ControlPlane::shared().await.unwrap();
+            install(&control_plane.client_config()).await;
+            control_plane
+        };
+        SHARED.get_or_init(install).await
+    }
+
+    /// A world on a control plane with the definitions and policies installed.
+    pub async fn on(control_plane: &ControlPlane, mode: Mode, vendor: Options) -> Self {
+        let admin = control_plane.client_config();
+        let client = Client::try_from(admin.clone()).unwrap();
         let namespace = create_namespace(&client, "e2e-").await;
         let system = create_namespace(&client, "e2e-system-").await;
+        let watched = std::slice::from_ref(&namespace);
         let emulator = Emulator::start(vendor).await.unwrap();
         let world = Self {
-            config: config.clone(),
+            config: account(&admin, mode, &system, watched).await,
+            audit: Audit::begin(control_plane.audit_log(), &rights::user(&system)),
+            everywhere: false,
+            mode,
             connection: namespace.clone(),
             client,
             namespace,
@@ -89,12 +114,14 @@ impl World {
             emulator,
             log: Log::default(),
             attempt_wait: Duration::from_secs(3),
+            lease: None,
             namespaces: Vec::new(),
             hosts: Vec::new(),
             metrics: Mutex::default(),
             request_within: Duration::from_secs(15),
             grace: Duration::from_secs(30),
             watch_timeout: Settings::default().watch_timeout,
+            credential_poll: Settings::default().credential_poll,
         };
         world.put_token(&world.emulator.token()).await;
         let connection: ClusterProvidentConnection = serde_json::from_value(json!({
@@ -129,19 +156,34 @@ impl World {
             self.emulator.address().to_string(),
             "http://nowhere.invalid".to_owned(),
         ];
+        let own_namespaces = [std::slice::from_ref(&self.namespace), &self.namespaces].concat();
         let settings = Settings {
             namespace: self.system.clone(),
-            watch_namespaces: [std::slice::from_ref(&self.namespace), &self.namespaces].concat(),
+            watch_namespaces: if self.everywhere {
+                Vec::new()
+            } else {
+                own_namespaces
+            },
+            cluster_connections: self.mode.has_cluster_connections(),
+            watch_secrets: self.mode.watches_secrets(),
             allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
+            lease: self.lease.clone(),
             attempt_wait: self.attempt_wait,
             grace: self.grace,
             watch_timeout: self.watch_timeout,
+            credential_poll: self.credential_poll,
             ..Settings::default()
         };
         let config = self.config.clone();
         let operator = Operator::start(config, faults, self.request_within, settings, &self.log);
         self.metrics.lock().unwrap().push(operator.metrics.clone());
         operator
+    }
+
+    /// Lets operators to come keep the clients of one more namespace.
+    pub async fn watch_too(&mut self, namespace: &str) {
+        rights::grant(&self.client, self.mode, &self.system, namespace).await;
+        self.namespaces.push(namespace.to_owned());
     }
 
     pub fn objects(&self) -> Api<OAuthClient> {
@@ -317,7 +359,7 @@ pub fn attempt(object: &OAuthClient) -> Option<String> {
     Some(attempt.id.clone())
 }
 
-/// Installs the definitions.
+/// Installs what an administrator does once per cluster: the definitions, and the chart's policies.
 pub async fn install(config: &kube::Config) {
     let client = Client::try_from(config.clone()).unwrap();
     let definitions: Api<CustomResourceDefinition> = Api::all(client);
@@ -331,6 +373,7 @@ pub async fn install(config: &kube::Config) {
             .await
             .unwrap();
     }
+    rights::install_policies(config).await;
 }
 
 pub async fn create_namespace(client: &Client, prefix: &str) -> String {

@@ -9,6 +9,7 @@ use tracing::debug;
 use url::form_urlencoded;
 
 use super::bearer;
+use crate::provident::call::Code;
 use crate::provident::error::CallError;
 use crate::provident::http::{read, retry_after, why};
 
@@ -41,7 +42,7 @@ pub(super) async fn fetch(
     url: &str,
     id: &str,
     secret: &SecretString,
-) -> Result<Grant, CallError> {
+) -> (Code, Result<Grant, CallError>) {
     let form = form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "client_credentials")
         .append_pair("client_id", id)
@@ -55,7 +56,13 @@ pub(super) async fn fetch(
         .body(form)
         .send()
         .await;
-    let mut response = sent.map_err(|error| CallError::Unreachable(why(&error)))?;
+    let mut response = match sent {
+        Ok(response) => response,
+        Err(error) => {
+            let code = Code::without_answer(&error);
+            return (code, Err(CallError::Unreachable(why(&error))));
+        }
+    };
     let body = read(&mut response).await;
     let status = response.status().as_u16();
     debug!(
@@ -63,12 +70,18 @@ pub(super) async fn fetch(
         bytes = body.as_ref().map_or(0, Vec::len),
         "vendor answered a request for a token"
     );
-    match status {
-        200 => understand(&body.map_err(CallError::NotUnderstood)?),
+    let grant = match status {
+        200 => body
+            .map_err(CallError::NotUnderstood)
+            .and_then(|body| understand(&body)),
         // RFC 6749 section 5.2: invalid_client and its kin come as 400 or 401.
         400 | 401 | 403 => Err(CallError::Unauthorized),
         429 => Err(CallError::Throttled(retry_after(response.headers()))),
         _ => Err(CallError::Status(status)),
+    };
+    match grant {
+        Err(CallError::NotUnderstood(_)) => (Code::NotUnderstood, grant),
+        _ => (Code::Status(status), grant),
     }
 }
 

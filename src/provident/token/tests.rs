@@ -84,7 +84,13 @@ impl Endpoint {
             id: "admin".to_owned(),
             secret: SecretString::from("s3cret"),
         };
-        let tokens = Tokens::new(reqwest::Client::new(), url, credential).unwrap();
+        let tokens = Tokens::new(
+            reqwest::Client::new(),
+            url,
+            credential,
+            Arc::new(|_, _, _| {}),
+        )
+        .unwrap();
         Self {
             calls,
             tokens: Arc::new(tokens),

@@ -9,6 +9,7 @@ use std::{
     env,
     ffi::OsStr,
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -24,7 +25,7 @@ use tokio::sync::OnceCell;
 
 use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths};
 use components::Components;
-use processes::Processes;
+pub(crate) use processes::Processes;
 pub use restore::Backup;
 
 /// Names a cluster that [`ControlPlane::shared`] uses instead of starting one.
@@ -55,9 +56,13 @@ impl ControlPlane {
     /// When a program can neither be found nor built, when one dies, with the end of its log, and when it is not ready
     /// after two minutes.
     pub async fn start() -> Result<Self> {
+        Self::start_at(Processes::new()?, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same beside processes that run already, with an API server that listens at this address.
+    pub(crate) async fn start_at(mut processes: Processes, address: Ipv4Addr) -> Result<Self> {
         let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&CONTROL_PLANE)).await??;
-        let mut processes = Processes::new()?;
-        let components = Components::prepare(processes.home(), &binaries)?;
+        let components = Components::prepare(processes.home(), &binaries, address)?;
         let config = read_config(&components.kubeconfig).await?;
         boot(&mut processes, &components, &config).await?;
         let kubeconfig = components.kubeconfig.clone();
@@ -117,6 +122,13 @@ impl ControlPlane {
     #[must_use]
     pub fn home(&self) -> Option<&Path> {
         self.processes.as_ref().map(Processes::home)
+    }
+
+    /// The API server's audit log, a JSON object per line: what service accounts asked for. None for a cluster that exists
+    /// already.
+    #[must_use]
+    pub fn audit_log(&self) -> Option<PathBuf> {
+        self.home().map(|home| home.join(components::AUDIT_LOG))
     }
 
     /// The path of a program, such as `kubectl`.

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use super::{Binary, KUBERNETES_VERSION};
+use super::catalog::{Binary, KUBERNETES_VERSION};
 
 const PARTIAL: &str = ".partial-";
 const GO_MISSING: &str = "Go is not installed: install Go 1.26 or newer (https://go.dev/dl), or let KUBEBUILDER_ASSETS \
@@ -39,7 +39,7 @@ pub(super) fn build(cache: &Path, wanted: &[Binary]) -> Result<()> {
             done + 1,
             missing.len(),
             binary.name,
-            binary.version
+            binary.module.version
         );
         build_one(cache, binary, &title)?;
     }
@@ -84,12 +84,14 @@ fn build_one(cache: &Path, binary: &Binary, title: &str) -> Result<()> {
     fs::write(work.path().join("go.sum"), binary.module.go_sum)?;
     let mut go = Command::new("go");
     go.current_dir(work.path())
-        .env("CGO_ENABLED", "0")
+        .env("CGO_ENABLED", if binary.module.cgo { "1" } else { "0" })
         .env("GOWORK", "off")
         .args([
             "build",
             "-mod=readonly",
             "-trimpath",
+            "-tags",
+            binary.module.tags,
             "-ldflags",
             &ldflags(),
             "-o",

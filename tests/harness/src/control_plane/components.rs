@@ -17,41 +17,78 @@ use tokio::net::TcpSocket;
 use super::pki::{Authority, Pair, service_account_keys};
 use crate::binaries::Paths;
 
+/// Who asked for what, and whether it was allowed: of service accounts only, and not of the control plane's own. A watch is
+/// written down when it begins, since it may never end.
+const AUDIT_POLICY: &str = r#"
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - { level: None, userGroups: ["system:serviceaccounts:kube-system"] }
+  - { level: Metadata, userGroups: ["system:serviceaccounts"] }
+  - { level: None }
+"#;
+/// Where it is written, in the home.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+
 /// The files in place, the ports reserved, and the commands to start. Paths in flags are relative to the home.
 #[derive(Debug)]
 pub(super) struct Components {
     binaries: Paths,
     /// Of a cluster administrator.
     pub(super) kubeconfig: PathBuf,
+    /// Where the API server listens: the loopback, or an address that a node can reach.
+    address: Ipv4Addr,
     api: Port,
     etcd_client: Port,
     etcd_peer: Port,
 }
 
+/// Who else has a kubeconfig: its file, the user, the group. All but the first are a node's.
+const USERS: [(&str, &str, Option<&str>); 4] = [
+    (
+        "controller-manager.kubeconfig",
+        "system:kube-controller-manager",
+        None,
+    ),
+    ("scheduler.kubeconfig", "system:kube-scheduler", None),
+    ("proxy.kubeconfig", "system:kube-proxy", None),
+    (
+        "kubelet.kubeconfig",
+        "system:node:dev",
+        Some("system:nodes"),
+    ),
+];
+/// The first address of the range below: Service `kubernetes`.
+const KUBERNETES_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+const SERVICES: &str = "10.96.0.0/16";
+
 impl Components {
-    pub(super) fn prepare(home: &Path, binaries: &Paths) -> Result<Self> {
-        let (api, etcd_client, etcd_peer) = (Port::reserve()?, Port::reserve()?, Port::reserve()?);
+    pub(super) fn prepare(home: &Path, binaries: &Paths, address: Ipv4Addr) -> Result<Self> {
+        let api = Port::reserve(address)?;
+        let [etcd_client, etcd_peer] = [(); 2].map(|()| Port::reserve(Ipv4Addr::LOCALHOST));
         let authority = Authority::new()?;
+        let server = authority.server(&[Ipv4Addr::LOCALHOST, address, KUBERNETES_SERVICE])?;
         write(&home.join("ca.crt"), &authority.certificate)?;
-        write_pair(home, "api.crt", "api.key", &authority.server()?)?;
+        write_pair(home, "api.crt", "api.key", &server)?;
         write_pair(home, "sa.pub", "sa.key", &service_account_keys()?)?;
+        write(&home.join("audit-policy.yaml"), AUDIT_POLICY)?;
         let kubeconfig = home.join("kubeconfig");
         let admin = authority.client("admin", Some("system:masters"))?;
-        write(
-            &kubeconfig,
-            &kubeconfig_text(api.number, &authority, &admin),
-        )?;
-        let manager = authority.client("system:kube-controller-manager", None)?;
-        write(
-            &home.join("controller-manager.kubeconfig"),
-            &kubeconfig_text(api.number, &authority, &manager),
-        )?;
+        write_pair(home, "admin.crt", "admin.key", &admin)?;
+        let url = format!("https://{address}:{}", api.number);
+        write(&kubeconfig, &kubeconfig_text(&url, &authority, &admin))?;
+        for (file, user, group) in USERS {
+            let pair = authority.client(user, group)?;
+            write(&home.join(file), &kubeconfig_text(&url, &authority, &pair))?;
+        }
         Ok(Self {
             binaries: binaries.clone(),
             kubeconfig,
+            address,
             api,
-            etcd_client,
-            etcd_peer,
+            etcd_client: etcd_client?,
+            etcd_peer: etcd_peer?,
         })
     }
 
@@ -89,19 +126,29 @@ impl Components {
             "--etcd-servers",
             &format!("http://127.0.0.1:{}", self.etcd_client.number),
         ]);
+        let address = self.address.to_string();
         command.args([
             "--bind-address",
-            "127.0.0.1",
+            &address,
             "--secure-port",
             &self.api.number.to_string(),
             "--permit-port-sharing",
+            "--service-cluster-ip-range",
+            SERVICES,
         ]);
         // A loopback address cannot be advertised as an endpoint.
+        if self.address.is_loopback() {
+            command.args(["--endpoint-reconciler-type", "none"]);
+        } else {
+            command.args(["--advertise-address", &address]);
+        }
         command.args([
-            "--endpoint-reconciler-type",
-            "none",
-            "--service-cluster-ip-range",
-            "10.96.0.0/16",
+            "--kubelet-client-certificate",
+            "admin.crt",
+            "--kubelet-client-key",
+            "admin.key",
+            "--kubelet-preferred-address-types",
+            "InternalIP",
         ]);
         command.args([
             "--tls-cert-file",
@@ -119,6 +166,9 @@ impl Components {
             "--service-account-signing-key-file",
             "sa.key",
         ]);
+        // In one piece, in MiB: whoever reads it remembers how far.
+        command.args(["--audit-policy-file", "audit-policy.yaml"]);
+        command.args(["--audit-log-path", AUDIT_LOG, "--audit-log-maxsize", "4096"]);
         command
     }
 
@@ -151,7 +201,7 @@ impl Components {
     }
 }
 
-/// A free port of the loopback that stays ours: bound but not listening, and shared with the program that is told to.
+/// A free port of an address of this machine that stays ours: bound but not listening, and shared with the program that is told to.
 /// A port that is merely looked up may be gone before it is used.
 #[derive(Debug)]
 struct Port {
@@ -160,11 +210,11 @@ struct Port {
 }
 
 impl Port {
-    fn reserve() -> Result<Self> {
+    fn reserve(address: Ipv4Addr) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseport(true)?;
         socket
-            .bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .bind(SocketAddr::from((address, 0)))
             .context("find a free port")?;
         Ok(Self {
             number: socket.local_addr()?.port(),
@@ -174,10 +224,10 @@ impl Port {
 }
 
 /// JSON is YAML, and a kubeconfig may be either. Everything is inline, so that the file can be copied.
-fn kubeconfig_text(port: u16, authority: &Authority, user: &Pair) -> String {
+fn kubeconfig_text(url: &str, authority: &Authority, user: &Pair) -> String {
     let base64 = |pem: &str| ByteString(pem.as_bytes().to_vec());
     let cluster = json!({
-        "server": format!("https://127.0.0.1:{port}"),
+        "server": url,
         "certificate-authority-data": base64(&authority.certificate),
     });
     let user = json!({

@@ -38,14 +38,16 @@ impl Authority {
         })
     }
 
-    /// A certificate of the API server, valid for the loopback.
-    pub(super) fn server(&self) -> Result<Pair> {
+    /// A certificate of the API server, valid for its address, the loopback, and the Service that pods know it by.
+    pub(super) fn server(&self, addresses: &[Ipv4Addr]) -> Result<Pair> {
         let mut params = named("kube-apiserver", None);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.subject_alt_names = vec![
-            SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             SanType::DnsName("localhost".try_into()?),
+            SanType::DnsName("kubernetes.default.svc".try_into()?),
         ];
+        let addresses = addresses.iter().map(|a| SanType::IpAddress(IpAddr::V4(*a)));
+        params.subject_alt_names.extend(addresses);
         self.sign(&params)
     }
 

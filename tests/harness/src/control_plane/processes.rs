@@ -1,11 +1,12 @@
 //! Child processes that end with us, whatever ends us.
 //!
 //! A destructor does not run when this process is killed, and tests keep a control plane in a `static`, whose
-//! destructor never runs. So two small shells wait for the end of their stdin, a pipe whose other end only we hold: the
+//! destructor never runs. So small shells wait for the end of their stdin, a pipe whose other end only we hold: the
 //! kernel closes it when we end. One, the keeper, leads the process group of all children and kills it, itself included; the
-//! other, the sweeper, removes the home directory. Being in groups of their own they get no Ctrl-C of a terminal.
+//! others, sweepers, remove what is left, such as the home directory. Being in groups of their own they get no Ctrl-C of a terminal.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -26,41 +27,45 @@ use super::tail;
 const KEEPER: &str = "read -r _; kill -s KILL 0";
 /// Removing fails while a process that is just dying still creates a file, hence the repetition.
 const SWEEPER: &str =
-    r#"read -r _; n=0; until rm -rf "$1" || [ "$n" -ge 100 ]; do n=$((n + 1)); sleep 0.1; done"#;
+    r#"read -r _; n=0; until eval "$1" || [ "$n" -ge 100 ]; do n=$((n + 1)); sleep 0.1; done"#;
 
 /// More than the operator's own grace.
 const END_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A home directory and the processes that live in it.
 #[derive(Debug)]
-pub(super) struct Processes {
+pub(crate) struct Processes {
     home: PathBuf,
     keeper: Child,
-    sweeper: Child,
+    sweepers: Vec<Child>,
     members: Vec<(&'static str, Child)>,
 }
 
 impl Processes {
     /// An empty home in the directory for temporary files, guarded before anything else happens.
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let home = TempDir::with_prefix("provident-control-plane-")
             .context("make a directory for temporary files")?;
-        let mut keeper = shell(KEEPER, home.path())?;
-        match shell(SWEEPER, home.path()) {
-            Ok(sweeper) => Ok(Self {
-                home: home.keep(),
-                keeper,
-                sweeper,
-                members: Vec::new(),
-            }),
-            Err(error) => {
-                end(&mut keeper);
-                Err(error)
-            }
-        }
+        let keeper = shell(&[KEEPER, "sh"])?;
+        let mut processes = Self {
+            home: home.path().to_owned(),
+            keeper,
+            sweepers: Vec::new(),
+            members: Vec::new(),
+        };
+        processes.sweep(r#"rm -rf "$2""#, home.path())?;
+        let _ = home.keep();
+        Ok(processes)
     }
 
-    pub(super) fn home(&self) -> &Path {
+    /// Has `script` run with `$2` = `what` when all processes have ended, again and again until it succeeds.
+    pub(crate) fn sweep(&mut self, script: &str, what: &Path) -> Result<()> {
+        let args = [SWEEPER.as_ref(), "sh".as_ref(), script.as_ref(), what];
+        self.sweepers.push(shell(&args)?);
+        Ok(())
+    }
+
+    pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
@@ -68,8 +73,8 @@ impl Processes {
         self.home.join(format!("{name}.log"))
     }
 
-    /// Starts a process in the home, with its output in the log of its name.
-    pub(super) fn spawn(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+    /// Starts a process in the home, with its output in the log of its name; the answer is its id.
+    pub(crate) fn spawn(&mut self, name: &'static str, mut command: Command) -> Result<u32> {
         let log = File::create(self.log(name))?;
         let group = i32::try_from(self.keeper.id())?;
         command.current_dir(&self.home).process_group(group);
@@ -83,8 +88,9 @@ impl Processes {
                 Path::new(command.get_program()).display()
             )
         })?;
+        let id = child.id();
         self.members.push((name, child));
-        Ok(())
+        Ok(id)
     }
 
     pub(super) fn pid(&self, name: &str) -> Option<u32> {
@@ -118,7 +124,7 @@ impl Processes {
     }
 
     /// Fails if a process has ended, with the end of its log.
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         for (name, child) in &mut self.members {
             if let Some(status) = child.try_wait()? {
                 let log = self.home.join(format!("{name}.log"));
@@ -138,17 +144,17 @@ impl Drop for Processes {
         for (_, child) in &mut self.members {
             let _ = child.wait();
         }
-        end(&mut self.sweeper);
+        // The home last: it was the first.
+        for sweeper in self.sweepers.iter_mut().rev() {
+            end(sweeper);
+        }
     }
 }
 
-/// A shell that runs `script` when the pipe to it closes. It must not hold our stdout open: a reader would wait for it.
-fn shell(script: &str, home: &Path) -> Result<Child> {
+/// A shell that runs a script when the pipe to it closes. It must not hold our stdout open: a reader would wait for it.
+fn shell(script_and_args: &[impl AsRef<OsStr>]) -> Result<Child> {
     let mut command = Command::new("sh");
-    command
-        .args(["-c", script, "sh"])
-        .arg(home)
-        .process_group(0);
+    command.arg("-c").args(script_and_args).process_group(0);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -1,18 +1,22 @@
-//! `cargo dev`: a control plane to try things on.
+//! `cargo dev`: a cluster to try things on.
 
 mod bench;
 mod demo;
+mod e2e;
 mod soak;
 mod state;
 mod up;
+mod with;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use harness::binaries::{self, CONTROL_PLANE};
+use harness::binaries::{self, CONTROL_PLANE, HELM_CLIENT, NODE};
 
-/// A real Kubernetes control plane on this machine: etcd, API server and controller manager, without nodes.
+use crate::up::Kind;
+
+/// A real Kubernetes on this machine: etcd, API server and controller manager; with a node where you ask for one.
 ///
 /// What it needs is built from source once (Go 1.26 or newer, about ten minutes) and kept in
 /// ~/.cache/provident-operator. `KUBEBUILDER_ASSETS` may name a directory with other binaries.
@@ -50,8 +54,41 @@ enum Command {
     Soak(soak::Options),
     /// End the control plane that `cargo dev up` has started
     Down,
+    /// A control plane with a node, on which pods run; it needs root
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Test the image and the chart on a node: install, use, rotate, upgrade, roll back, kill, uninstall
+    ///
+    /// One line per step, with its time. Where the machine does not allow a node it says why in one line, and is done.
+    E2e,
     /// Build what is missing, without starting anything
-    Build,
+    Build {
+        /// Also what a node and its test need, where the machine allows a node
+        #[arg(long)]
+        node: bool,
+    },
+    /// Run a command on a control plane of its own, which is gone when the command ends
+    ///
+    /// The command finds it by `KUBECONFIG`, and kubectl in the directory that `KUBECTL_DIR` names.
+    With {
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    /// Start a control plane and a node, and keep them until Ctrl-C
+    ///
+    /// As `cargo dev up`, beside which it may run. Image `localhost/app:1` is on the node; nothing can be pulled.
+    Up {
+        /// Return as soon as it is ready, and leave it running until `cargo dev node down`
+        #[arg(long)]
+        detach: bool,
+    },
+    /// End what `cargo dev node up` has started
+    Down,
 }
 
 #[tokio::main]
@@ -67,17 +104,37 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Up { detach: false } => up::up().await,
-        Command::Up { detach: true } => up::up_detached().await,
+        Command::Up { detach } => up(Kind::ControlPlane, detach).await,
         Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
         Command::Bench(options) => bench::bench(&options).await,
         Command::Soak(options) => soak::soak(&options).await,
-        Command::Down => up::down().await,
-        Command::Build => {
-            for path in binaries::ensure(&CONTROL_PLANE)?.values() {
-                println!("{}", path.display());
-            }
-            Ok(())
+        Command::Down => up::down(Kind::ControlPlane).await,
+        Command::Node(NodeCommand::Up { detach }) => up(Kind::Node, detach).await,
+        Command::Node(NodeCommand::Down) => up::down(Kind::Node).await,
+        Command::With { command } => with::with(&command).await,
+        Command::E2e => e2e::e2e().await,
+        Command::Build { node } => build(node),
+    }
+}
+
+async fn up(kind: Kind, detach: bool) -> Result<()> {
+    if detach {
+        up::up_detached(kind).await
+    } else {
+        up::up(kind).await
+    }
+}
+
+fn build(node: bool) -> Result<()> {
+    let mut wanted = CONTROL_PLANE.to_vec();
+    if node {
+        match harness::node::obstacle() {
+            Some(obstacle) => eprintln!("no node on this machine: {obstacle}"),
+            None => wanted.extend(NODE.into_iter().chain([HELM_CLIENT])),
         }
     }
+    for path in binaries::ensure(&wanted)?.values() {
+        println!("{}", path.display());
+    }
+    Ok(())
 }

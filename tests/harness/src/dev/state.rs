@@ -1,4 +1,4 @@
-//! What `cargo dev up` leaves for other invocations to find: who holds the control plane, and how to reach it.
+//! What `cargo dev up` leaves for other invocations to find: who holds the cluster, and how to reach it.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -10,9 +10,11 @@ use std::{
 use anyhow::{Context, Result};
 use harness::binaries::base_dir;
 
-/// The directory `$XDG_STATE_HOME/provident-operator`, by default in `~/.local/state`.
+use crate::up::Kind;
+
+/// The directory `$XDG_STATE_HOME/provident-operator`, by default in `~/.local/state`; with a node, `node` in it.
 ///
-/// Whether a control plane is up is told by a lock on one of its files, which the kernel releases when the holder
+/// Whether a cluster is up is told by a lock on one of its files, which the kernel releases when the holder
 /// ends, however it ends; what stands in the files may be out of date.
 #[derive(Debug)]
 pub struct State {
@@ -21,13 +23,16 @@ pub struct State {
 
 impl State {
     /// Opens the directory, made if it is missing.
-    pub fn open() -> Result<Self> {
-        let dir = base_dir("XDG_STATE_HOME", ".local/state")?;
+    pub fn open(kind: Kind) -> Result<Self> {
+        let mut dir = base_dir("XDG_STATE_HOME", ".local/state")?;
+        if kind == Kind::Node {
+            dir.push("node");
+        }
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         Ok(Self { dir })
     }
 
-    /// The kubeconfig, at a path that stays the same from one control plane to the next.
+    /// The kubeconfig, at a path that stays the same from one cluster to the next.
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.join("kubeconfig")
     }
@@ -94,7 +99,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Shows the kubeconfig to others, whole or not at all: its presence says that the control plane is ready.
+    /// Shows the kubeconfig to others, whole or not at all: its presence says that the cluster is ready.
     pub fn publish(&self, kubeconfig: &Path) -> Result<()> {
         let partial = self.kubeconfig.with_extension("partial");
         fs::copy(kubeconfig, &partial)?;

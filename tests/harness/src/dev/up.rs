@@ -1,4 +1,4 @@
-//! `cargo dev up` and `cargo dev down`.
+//! `cargo dev up` and `cargo dev down`, and the same with a node.
 
 use std::{
     env,
@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use harness::{
-    ControlPlane,
-    binaries::{self, CONTROL_PLANE},
+    ControlPlane, Node,
+    binaries::{self, CONTROL_PLANE, NODE},
+    node,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -23,15 +24,89 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::state::State;
 
 const POLL: Duration = Duration::from_millis(50);
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Starts a control plane and keeps it until SIGINT or SIGTERM.
-pub async fn up() -> Result<()> {
-    let state = State::open()?;
-    // Built before signals are ours: until then Ctrl-C ends the build as it ends any program.
-    binaries::ensure(&CONTROL_PLANE)?;
+/// What is up. There is one of each at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A control plane without nodes.
+    ControlPlane,
+    /// A control plane and a node.
+    Node,
+}
+
+impl Kind {
+    /// How `cargo dev` is asked for it.
+    const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::ControlPlane => &[],
+            Self::Node => &["node"],
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control plane",
+            Self::Node => "node",
+        }
+    }
+
+    fn down(self) -> String {
+        [&["cargo", "dev"], self.words(), &["down"]]
+            .concat()
+            .join(" ")
+    }
+
+    /// Built before signals are ours: until then Ctrl-C ends the build as it ends any program.
+    fn ensure(self) -> Result<()> {
+        binaries::ensure(&CONTROL_PLANE)?;
+        if self == Self::Node {
+            let obstacle = node::obstacle();
+            ensure!(
+                obstacle.is_none(),
+                "this machine cannot have a node: {}",
+                obstacle.unwrap_or_default()
+            );
+            binaries::ensure(&NODE)?;
+        }
+        Ok(())
+    }
+
+    async fn start(self) -> Result<Cluster> {
+        Ok(match self {
+            Self::ControlPlane => Cluster::ControlPlane(ControlPlane::start().await?),
+            Self::Node => Cluster::Node(Node::start().await?),
+        })
+    }
+}
+
+enum Cluster {
+    ControlPlane(ControlPlane),
+    Node(Node),
+}
+
+impl Cluster {
+    const fn control_plane(&self) -> &ControlPlane {
+        match self {
+            Self::ControlPlane(control_plane) => control_plane,
+            Self::Node(node) => node.control_plane(),
+        }
+    }
+
+    fn check(&mut self) -> Result<()> {
+        match self {
+            Self::ControlPlane(control_plane) => control_plane.check(),
+            Self::Node(node) => node.check(),
+        }
+    }
+}
+
+/// Starts a cluster and keeps it until SIGINT or SIGTERM.
+pub async fn up(kind: Kind) -> Result<()> {
+    let state = State::open(kind)?;
+    kind.ensure()?;
     let Some(held) = state.hold()? else {
-        return already_up(&state).await;
+        return already_up(kind, &state).await;
     };
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
@@ -39,15 +114,15 @@ pub async fn up() -> Result<()> {
     );
     tokio::select! {
         result = async {
-            let mut control_plane = ControlPlane::start().await?;
-            held.publish(control_plane.kubeconfig())?;
+            let mut cluster = kind.start().await?;
+            held.publish(cluster.control_plane().kubeconfig())?;
             print_export(&state.kubeconfig());
-            if let Some(home) = control_plane.home() {
+            if let Some(home) = cluster.control_plane().home() {
                 eprintln!("Kubernetes {} is up until Ctrl-C. Logs: {}", binaries::KUBERNETES_VERSION, home.display());
             }
             loop {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                control_plane.check()?;
+                cluster.check()?;
             }
         } => result,
         _ = interrupt.recv() => Ok(()),
@@ -56,26 +131,27 @@ pub async fn up() -> Result<()> {
 }
 
 /// Starts `cargo dev up` as a process of its own and returns when it is ready.
-pub async fn up_detached() -> Result<()> {
-    let state = State::open()?;
-    binaries::ensure(&CONTROL_PLANE)?;
+pub async fn up_detached(kind: Kind) -> Result<()> {
+    let state = State::open(kind)?;
+    kind.ensure()?;
     if state.is_held()? {
-        return already_up(&state).await;
+        return already_up(kind, &state).await;
     }
     let mut command = Command::new(env::current_exe()?);
-    command.arg("up").process_group(0).current_dir("/");
+    command.args(kind.words()).arg("up");
+    command.process_group(0).current_dir("/");
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(state.log())?);
     let mut child = command
         .spawn()
-        .context("start the process that holds the control plane")?;
+        .context("start the process that holds the cluster")?;
     while !(state.holder() == Some(child.id()) && state.kubeconfig().exists()) {
         if let Some(status) = child.try_wait()? {
             let log = fs::read_to_string(state.log()).unwrap_or_default();
             bail!(
-                "the process that holds the control plane has ended ({status}):\n{}",
+                "the process that holds the cluster has ended ({status}):\n{}",
                 log.trim_end()
             );
         }
@@ -83,35 +159,36 @@ pub async fn up_detached() -> Result<()> {
     }
     print_export(&state.kubeconfig());
     eprintln!(
-        "Kubernetes {} is up until `cargo dev down`.",
-        binaries::KUBERNETES_VERSION
+        "Kubernetes {} is up until `{}`.",
+        binaries::KUBERNETES_VERSION,
+        kind.down()
     );
     Ok(())
 }
 
-/// Another process holds the control plane, ready or about to be.
-async fn already_up(state: &State) -> Result<()> {
+/// Another process holds the cluster, ready or about to be.
+async fn already_up(kind: Kind, state: &State) -> Result<()> {
     while !state.kubeconfig().exists() {
         if !state.is_held()? {
-            bail!("the control plane that another process was starting has ended; try again");
+            bail!("the cluster that another process was starting has ended; try again");
         }
         tokio::time::sleep(POLL).await;
     }
     print_export(&state.kubeconfig());
-    eprintln!("It runs already; `cargo dev down` ends it.");
+    eprintln!("It runs already; `{}` ends it.", kind.down());
     Ok(())
 }
 
-/// Ends the control plane, and waits until all of it is gone.
-pub async fn down() -> Result<()> {
-    let state = State::open()?;
+/// Ends the cluster, and waits until all of it is gone.
+pub async fn down(kind: Kind) -> Result<()> {
+    let state = State::open(kind)?;
     if !state.is_held()? {
-        eprintln!("No control plane is up.");
+        eprintln!("No {} is up.", kind.name());
         return Ok(());
     }
     let holder = state
         .holder()
-        .context("a control plane is just starting; try again in a moment")?;
+        .context("a cluster is just starting; try again in a moment")?;
     kill(Pid::from_raw(i32::try_from(holder)?), Signal::SIGTERM)
         .with_context(|| format!("signal process {holder}"))?;
     let start = Instant::now();
@@ -123,7 +200,7 @@ pub async fn down() -> Result<()> {
         }
         tokio::time::sleep(POLL).await;
     }
-    eprintln!("The control plane is gone.");
+    eprintln!("It is gone, and all that it started.");
     Ok(())
 }
 

@@ -146,10 +146,7 @@ pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
             })
         })
         .buffer_unordered(32)
-        .map(|joined| -> Result<()> {
-            joined??;
-            Ok(())
-        })
+        .map(|joined| joined?.map(drop).map_err(anyhow::Error::from))
         .try_collect::<()>()
         .await?;
     let beside = after_a_restart(world).await?;

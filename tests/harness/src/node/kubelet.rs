@@ -1,0 +1,97 @@
+//! Kubernetes' own programs around a node: what each is told. In the namespaces the home is no working directory.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{NAME, namespaces::Namespaces, network::Network};
+use crate::binaries::Paths;
+
+/// What they are told.
+pub(super) struct Programs<'a> {
+    pub(super) home: &'a Path,
+    pub(super) paths: &'a Paths,
+    pub(super) namespaces: &'a Namespaces,
+    pub(super) network: &'a Network,
+}
+
+impl Programs<'_> {
+    /// Writes the kubelet's configuration.
+    pub(super) fn configure(&self, cgroup: &str) -> Result<()> {
+        let config = json!({
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "anonymous": { "enabled": false },
+                "webhook": { "enabled": true },
+                "x509": { "clientCAFile": self.home.join("ca.crt") },
+            },
+            "authorization": { "mode": "Webhook" },
+            "containerRuntimeEndpoint": format!("unix://{}", self.home.join("node/containerd.sock").display()),
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": format!("/{cgroup}"),
+            // A machine with version 1 of cgroups, or with swap, will do.
+            "failCgroupV1": false,
+            "failSwapOn": false,
+            "clusterDNS": [self.network.host()],
+            "clusterDomain": "cluster.local",
+            "resolvConf": "/dev/null",
+            // A full disk of this machine is not the test's business, and images cannot be pulled again.
+            "evictionHard": { "nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi" },
+            "imageGCHighThresholdPercent": 100,
+            // Updates of Secrets arrive in a second instead of a minute.
+            "syncFrequency": "1s",
+        });
+        fs::write(self.home.join("node/kubelet.json"), format!("{config:#}\n"))?;
+        Ok(())
+    }
+
+    pub(super) fn kubelet(&self) -> Command {
+        let mut command = self.namespaces.command(self.path("kubelet"));
+        for (flag, file) in [
+            ("--config", "node/kubelet.json"),
+            ("--kubeconfig", "kubelet.kubeconfig"),
+            ("--root-dir", "node/kubelet"),
+            ("--cert-dir", "node/certificates"),
+        ] {
+            command.arg(flag).arg(self.home.join(file));
+        }
+        command.args(["--hostname-override", NAME]);
+        command.args(["--node-ip", &self.network.node().to_string()]);
+        command
+    }
+
+    pub(super) fn proxy(&self) -> Command {
+        let mut command = self.namespaces.command(self.path("kube-proxy"));
+        command
+            .arg("--kubeconfig")
+            .arg(self.home.join("proxy.kubeconfig"));
+        command.args(["--hostname-override", NAME, "--proxy-mode", "nftables"]);
+        command.args(["--cluster-cidr", &self.network.pods()]);
+        // These limits are the whole machine's.
+        command.args(["--conntrack-max-per-core", "0"]);
+        command.args(["--conntrack-tcp-timeout-established", "0s"]);
+        command.args(["--conntrack-tcp-timeout-close-wait", "0s"]);
+        command
+    }
+
+    pub(super) fn scheduler(&self) -> Command {
+        let mut command = Command::new(self.path("kube-scheduler"));
+        command
+            .arg("--kubeconfig")
+            .arg(self.home.join("scheduler.kubeconfig"));
+        // As for the controller manager: no fixed port, and nobody to be elected from.
+        command.args(["--secure-port", "0", "--leader-elect=false"]);
+        command
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let known = self.paths.get(name);
+        known.map_or_else(|| name.into(), PathBuf::clone)
+    }
+}

@@ -1,0 +1,106 @@
+//! The namespaces that the node's programs run in.
+
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+
+use crate::control_plane::Processes;
+
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Process 1 of the node. What programs keep at fixed paths goes to empty directories; what the kubelet tells the kernel goes
+/// to files, for these settings are the whole machine's. A shell that waits for a child also reaps orphans.
+const INIT: &str = r#"
+set -e
+for directory in /run /var/lib /var/log; do mount -t tmpfs tmpfs "$directory"; done
+mkdir -p /run/sysctl
+for key in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+  [ -e "/proc/sys/$key" ] || continue
+  file=/run/sysctl/$(basename "$key"); cat "/proc/sys/$key" > "$file"; mount --bind "$file" "/proc/sys/$key"
+done
+ip link set lo up
+: > "$1"
+while :; do sleep 86400; done
+"#;
+
+/// What [`INIT`] and the network plugins will do.
+const TRIAL: &str = r"
+set -e
+for directory in /run /var/lib; do mount -t tmpfs tmpfs $directory; done
+mkdir /run/lower /run/upper /run/work /run/merged
+mount -t overlay overlay -o lowerdir=/run/lower,upperdir=/run/upper,workdir=/run/work /run/merged
+ip link add trial type bridge
+ip link add trial0 type veth peer name trial1
+nft add table ip trial
+";
+
+/// The holder of the namespaces. They end with it.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    holder: u32,
+}
+
+impl Namespaces {
+    pub(super) fn create(processes: &mut Processes) -> Result<Self> {
+        let ready = processes.home().join("namespaces");
+        let mut unshare = unshare(INIT);
+        unshare.arg("sh").arg(&ready);
+        let holder = processes.spawn("namespaces", unshare)?;
+        let began = Instant::now();
+        while !ready.exists() {
+            processes.check()?;
+            ensure!(
+                began.elapsed() < START_TIMEOUT,
+                "the namespaces do not come up"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { holder })
+    }
+
+    /// The process whose network namespace it is.
+    pub(super) const fn holder(&self) -> u32 {
+        self.holder
+    }
+
+    /// A program inside.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let of_holder = Path::new("/proc").join(self.holder.to_string()).join("ns");
+        let mut command = Command::new("nsenter");
+        // The holder itself is outside of the process namespace that it made for its child.
+        for (flag, file) in [
+            ("mount", "mnt"),
+            ("net", "net"),
+            ("pid", "pid_for_children"),
+        ] {
+            command.arg(format!("--{flag}={}", of_holder.join(file).display()));
+        }
+        command.arg("--").arg(program);
+        command
+    }
+}
+
+/// Makes namespaces with all that is needed in them, and leaves them.
+pub(super) fn trial() -> Command {
+    unshare(TRIAL)
+}
+
+fn unshare(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]);
+    command.args(["--propagation", "private", "--", "sh", "-c", script]);
+    command
+}
