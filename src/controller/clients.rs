@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::watches::{
-    Troubles, Writers, api, asks, config, first_list, heard_only, if_watched, keys, readable,
+    Troubles, Writers, api, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
 };
 use crate::api::OAuthClient;
 use crate::cluster::Guarded;
@@ -60,7 +60,7 @@ pub(super) async fn clients(
             }
         })
         .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(slim)
         .reflect(writers.clients)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();
@@ -78,7 +78,7 @@ pub(super) async fn clients(
     .inspect_ok(asks(&ctx.metrics));
     let owned = watcher(secrets, config.labels(&key::managed_selector()))
         .default_backoff()
-        .modify(|secret| secret.managed_fields_mut().clear())
+        .modify(slim)
         .reflect(writers.secrets)
         .inspect_ok(first_list(Arc::clone(&ctx)))
         .touched_objects();

@@ -15,7 +15,7 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use super::watches::{Troubles, api, asks, config, heard_only, if_watched, keys, readable};
+use super::watches::{Troubles, api, asks, config, heard_only, if_watched, keys, readable, slim};
 use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
 use crate::reconcile::connections::Key;
@@ -58,7 +58,7 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Event::Init | watcher::Event::InitDone => {}
     })
     .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
-    .modify(|object| object.managed_fields_mut().clear())
+    .modify(slim)
     .reflect(writer)
     .touched_objects();
     let main = heard_only(

@@ -24,6 +24,8 @@ use crate::reconcile::connections::Key;
 use crate::reconcile::context::{Context, Settings, Stores};
 use crate::reconcile::seconds;
 
+/// What `kubectl apply` leaves on every object: its whole manifest once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
 const APART: u64 = 90;
 
@@ -71,12 +73,21 @@ pub(super) fn store_pair() -> (Stores, Writers) {
 
 pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
     K::DynamicType: Default,
 {
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
+    }
+}
+
+// What no decision rests on, and would be most of what is kept of an object. A list that is only cleared keeps its room.
+pub(super) fn slim<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 

@@ -26,8 +26,8 @@ impl Part {
     /// The requests to the API server that it cannot do without.
     const fn requests(self) -> u64 {
         match self {
-            // Read the Secret, dry run, finalizer, claim, Secret, status.
-            Self::Create => 6,
+            // Dry run, finalizer, claim, Secret, status.
+            Self::Create => 5,
             // Read the object, status.
             Self::Update => 2,
             // Finalizer.
