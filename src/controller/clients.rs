@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::watches::{
     Troubles, Writers, api, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
+    stopped_unlisted,
 };
 use crate::api::OAuthClient;
 use crate::cluster::Guarded;
@@ -100,7 +101,8 @@ pub(super) async fn clients(
     });
     let queue = ctx.metrics.queue.clone();
     let behind = behind.inspect(move |object| queue.asked(object));
-    Controller::for_stream(main, store)
+    let unlisted = stopped_unlisted(ctx.stopping.clone(), store.clone());
+    let controller = Controller::for_stream(main, store)
         .watches_stream(owned, keepers)
         .with_config(Config::default().concurrency(ctx.settings.concurrency))
         .reconcile_on(behind)
@@ -110,8 +112,12 @@ pub(super) async fn clients(
             reconcile::error_policy,
             Arc::clone(&ctx),
         )
-        .for_each(|result| ended(Arc::clone(&ctx), result))
-        .await;
+        .for_each(|result| ended(Arc::clone(&ctx), result));
+    tokio::select! {
+        biased;
+        () = controller => {}
+        () = unlisted => {}
+    }
 }
 
 /// The objects that keep a Secret: its controller owner or, where somebody took that away, whoever declares its name.

@@ -15,7 +15,9 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use super::watches::{Troubles, api, asks, config, heard_only, if_watched, keys, readable, slim};
+use super::watches::{
+    Troubles, api, asks, config, heard_only, if_watched, keys, readable, slim, stopped_unlisted,
+};
 use crate::api::{ConnectionKind, ConnectionSpec};
 use crate::reconcile;
 use crate::reconcile::connections::Key;
@@ -76,7 +78,8 @@ pub(super) async fn connections<K: AnyConnection>(
     let poked = to_look_at(&ctx, namespace, store.clone());
     let poked = poked.inspect(move |connection| queue.asked(connection));
     let stopping = ctx.stopping.clone();
-    Controller::for_stream(main, store.clone())
+    let unlisted = stopped_unlisted(ctx.stopping.clone(), store.clone());
+    let controller = Controller::for_stream(main, store.clone())
         .watches_stream(secrets, users(&ctx, store.clone(), uses_secret))
         .watches_stream(config_maps, users(&ctx, store, uses_config_map))
         .reconcile_on(poked)
@@ -103,8 +106,12 @@ pub(super) async fn connections<K: AnyConnection>(
                 Err(error) => warn!(%error, "connection"),
             }
             ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        biased;
+        () = controller => {}
+        () = unlisted => {}
+    }
 }
 
 fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> Key {

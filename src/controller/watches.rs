@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -14,6 +14,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::definitions::COMMAND;
@@ -210,4 +211,16 @@ pub(super) fn keys(told: broadcast::Receiver<Key>) -> impl Stream<Item = Option<
             Err(broadcast::error::RecvError::Closed) => None,
         }
     })
+}
+
+/// Returns when the process is told to stop before a controller's first list: kube's controller would wait for that list
+/// even then. No pass of it has begun. Once the list is there this never returns.
+pub(super) async fn stopped_unlisted<K>(stopping: CancellationToken, store: Store<K>)
+where
+    K: reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    stopping.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
 }

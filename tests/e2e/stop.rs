@@ -141,3 +141,32 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     admin_stop.cancel();
     world.check().await;
 }
+
+#[tokio::test]
+async fn a_stop_before_the_first_list_waits_for_none() {
+    let world = World::start().await;
+    let faults = Faults::new();
+    faults.set_outage(true);
+    let client = ClientBuilder::try_from(cluster::without_retries(world.config.clone()))
+        .unwrap()
+        .with_layer(&faults.layer())
+        .build();
+    let settings = Settings {
+        namespace: world.system.clone(),
+        watch_namespaces: vec![world.namespace.clone()],
+        ..Settings::default()
+    };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(controller::run(
+        client,
+        settings,
+        Metrics::default(),
+        Readiness::default(),
+        stop.clone(),
+    ));
+    let lists = async || faults.count(|record| record.request.resource == "oauthclients") > 0;
+    world.eventually("it asks for its objects", lists).await;
+    stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(5), running).await;
+    ended.expect("it ends by itself").unwrap().unwrap();
+}
