@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use kube::Client;
 
-/// What an operator may have to do with; the rest is the control plane's own. Of these, reads of one `oauthclients` are the
+/// What an operator may have to do with; the rest is the control plane's own. Of these, reads of one `oauthclients` may be the
 /// garbage collector's: it looks up the owner of a Secret that it sees before its owner.
 const RESOURCES: [&str; 7] = [
     "oauthclients",
