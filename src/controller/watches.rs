@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
@@ -27,6 +27,8 @@ use crate::reconcile::seconds;
 
 /// What `kubectl apply` leaves on every object: its whole manifest once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// A watch that fails is told of this often: kube begins it again about every second.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
 const APART: u64 = 90;
 
@@ -114,16 +116,20 @@ pub(super) fn heard_only<T>(
 where
     T: Send + 'static,
 {
+    let mut told: Option<Instant> = None;
     stream.filter_map(move |event| {
         let event = match event {
             Ok(event) => Some(Ok(event)),
             Err(error) => {
                 metrics.watches.failed();
                 troubles.note();
-                if is_unknown_kind(&error) {
-                    warn!(%error, what, "the API server does not know this kind. Run: {COMMAND}");
-                } else {
-                    warn!(%error, what, "a watch failed; it is begun again");
+                if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                    told = Some(Instant::now());
+                    if is_unknown_kind(&error) {
+                        warn!(%error, what, "the API server does not know this kind. Run: {COMMAND}");
+                    } else {
+                        warn!(%error, what, "a watch failed; it is begun again");
+                    }
                 }
                 None
             }
