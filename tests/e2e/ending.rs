@@ -167,6 +167,8 @@ async fn an_object_without_a_client_goes_without_a_call() {
     world.declare("paused", json!({ "suspend": true })).await;
     world.until_reason("paused", Reason::Suspended).await;
     world.edit_connection(json!({ "access": [] })).await;
+    // Two watches, and no order between them: the operator knows when it says so.
+    world.until_reason("first", Reason::AccessDenied).await;
     world.declare("denied", json!({})).await;
     world.until_reason("denied", Reason::AccessDenied).await;
     for name in ["paused", "denied"] {

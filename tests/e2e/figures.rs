@@ -11,7 +11,7 @@ use crate::world::World;
 
 impl Operator {
     /// The value of one series, named as `/metrics` shows it without the prefix; zero if it is not there.
-    fn figure(&self, series: &str) -> f64 {
+    pub fn figure(&self, series: &str) -> f64 {
         let wanted = format!("provident_operator_{series} ");
         let text = self.metrics.text();
         let value = text.lines().find_map(|line| line.strip_prefix(&wanted));

@@ -45,17 +45,11 @@ async fn s45_a_restart_with_many_settled_clients_writes_nothing_and_asks_the_ven
     let calls = world.emulator.calls().len();
 
     let operator = world.start_operator();
-    let metrics = operator.metrics.clone();
+    let passes = "reconcile_total{kind=\"OAuthClient\",result=\"success\"}";
+    let many = f64::from(u32::try_from(MANY).unwrap());
+    let looked = async || operator.figure(passes) >= many;
     world
-        .eventually("every object was looked at again", async || {
-            let passes = metrics.text();
-            let success = passes.lines().find_map(|line| {
-                let count =
-                    line.strip_prefix("provident_operator_reconcile_total{result=\"success\"} ")?;
-                count.parse::<usize>().ok()
-            });
-            success.is_some_and(|success| success >= MANY)
-        })
+        .eventually("every object was looked at again", looked)
         .await;
     world.silence().await;
     let written = |record: &Record| {

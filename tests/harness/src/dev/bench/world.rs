@@ -168,7 +168,9 @@ impl World {
             .await?;
         let passes = text
             .lines()
-            .filter(|line| line.starts_with("provident_operator_reconcile_total"))
+            .filter(|line| {
+                line.starts_with("provident_operator_reconcile_total{kind=\"OAuthClient\"")
+            })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         Ok(passes.sum())
     }
