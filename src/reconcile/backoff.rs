@@ -45,6 +45,15 @@ impl Backoff {
 
     /// Notes a failure and tells how long to wait; `at_least` when the vendor asked for a pause.
     pub fn failed(&self, uid: &str, inputs: u64, at_least: Duration) -> Duration {
+        self.note(uid, inputs, |grown| grown.max(at_least))
+    }
+
+    /// The same for an object that cannot wait for longer than `at_most`.
+    pub fn failed_urgently(&self, uid: &str, inputs: u64, at_most: Duration) -> Duration {
+        self.note(uid, inputs, |grown| grown.min(at_most))
+    }
+
+    fn note(&self, uid: &str, inputs: u64, bound: impl FnOnce(Duration) -> Duration) -> Duration {
         let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let wait = waits.entry(uid.to_owned()).or_insert(Wait {
@@ -55,7 +64,7 @@ impl Backoff {
             resets_since: now,
         });
         let grown = FIRST.saturating_mul(1 << wait.failures.min(9)).min(LONGEST);
-        let delay = jittered(grown).max(at_least);
+        let delay = bound(jittered(grown));
         wait.failures += 1;
         wait.inputs = inputs;
         wait.not_before = now + delay;
@@ -104,5 +113,15 @@ mod tests {
         );
         backoff.clear("u");
         assert_eq!(backoff.left("u", 9), None);
+    }
+
+    #[test]
+    fn what_is_urgent_is_looked_at_again_within_its_bound_however_often_it_failed() {
+        let backoff = Backoff::default();
+        let most = Duration::from_secs(30);
+        for _ in 0..12 {
+            assert!(backoff.failed_urgently("u", 1, most) <= most);
+        }
+        assert!(backoff.left("u", 1).is_some_and(|left| left <= most));
     }
 }

@@ -151,7 +151,11 @@ async fn run(object: Arc<OAuthClient>, ctx: &Arc<Context>) -> Result<Next, Error
         }
     };
     Ok(match retry {
-        Retry::Now => Next::After(SOON),
+        // It got on, so what failed before is over.
+        Retry::Now => {
+            ctx.backoff.clear(&uid);
+            Next::After(SOON)
+        }
         Retry::Backoff => Next::Retry(ctx.backoff.failed(&uid, inputs, Duration::ZERO)),
         Retry::After(wait) => Next::Retry(ctx.backoff.failed(&uid, inputs, wait)),
         Retry::AttemptOver => Next::After(timing::until_attempt_over(ctx, &object).max(SOON)),
@@ -173,11 +177,13 @@ fn cluster_failed(
     inputs: u64,
     error: &kube::Error,
 ) -> Next {
-    let mut delay = ctx.backoff.failed(uid, inputs, Duration::ZERO);
     // An answer that is not stored, or a Secret that may be of yesterday: not for long.
-    if !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid) {
-        delay = delay.min(UNSTORED_WAIT);
-    }
+    let urgent = !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid);
+    let delay = if urgent {
+        ctx.backoff.failed_urgently(uid, inputs, UNSTORED_WAIT)
+    } else {
+        ctx.backoff.failed(uid, inputs, Duration::ZERO)
+    };
     warn!(%error, ?delay, "the API server did not do it");
     Next::Retry(delay)
 }
