@@ -12,6 +12,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::APPLY_CRDS;
 use crate::metrics::Metrics;
 
 /// How far the operator has come, as `/readyz` tells it.
@@ -41,23 +42,22 @@ impl Readiness {
     }
 
     /// The stage, and whether it counts as ready.
-    fn text(&self) -> (StatusCode, &'static str) {
+    fn text(&self) -> (StatusCode, String) {
+        let not_ready = |why: &str| {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not ready: {why}\n"),
+            )
+        };
         match self.0.load(Ordering::SeqCst) {
-            1 => (StatusCode::OK, "ready\n"),
-            2 => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not ready: no answer from the API server's watches\n",
-            ),
-            3 => (StatusCode::SERVICE_UNAVAILABLE, "not ready: stopping\n"),
-            4 => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not ready: the CustomResourceDefinitions are missing or older than this version; what they lack is in the log. \
-                 Run: provident-operator crd | kubectl apply --server-side --force-conflicts -f -\n",
-            ),
-            _ => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not ready: waiting for the first lists from the API server\n",
-            ),
+            1 => (StatusCode::OK, "ready\n".to_owned()),
+            2 => not_ready("no answer from the API server's watches"),
+            3 => not_ready("stopping"),
+            4 => not_ready(&format!(
+                "the CustomResourceDefinitions are missing or older than this version; what they lack is in the log. \
+                 Run: {APPLY_CRDS}"
+            )),
+            _ => not_ready("waiting for the first lists from the API server"),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::admin::{self, AdminError, Readiness};
 use crate::leader::Lost;
 use crate::metrics::Metrics;
 use crate::provident::emulator::{self, EmulateArgs, EmulatorError};
-use crate::reconcile::context::Settings;
+use crate::reconcile::settings::Settings;
 use crate::telemetry::{self, Format, TelemetryError, Traces};
 use crate::{api, cluster, controller};
 

@@ -28,8 +28,9 @@ use crate::api::{
 use crate::leader::{Election, Leadership, Lost};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
-use crate::reconcile::context::{Context, Names, Settings};
+use crate::reconcile::context::{Context, Names};
 use crate::reconcile::key::{self, KeyState};
+use crate::reconcile::settings::Settings;
 use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
 
 /// The binding key is looked for again after this, while it is not at hand.

@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use self::candidate::{Candidate, Step, TRY_WITHIN};
 use crate::api::MANAGER;
 use crate::cluster;
+use crate::jitter::jittered;
 use crate::metrics::Metrics;
 
 /// A lease that is another's is looked at this often, less up to a fifth, so that not all come at once.
@@ -174,8 +175,8 @@ impl Election {
         match found {
             Ok(lease) => {
                 self.failing = false;
-                let pause = LOOK_EVERY.mul_f64(1.0 - 0.2 * fraction());
-                self.candidate.looked(lease, Instant::now(), pause);
+                self.candidate
+                    .looked(lease, Instant::now(), jittered(LOOK_EVERY));
                 let other = self.candidate.other();
                 if self.told.as_deref() != other {
                     self.told = other.map(str::to_owned);
@@ -252,10 +253,6 @@ async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
 // Its keys come from the system, and it cannot fail.
 fn random() -> u64 {
     RandomState::new().hash_one(0_u8)
-}
-
-fn fraction() -> f64 {
-    f64::from(u32::try_from(random() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod binding;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+mod jitter;
 pub mod leader;
 pub mod metrics;
 pub mod plan;

@@ -5,12 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "plan/facts.rs"]
+mod facts;
+
 use std::hint::black_box;
+
+use facts::fresh;
 
 use provident_operator::api::{OAuthClient, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Adoption, AutoRetry, Binding, Connection, Content, Found, Owner, Record, Rival, Rotation,
-    SecretSeen, Seen, Texts, Vendor,
+    self, Binding, Content, Found, Owner, Record, SecretSeen, Seen, Texts, Vendor,
 };
 use provident_operator::provident::types::{ClientId, VendorClient, decode_client, error_code};
 use provident_operator::secret::{self, Values};
@@ -68,33 +72,6 @@ fn spec() -> OAuthClientSpec {
         "tokenLifetimeSeconds": 3600,
     }))
     .unwrap()
-}
-
-fn fresh() -> Seen {
-    Seen {
-        deleting: false,
-        finalizer: false,
-        ready: false,
-        rejected: false,
-        due: false,
-        record: Record::Empty,
-        attempt: None,
-        retry: None,
-        secret: SecretSeen::Absent,
-        connection: Connection::Usable,
-        breaker_open: false,
-        auto_retry: AutoRetry::No,
-        stopping: false,
-        preflight: false,
-        vendor: Vendor::NotAsked,
-        contested: false,
-        definition_going: false,
-        not_applied: Vec::new(),
-        adoption: Adoption::None,
-        rival: Rival::None,
-        restart: false,
-        rotation: Rotation::default(),
-    }
 }
 
 fn settled() -> Seen {

@@ -84,6 +84,10 @@ fn lacks_fields(
     }
 }
 
+/// How a person brings the definitions of this version into a cluster.
+pub const APPLY_CRDS: &str =
+    "provident-operator crd | kubectl apply --server-side --force-conflicts -f -";
+
 /// Adds what the derive cannot say.
 fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {

@@ -23,7 +23,7 @@ pub use connection::{
     ConnectionAuth, ConnectionSpec, ConnectionStatus, DEFAULT_BASE_URL, ProvidentConnection,
     ProvidentConnectionSpec, SecretKeyRef, SecretRef, UnknownOutcome,
 };
-pub use crd::{crds, file_name, lacks, yaml};
+pub use crd::{APPLY_CRDS, crds, file_name, lacks, yaml};
 pub use duration::{DurationError, parse_duration};
 pub use oauth_client::{
     ConnectionKind, ConnectionRef, DEFAULT_STRING_DATA, DeletionPolicy, DriftPolicy, OAuthClient,

@@ -12,7 +12,7 @@ use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use tracing::{debug, error, info, warn};
 
 use crate::admin::{Readiness, Stage};
-use crate::api::{self, ClusterProvidentConnection};
+use crate::api::{self, APPLY_CRDS, ClusterProvidentConnection};
 use crate::cluster;
 use crate::reconcile::context::Context;
 
@@ -20,9 +20,6 @@ use crate::reconcile::context::Context;
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
 /// Those that are not, or of which nothing is known yet.
 const RETRY: Duration = Duration::from_secs(5);
-/// What to do about them.
-pub(super) const COMMAND: &str =
-    "provident-operator crd | kubectl apply --server-side --force-conflicts -f -";
 
 /// What is known of the definitions.
 enum Found {
@@ -46,7 +43,7 @@ pub(super) async fn watch_definitions(ctx: Arc<Context>, readiness: Readiness) {
                 if told.as_ref() != Some(&what) {
                     error!(
                         lacking = what.join("; "),
-                        "the CustomResourceDefinitions are not those of this version: nothing is done until they are. Run: {COMMAND}"
+                        "the CustomResourceDefinitions are not those of this version: nothing is done until they are. Run: {APPLY_CRDS}"
                     );
                     told = Some(what);
                 }

@@ -17,13 +17,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::definitions::COMMAND;
-use crate::api::OAuthClient;
+use crate::api::{APPLY_CRDS, OAuthClient};
 use crate::cluster::{self, Guarded, Unreadable};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Key;
-use crate::reconcile::context::{Context, Settings, Stores};
+use crate::reconcile::context::{Context, Stores};
 use crate::reconcile::seconds;
+use crate::reconcile::settings::Settings;
 
 /// What `kubectl apply` leaves on every object: its whole manifest once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -126,7 +126,7 @@ where
                 if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
                     told = Some(Instant::now());
                     if is_unknown_kind(&error) {
-                        warn!(%error, what, "the API server does not know this kind. Run: {COMMAND}");
+                        warn!(%error, what, "the API server does not know this kind. Run: {APPLY_CRDS}");
                     } else {
                         warn!(%error, what, "a watch failed; it is begun again");
                     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{Instrument, debug_span, field};
 
+use super::error::CallError;
+
 /// What is asked of the vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -67,6 +69,14 @@ impl Code {
     #[must_use]
     pub const fn is_failure(self) -> bool {
         !matches!(self, Self::Status(200..=299 | 404))
+    }
+
+    /// Of an answer with this status, by what was made of it.
+    pub(super) fn of<T>(status: u16, understood: &Result<T, CallError>) -> Self {
+        match understood {
+            Err(CallError::NotUnderstood(_)) => Self::NotUnderstood,
+            _ => Self::Status(status),
+        }
     }
 
     pub(super) fn without_answer(error: &reqwest::Error) -> Self {

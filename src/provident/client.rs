@@ -246,10 +246,10 @@ impl Client {
         let request = async {
             match self.send(Method::POST, path, body, within, &token).await {
                 Ok(answer) => (Code::Status(answer.status.as_u16()), Ok(answer)),
-                Err(error) if error.is_connect() => {
-                    (Code::NoConnection, Err(Reply::NeverConnected))
-                }
-                Err(_) => (Code::NoAnswer, Err(Reply::NoAnswer)),
+                Err(error) => match Code::without_answer(&error) {
+                    code @ Code::NoConnection => (code, Err(Reply::NeverConnected)),
+                    code => (code, Err(Reply::NoAnswer)),
+                },
             }
         };
         let answer = heard(&self.listener, operation, request).await?;
@@ -339,10 +339,7 @@ fn understood(
     };
     let status = answer.status.as_u16();
     let client = client_in(answer, id);
-    match client {
-        Err(CallError::NotUnderstood(_)) => (Code::NotUnderstood, client),
-        _ => (Code::Status(status), client),
-    }
+    (Code::of(status, &client), client)
 }
 
 fn client_in(answer: Answer, id: &ClientId) -> Result<VendorClient, CallError> {

@@ -1,9 +1,10 @@
 //! Backoff per object: grows with each failure, with jitter, and is reset when something about the object changes.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::jitter::jittered;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(5);
@@ -78,12 +79,6 @@ impl Backoff {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(uid);
     }
-}
-
-// 80 to 100 %, so that what failed together does not come back together.
-fn jittered(delay: Duration) -> Duration {
-    let spread = u32::try_from(RandomState::new().hash_one(0_u8) % 200).unwrap_or_default();
-    delay.saturating_sub(delay / 1000 * spread)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use secrecy::SecretString;
 
 use super::Error;
 use super::connections::Key;
-use super::context::{Context, Settings};
+use super::context::Context;
 use super::kinds::AnyConnection;
+use super::settings::Settings;
 use crate::api::{ConditionStatus, ConnectionAuth, ConnectionKind, ConnectionStatus, Reason};
 use crate::binding::BindingKey;
 use crate::plan::Told;

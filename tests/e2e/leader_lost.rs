@@ -13,6 +13,25 @@ use crate::operator::Operator;
 use crate::point::{Point, is_status_write};
 use crate::world::World;
 
+impl World {
+    // The request that an operator is frozen over is not to fail by its own bound.
+    const fn with_patient_requests(mut self) -> Self {
+        self.request_within = Duration::from_mins(2);
+        self
+    }
+
+    // Freezes the leader before or after its claim for `storefront`; it goes on when what is returned is dropped.
+    async fn freeze_at_the_claim(&self, leader: &Operator, moment: Moment) -> impl Sized + use<> {
+        self.settled("web", json!({})).await;
+        let claim = Point::at(&leader.faults, moment, is_status_write);
+        self.declare("storefront", json!({})).await;
+        claim.reached().await;
+        let frozen = leader.freeze().await;
+        claim.release();
+        frozen
+    }
+}
+
 /// Writes for an object that were sent.
 fn writes_for(faults: &Faults, name: &str) -> usize {
     let such = |record: &Record| {
@@ -135,16 +154,9 @@ async fn a_leader_without_the_api_server_gives_up_before_another_begins() {
 
 #[tokio::test]
 async fn a_leader_frozen_before_its_claim_wakes_to_find_another_at_work_and_begins_nothing() {
-    let mut world = World::with_a_lease().await;
-    // The request that it is frozen over is not to fail by its own bound.
-    world.request_within = Duration::from_mins(2);
+    let world = World::with_a_lease().await.with_patient_requests();
     let (first, second) = world.leader_and_standby().await;
-    world.settled("web", json!({})).await;
-    let claim = Point::at(&first.faults, Moment::Before, is_status_write);
-    world.declare("storefront", json!({})).await;
-    claim.reached().await;
-    let frozen = first.freeze().await;
-    claim.release();
+    let frozen = world.freeze_at_the_claim(&first, Moment::Before).await;
     world.until_leads(&second).await;
     world.until_ready("storefront").await;
     world.declare("later", json!({})).await;
@@ -162,16 +174,9 @@ async fn a_leader_frozen_before_its_claim_wakes_to_find_another_at_work_and_begi
 
 #[tokio::test]
 async fn a_leader_frozen_after_its_claim_wakes_without_its_lease_and_sends_no_post() {
-    let mut world = World::with_a_lease().await;
-    // The request that it is frozen over is not to fail by its own bound.
-    world.request_within = Duration::from_mins(2);
+    let world = World::with_a_lease().await.with_patient_requests();
     let (first, second) = world.leader_and_standby().await;
-    world.settled("web", json!({})).await;
-    let claim = Point::at(&first.faults, Moment::After, is_status_write);
-    world.declare("storefront", json!({})).await;
-    claim.reached().await;
-    let frozen = first.freeze().await;
-    claim.release();
+    let frozen = world.freeze_at_the_claim(&first, Moment::After).await;
     world.until_leads(&second).await;
     // Nobody but the frozen one knows that it has sent nothing.
     world

@@ -11,7 +11,7 @@ use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
 use provident_operator::cluster::Measure;
 use provident_operator::metrics::Metrics;
-use provident_operator::reconcile::context::Settings;
+use provident_operator::reconcile::settings::Settings;
 use provident_operator::{cluster, controller};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use harness::faults::Faults;
+use kube::Client;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
 use provident_operator::admin::{self, Readiness};
 use provident_operator::metrics::Metrics;
 use provident_operator::provident::emulator::{Operation, When};
-use provident_operator::reconcile::context::Settings;
+use provident_operator::reconcile::settings::Settings;
 use provident_operator::{cluster, controller};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -54,15 +55,21 @@ async fn s50_a_stop_during_fifty_creates_loses_no_answer() {
     world.check().await;
 }
 
-#[tokio::test]
-async fn s41_liveness_and_readiness_tell_what_is_true() {
-    let world = World::start().await;
+// A client that does not reach the API server until its outage is over.
+fn cut_off(world: &World) -> (Client, Faults) {
     let faults = Faults::new();
     faults.set_outage(true);
     let client = ClientBuilder::try_from(cluster::without_retries(world.config.clone()))
         .unwrap()
         .with_layer(&faults.layer())
         .build();
+    (client, faults)
+}
+
+#[tokio::test]
+async fn s41_liveness_and_readiness_tell_what_is_true() {
+    let world = World::start().await;
+    let (client, faults) = cut_off(&world);
     let settings = Settings {
         namespace: world.system.clone(),
         watch_namespaces: vec![world.namespace.clone()],
@@ -145,12 +152,7 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
 #[tokio::test]
 async fn a_stop_before_the_first_list_waits_for_none() {
     let world = World::start().await;
-    let faults = Faults::new();
-    faults.set_outage(true);
-    let client = ClientBuilder::try_from(cluster::without_retries(world.config.clone()))
-        .unwrap()
-        .with_layer(&faults.layer())
-        .build();
+    let (client, faults) = cut_off(&world);
     let settings = Settings {
         namespace: world.system.clone(),
         watch_namespaces: vec![world.namespace.clone()],

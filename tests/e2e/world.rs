@@ -14,7 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use provident_operator::api::{self, ClusterProvidentConnection, ConditionType, OAuthClient, find};
 use provident_operator::metrics::Metrics;
 use provident_operator::provident::emulator::{Call, Emulator, Operation, Options};
-use provident_operator::reconcile::context::Settings;
+use provident_operator::reconcile::settings::Settings;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 

@@ -9,14 +9,16 @@
 
 mod adoption;
 mod create;
+mod facts;
 mod kept;
 mod rotation;
 mod unknown_outcome;
 
+use facts::fresh;
 use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
 use provident_operator::plan::{
-    self, Adoption, Attempt, AttemptId, AutoRetry, Binding, Connection, Content, Field, Found,
-    Known, Owner, Record, Report, Rival, Rotation, SecretSeen, Seen, Texts, Vendor,
+    self, Attempt, AttemptId, Binding, Content, Field, Found, Known, Owner, Record, Report,
+    SecretSeen, Seen, Texts, Vendor,
 };
 use provident_operator::provident::types::ClientId;
 use serde_json::json;
@@ -31,33 +33,6 @@ fn spec(more: serde_json::Value) -> OAuthClientSpec {
 
 fn plain() -> OAuthClientSpec {
     spec(json!({}))
-}
-
-fn fresh() -> Seen {
-    Seen {
-        deleting: false,
-        finalizer: false,
-        ready: false,
-        rejected: false,
-        due: false,
-        record: Record::Empty,
-        attempt: None,
-        retry: None,
-        secret: SecretSeen::Absent,
-        connection: Connection::Usable,
-        breaker_open: false,
-        auto_retry: AutoRetry::No,
-        stopping: false,
-        preflight: false,
-        vendor: Vendor::NotAsked,
-        contested: false,
-        definition_going: false,
-        not_applied: Vec::new(),
-        adoption: Adoption::None,
-        rival: Rival::None,
-        restart: false,
-        rotation: Rotation::default(),
-    }
 }
 
 fn id() -> ClientId {

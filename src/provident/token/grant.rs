@@ -79,10 +79,7 @@ pub(super) async fn fetch(
         429 => Err(CallError::Throttled(retry_after(response.headers()))),
         _ => Err(CallError::Status(status)),
     };
-    match grant {
-        Err(CallError::NotUnderstood(_)) => (Code::NotUnderstood, grant),
-        _ => (Code::Status(status), grant),
-    }
+    (Code::of(status, &grant), grant)
 }
 
 pub(super) fn understand(body: &[u8]) -> Result<Grant, CallError> {

@@ -23,8 +23,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::signals;
 use burst::WORKERS;
 use table::Table;
 use world::World;
@@ -70,14 +70,10 @@ pub async fn bench(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return as_shipped();
     }
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let told = signals::told()?;
     tokio::select! {
         result = run(options) => result,
-        _ = interrupt.recv() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("terminated"),
+        signal = told => bail!("{signal}"),
     }
 }
 

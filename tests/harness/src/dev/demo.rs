@@ -13,21 +13,18 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use harness::ControlPlane;
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
+
+use crate::signals;
 
 const TOKEN: &str = "demo-token-of-the-emulator";
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Runs the demo; Ctrl-C ends it, and all that it started, at any time.
 pub async fn demo(kubeconfig: Option<&Path>) -> Result<()> {
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let told = signals::told()?;
     tokio::select! {
         result = run(kubeconfig) => result,
-        _ = interrupt.recv() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("terminated"),
+        signal = told => bail!("{signal}"),
     }
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod e2e;
+mod signals;
 mod soak;
 mod state;
 mod up;

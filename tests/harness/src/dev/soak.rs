@@ -12,7 +12,6 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use harness::faults::{Effect, Fault, Faults, Proxy};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench::{
     self,
@@ -21,6 +20,7 @@ use crate::bench::{
     witness::Witness,
     world::{GROUP, World},
 };
+use crate::signals;
 use churn::Churn;
 
 /// Between two lines of the report.
@@ -47,14 +47,10 @@ pub async fn soak(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return bench::as_shipped();
     }
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let told = signals::told()?;
     tokio::select! {
         result = run(options) => result,
-        _ = interrupt.recv() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("terminated"),
+        signal = told => bail!("{signal}"),
     }
 }
 

@@ -19,9 +19,8 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::state::State;
+use crate::{signals, state::State};
 
 const POLL: Duration = Duration::from_millis(50);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -108,10 +107,7 @@ pub async fn up(kind: Kind) -> Result<()> {
     let Some(held) = state.hold()? else {
         return already_up(kind, &state).await;
     };
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let told = signals::told()?;
     tokio::select! {
         result = async {
             let mut cluster = kind.start().await?;
@@ -125,8 +121,7 @@ pub async fn up(kind: Kind) -> Result<()> {
                 cluster.check()?;
             }
         } => result,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+        _ = told => Ok(()),
     }
 }
 
