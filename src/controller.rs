@@ -10,8 +10,6 @@ mod watches;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 use tokio::sync::watch;
@@ -22,9 +20,7 @@ use tracing::{info, warn};
 
 use self::watches::Troubles;
 use crate::admin::{Readiness, Stage};
-use crate::api::{
-    BINDING_ANNOTATION, ClusterProvidentConnection, MANAGER, OAuthClient, ProvidentConnection,
-};
+use crate::api::{ClusterProvidentConnection, MANAGER, OAuthClient, ProvidentConnection};
 use crate::leader::{Election, Leadership, Lost};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
@@ -32,6 +28,7 @@ use crate::reconcile::context::{Context, Names};
 use crate::reconcile::key::{self, KeyState};
 use crate::reconcile::settings::Settings;
 use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
+use crate::secret::Marks;
 
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
@@ -117,11 +114,13 @@ pub async fn run(
             Arc::clone(&troubles),
         ));
     }
-    for (namespace, writers) in namespaces.into_iter().zip(writers) {
+    let stores = ctx.stores.clone().into_iter().zip(writers);
+    for (namespace, (stores, writer)) in namespaces.into_iter().zip(stores) {
         controllers.spawn(clients::clients(
             Arc::clone(&ctx),
             namespace,
-            writers,
+            stores,
+            writer,
             Arc::clone(&troubles),
         ));
     }
@@ -243,11 +242,10 @@ async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
         let status = object.status.as_ref();
         status.is_some_and(|status| status.binding_mac.is_some())
     };
-    let on_secret =
-        |secret: &PartialObjectMeta<Secret>| secret.annotations().contains_key(BINDING_ANNOTATION);
-    let told = ctx.stores.iter().any(|stores| {
-        stores.clients.find(in_status).is_some() || stores.secrets.find(on_secret).is_some()
-    });
+    let told = ctx
+        .stores
+        .iter()
+        .any(|stores| stores.clients.find(in_status).is_some() || stores.secrets.is_some_bound());
     if told || ctx.settings.watch_secrets {
         return Ok(told);
     }
@@ -255,7 +253,7 @@ async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
     for object in ctx.stores.iter().flat_map(|stores| stores.clients.state()) {
         let secrets = ctx.secrets(&object.namespace().unwrap_or_default());
         let secret = secrets.get_metadata_opt(object.secret_name()).await?;
-        if secret.is_some_and(|secret| on_secret(&secret)) {
+        if secret.is_some_and(|secret| Marks::of(&secret.metadata).is_bound()) {
             return Ok(true);
         }
     }

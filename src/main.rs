@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use provident_operator::cli::Cli;
 
-#[tokio::main]
+// The passes of a controller share one thread. On a large node one per core would cost memory, an arena each, and bring nothing.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,

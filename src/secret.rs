@@ -1,5 +1,6 @@
 //! The generated Secret: how it is rendered, compared and owned. Pure.
 
+mod marks;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +16,9 @@ use crate::api::{
     BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, DEFAULT_STRING_DATA, MANAGED_ANNOTATION,
     MANAGED_LABEL, MANAGER, OAuthClient,
 };
-use crate::binding::{BindingKey, Bound};
-use crate::plan::{Binding, Owner};
-use crate::provident::types::{ClientId, MAX_CLIENT_ID, MAX_CLIENT_SECRET};
+use crate::provident::types::{MAX_CLIENT_ID, MAX_CLIENT_SECRET};
 
+pub use marks::Marks;
 pub use template::{Values, expand};
 
 /// `type` of every generated Secret. Never the user's to choose: who may choose it may mint a service account token.
@@ -60,7 +60,7 @@ pub fn key_of_the_secret(object: &OAuthClient) -> Option<String> {
 /// The Secret as it should be.
 #[must_use]
 pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {
-    let template = object.spec.secret.clone().unwrap_or_default();
+    let template = object.spec.secret.as_deref().cloned().unwrap_or_default();
     let data: BTreeMap<_, _> = string_data(object)
         .into_iter()
         .map(|(key, template)| (key, ByteString(expand(&template, values).into_bytes())))
@@ -115,42 +115,6 @@ fn owner_reference(object: &OAuthClient) -> OwnerReference {
         uid: object.uid().unwrap_or_default(),
         controller: Some(true),
         block_owner_deletion: None,
-    }
-}
-
-/// Who controls a Secret, as seen from `object`.
-#[must_use]
-pub fn owner(secret: &ObjectMeta, object: &OAuthClient) -> Owner {
-    let owners = secret.owner_references.as_deref().unwrap_or_default();
-    let Some(owner) = owners.iter().find(|owner| owner.controller == Some(true)) else {
-        return Owner::None;
-    };
-    let ours = owner_reference(object);
-    if Some(&owner.uid) == object.metadata.uid.as_ref() {
-        Owner::This
-    } else if (&owner.kind, &owner.name) == (&ours.kind, &ours.name)
-        && group(&owner.api_version) == group(&ours.api_version)
-    {
-        Owner::Former
-    } else {
-        Owner::Other
-    }
-}
-
-fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
-}
-
-/// The binding that a Secret carries.
-#[must_use]
-pub fn binding(secret: &ObjectMeta, key: &BindingKey, to: Bound<'_>) -> Binding {
-    let annotation = |name| secret.annotations.as_ref().and_then(|all| all.get(name));
-    let Some(mac) = annotation(BINDING_ANNOTATION) else {
-        return Binding::Missing;
-    };
-    match annotation(CLIENT_ID_ANNOTATION).and_then(|id| ClientId::parse(id)) {
-        Some(id) if key.verifies(to, &id, mac) => Binding::Valid(id),
-        _ => Binding::Invalid,
     }
 }
 
@@ -224,6 +188,7 @@ fn overlay<V: Clone>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Owner;
 
     fn values(secret: &SecretString) -> Values<'_> {
         Values {
@@ -283,7 +248,7 @@ mod tests {
         let desired = render(&object, values(&secret), "mac");
         let mut observed = desired.clone();
         observed.metadata.owner_references = None;
-        assert_eq!(owner(&observed.metadata, &object), Owner::None);
+        assert_eq!(Marks::of(&observed.metadata).owner(&object), Owner::None);
         assert!(!is_current(&observed, &desired));
         let other = OwnerReference {
             uid: "x".to_owned(),
@@ -292,10 +257,10 @@ mod tests {
         };
         observed.metadata.owner_references = Some(vec![other.clone()]);
         let merged = merge(&observed, &desired);
-        assert_eq!(owner(&merged.metadata, &object), Owner::This);
+        assert_eq!(Marks::of(&merged.metadata).owner(&object), Owner::This);
         assert!(merged.owner_references().contains(&other));
         assert_eq!(
-            owner(&disown(&merged, &object).metadata, &object),
+            Marks::of(&disown(&merged, &object).metadata).owner(&object),
             Owner::None
         );
     }

@@ -13,11 +13,12 @@ use std::hint::black_box;
 use facts::fresh;
 
 use provident_operator::api::{OAuthClient, OAuthClientSpec, Reason};
+use provident_operator::cluster::Guarded;
 use provident_operator::plan::{
     self, Binding, Content, Found, Owner, Record, SecretSeen, Seen, Texts, Vendor,
 };
 use provident_operator::provident::types::{ClientId, VendorClient, decode_client, error_code};
-use provident_operator::secret::{self, Values};
+use provident_operator::secret::{self, Marks, Values};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -55,6 +56,26 @@ impl Drop for Limits {
         assert!(self.0.is_empty(), "{}", self.0.join("\n"));
     }
 }
+
+// As a watch brings it, `managedFields` aside.
+const SETTLED: &str = r#"{
+    "apiVersion": "oauth.provident.ae/v1alpha1", "kind": "OAuthClient",
+    "metadata": { "name": "storefront", "namespace": "shop", "uid": "3f55e64f-1b94-46e8-90c3-0586d2ffc11a", "generation": 1,
+        "resourceVersion": "123456", "creationTimestamp": "2026-11-24T10:00:00Z", "finalizers": ["oauth.provident.ae/client"] },
+    "spec": { "redirectUris": ["https://shop.example.com/auth/callback"], "allowedScopes": ["listings:read"],
+        "connectionRef": { "kind": "ClusterProvidentConnection", "name": "default" }, "refreshInterval": "1h",
+        "driftPolicy": "Correct", "deletionPolicy": "Deactivate" },
+    "status": { "observedGeneration": 1, "clientId": "0705e1a5afa8e3dcb37c2e3353a82bc8", "secretName": "storefront",
+        "bindingMAC": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "secretVersion": "123450",
+        "secretRevision": 1, "secretDigest": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+        "conditions": [
+            { "type": "Ready", "status": "True", "reason": "Available", "message": "The client is as declared, and its Secret holds its credentials",
+              "observedGeneration": 1, "lastTransitionTime": "2026-11-24T10:00:01Z" },
+            { "type": "Synced", "status": "True", "reason": "Available", "message": "The client at the vendor equals the spec",
+              "observedGeneration": 1, "lastTransitionTime": "2026-11-24T10:00:01Z" },
+            { "type": "SecretReady", "status": "True", "reason": "Available", "message": "The Secret storefront holds the credentials",
+              "observedGeneration": 1, "lastTransitionTime": "2026-11-24T10:00:01Z" } ] }
+}"#;
 
 fn object() -> OAuthClient {
     serde_json::from_value(json!({
@@ -143,6 +164,40 @@ fn reading_and_comparing_an_answer_costs_no_more_than_it_did() {
     limits.hold("diff: the request that corrects all", 5, || {
         plan::update_request(&spec, &fields)
     });
+}
+
+#[test]
+fn reading_what_a_watch_brings_costs_no_more_than_it_did() {
+    let mut limits = Limits(Vec::new());
+    let read = || serde_json::from_str::<Guarded<OAuthClient>>(SETTLED).unwrap();
+    let object = read().0.unwrap();
+    limits.hold("read: a settled client", 32, read);
+    let secret = secret::largest(&object, "https://api.provident.ae/v2/oauth2/token");
+    limits.hold("read: the marks of its Secret", 4, || {
+        Marks::of(&secret.metadata)
+    });
+    // These two stay in memory for every client.
+    for (what, at_most, bytes) in [
+        ("kept: a settled client", 1860, kept(|| object.clone())),
+        (
+            "kept: the marks of its Secret",
+            318,
+            kept(|| Marks::of(&secret.metadata)),
+        ),
+    ] {
+        println!("{what:<50} {bytes:>6} bytes (at most {at_most})");
+        assert!(
+            bytes <= at_most,
+            "{what}: {bytes} bytes, and {at_most} were enough before"
+        );
+    }
+}
+
+// Bytes that what was made takes, be it here or where it points to.
+fn kept<T>(make: impl Fn() -> T) -> u64 {
+    let result = std::cell::Cell::new(None);
+    let counted = allocation_counter::measure(|| result.set(Some(make())));
+    u64::try_from(counted.bytes_current).unwrap() + size_of::<T>() as u64
 }
 
 #[test]

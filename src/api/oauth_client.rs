@@ -130,10 +130,10 @@ pub struct OAuthClientSpec {
     pub connection_ref: ConnectionRef,
     /// The Secret that carries the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<SecretTemplate>,
+    pub secret: Option<Box<SecretTemplate>>,
     /// When the client's secret is replaced. The annotation oauth.provident.ae/rotate asks for it at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotation: Option<RotationSpec>,
+    pub rotation: Option<Box<RotationSpec>>,
     /// Workloads of this namespace to restart, in this order, when the Secret's content changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -142,7 +142,7 @@ pub struct OAuthClientSpec {
     /// An existing client to take over instead of creating one. Read only while no client is recorded; the connection
     /// must allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adoption: Option<Adoption>,
+    pub adoption: Option<Box<Adoption>>,
     /// How often the client at the vendor is compared with this spec, 1m or more. The times are
     /// spread over the clients, and steady through restarts.
     #[serde(default = "default_refresh_interval")]

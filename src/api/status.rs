@@ -41,10 +41,10 @@ pub struct OAuthClientStatus {
     pub last_handled_reconcile: Option<String>,
     /// The one attempt to create the client; here only while its outcome is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub create_attempt: Option<CreateAttempt>,
+    pub create_attempt: Option<Box<CreateAttempt>>,
     /// The one attempt to rotate the secret; here only while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotation: Option<RotationRecord>,
+    pub rotation: Option<Box<RotationRecord>>,
     /// The Secret's resourceVersion when it was last written or verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_version: Option<String>,

@@ -7,34 +7,37 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Action, Config, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::watches::{
-    Troubles, Writers, api, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
-    stopped_unlisted,
+    Troubles, api, asking, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
+    stopped_unlisted, stored,
 };
 use crate::api::OAuthClient;
 use crate::cluster::Guarded;
-use crate::reconcile::context::Context;
+use crate::reconcile::context::{Context, Stores};
 use crate::reconcile::{self, key};
 
 pub(super) async fn clients(
     ctx: Arc<Context>,
     namespace: Option<String>,
-    writers: Writers,
+    stores: Stores,
+    writer: Writer<OAuthClient>,
     troubles: Arc<Troubles>,
 ) {
     let namespace = namespace.as_deref();
     let objects: Api<Guarded<OAuthClient>> = api(&ctx.client, namespace);
-    let secrets: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
     let config = config(&ctx.settings);
     let shared = Arc::clone(&ctx);
-    let store = writers.clients.as_reader();
-    let (named, known) = (writers.clients.as_reader(), writers.clients.as_reader());
+    let Stores {
+        clients: store,
+        secrets,
+    } = stores;
+    let (named, known) = (store.clone(), store.clone());
     let (unreadable, told) = mpsc::unbounded_channel();
     let tell = reconcile::tell_all::<OAuthClient>(Arc::clone(&ctx), told);
     tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
@@ -62,30 +65,23 @@ pub(super) async fn clients(
         })
         .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
         .modify(slim)
-        .reflect(writers.clients)
-        .inspect_ok(first_list(Arc::clone(&ctx)))
-        .touched_objects();
-    // Finalizers too: a replace erases them. Status not: every write of it is our own.
-    let asked = predicates::generation
-        .combine(predicates::finalizers)
-        .combine(predicates::annotations);
+        .try_filter_map(asking(stored(writer), first_list(Arc::clone(&ctx))));
     let main = heard_only(
         main,
         "OAuthClient",
         ctx.metrics.clone(),
         Arc::clone(&troubles),
     )
-    .predicate_filter(asked, PredicateConfig::default())
     .inspect_ok(asks(&ctx.metrics));
-    let owned = watcher(secrets, config.labels(&key::managed_selector()))
+    let objects: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
+    let owned = watcher(objects, config.labels(&key::managed_selector()))
         .default_backoff()
-        .modify(slim)
-        .reflect(writers.secrets)
-        .inspect_ok(first_list(Arc::clone(&ctx)))
-        .touched_objects();
+        .try_filter_map(asking(
+            move |event| secrets.observe(event),
+            first_list(Arc::clone(&ctx)),
+        ));
     let owned = if_watched(&ctx, owned);
-    let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles)
-        .predicate_filter(predicates::resource_version, PredicateConfig::default());
+    let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles);
     let stopping = ctx.stopping.clone();
     let watched = store.clone();
     // Those behind a connection that changed.

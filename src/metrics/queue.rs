@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,19 +24,20 @@ struct Kind {
     kind: Cow<'static, str>,
 }
 
+/// An object of the queue. By a hash of its name, since one is kept for each object: two that share it are one figure.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Item {
     kind: Cow<'static, str>,
-    namespace: String,
-    name: String,
+    name: u64,
 }
 
 impl Item {
     fn of<K: Resource<DynamicType = ()>>(object: &ObjectRef<K>) -> Self {
+        let mut name = DefaultHasher::new();
+        (&object.namespace, &object.name).hash(&mut name);
         Self {
             kind: K::kind(&()),
-            namespace: object.namespace.clone().unwrap_or_default(),
-            name: object.name.clone(),
+            name: name.finish(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::api::{ClientSecretRef, DriftPolicy, Reason};
 use crate::plan::{self, Adoption, Binding, Connection, Known, Owner, Record, Retry, SecretSeen};
 use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
-use crate::secret;
+use crate::secret::{self, Marks};
 
 impl Pass {
     pub async fn observe_adoption(&mut self) -> Result<(), Halt> {
@@ -160,7 +160,7 @@ impl Pass {
 
     fn keeps_from_taking_over(&self, found: &Secret) -> Option<String> {
         if !matches!(
-            secret::owner(&found.metadata, &self.object),
+            Marks::of(&found.metadata).owner(&self.object),
             Owner::This | Owner::None
         ) {
             return Some(

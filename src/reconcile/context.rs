@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action;
 use kube::runtime::events::Reporter;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 use kube::{Api, ResourceExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,20 +20,22 @@ use super::memory::Memory;
 use super::records::{Recorded, recorded_client};
 use super::repairs::Repairs;
 use super::rotations::Rotations;
+use super::secrets::Secrets;
 use super::settings::Settings;
 use super::timing::seconds;
 use crate::api::OAuthClient;
 use crate::cluster::Guarded;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
+use crate::secret::Marks;
 
 /// The watched objects of one namespace, or of all.
 #[derive(Clone)]
 pub struct Stores {
     /// `OAuthClient` objects.
     pub clients: Store<OAuthClient>,
-    /// Generated Secrets, without their contents; none of them if Secrets are not watched.
-    pub secrets: Store<PartialObjectMeta<Secret>>,
+    /// Generated Secrets; none of them if Secrets are not watched.
+    pub secrets: Arc<Secrets>,
 }
 
 /// Shared by all passes.
@@ -212,15 +213,10 @@ impl Context {
         })
     }
 
-    pub(crate) fn secret_in_store(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Arc<PartialObjectMeta<Secret>>> {
-        let reference = ObjectRef::new(name).within(namespace);
+    pub(crate) fn secret_in_store(&self, namespace: &str, name: &str) -> Option<Arc<Marks>> {
         self.stores
             .iter()
-            .find_map(|stores| stores.secrets.get(&reference))
+            .find_map(|stores| stores.secrets.get(namespace, name))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::cluster;
 use crate::plan::{AttemptId, Binding, Fate, Owner, Standing, fate};
 use crate::provident::error::CallError;
 use crate::provident::types::ClientId;
-use crate::secret;
+use crate::secret::Marks;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -103,7 +103,8 @@ async fn secret_of(
         namespace: &namespace,
         name: &answer.object.name,
     };
-    let Binding::Valid(client) = secret::binding(&found.metadata, &key, to) else {
+    let marks = Marks::of(&found.metadata);
+    let Binding::Valid(client) = marks.binding(&key, to) else {
         return Ok((None, false));
     };
     let owner = found
@@ -121,7 +122,7 @@ async fn secret_of(
         },
     };
     let kept = client == answer.client_id && lives;
-    let ours = object.is_some_and(|object| secret::owner(&found.metadata, object) == Owner::This);
+    let ours = object.is_some_and(|object| marks.owner(object) == Owner::This);
     Ok((ours.then_some(client), kept))
 }
 

@@ -153,10 +153,14 @@ impl Memory {
 
     /// If a view of this version is older than what this process wrote last: how long ago that was.
     pub fn replaced_since(&self, uid: &str, version: &str) -> Option<Duration> {
-        let replaced = lock(&self.replaced);
+        let mut replaced = lock(&self.replaced);
         let own = replaced.get(uid)?;
-        let stale = own.versions.contains(&hash(version));
-        stale.then(|| own.at.elapsed())
+        if own.versions.contains(&hash(version)) {
+            return Some(own.at.elapsed());
+        }
+        // A watch does not go back.
+        replaced.remove(uid);
+        None
     }
 
     /// Notes that the watch's view of an object was found stale.

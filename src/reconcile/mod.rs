@@ -27,6 +27,7 @@ mod restart;
 mod rivals;
 mod rotate;
 mod rotations;
+pub mod secrets;
 pub mod settings;
 mod store;
 mod timing;

@@ -24,7 +24,7 @@ use crate::provident;
 use crate::provident::limiter::Permit;
 use crate::provident::outcome::Doubt;
 use crate::provident::types::{ClientId, VendorClient};
-use crate::secret;
+use crate::secret::Marks;
 
 /// A watch is this far behind at most, if all is well.
 const WATCH_LAG: Duration = Duration::from_secs(5);
@@ -208,11 +208,10 @@ impl Pass {
             self.object.namespace().unwrap_or_default(),
             self.object.secret_name().to_owned(),
         );
-        if let Some(stored) = self.ctx.secret_in_store(&namespace, &name)
-            && recorded.is_some()
-            && stored.metadata.resource_version.as_deref() == recorded
+        if let Some(marks) = self.ctx.secret_in_store(&namespace, &name)
+            && Some(marks.version()) == recorded
         {
-            self.seen.secret = self.secret_seen(&stored.metadata, Content::Current);
+            self.seen.secret = self.secret_seen(&marks, Content::Current);
             return Ok(());
         }
         // If there is none, a new object goes on with the dry run of the very write, which meets one that is there.
@@ -238,24 +237,19 @@ impl Pass {
         self.secret = found.map_err(Halt::Cluster)?;
         self.secret_unread = false;
         self.seen.secret = match &self.secret {
-            Some(found) => self.secret_seen(&found.metadata, Content::Unknown),
+            Some(found) => self.secret_seen(&Marks::of(&found.metadata), Content::Unknown),
             None => SecretSeen::Absent,
         };
         Ok(())
     }
 
-    pub fn secret_seen(
-        &self,
-        meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-        content: Content,
-    ) -> SecretSeen {
-        let owner = secret::owner(meta, &self.object);
+    pub fn secret_seen(&self, marks: &Marks, content: Content) -> SecretSeen {
         let binding = match &self.key {
-            Some(key) => secret::binding(meta, key, self.bound()),
+            Some(key) => marks.binding(key, self.bound()),
             None => Binding::Invalid,
         };
         SecretSeen::Present {
-            owner,
+            owner: marks.owner(&self.object),
             binding,
             content,
         }

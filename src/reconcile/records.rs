@@ -14,10 +14,10 @@ use crate::provident::types::ClientId;
 /// An index clientId → objects, fed by the watch. It is complete before the first vendor call, because no pass begins
 /// before the first list has been read.
 #[derive(Default)]
-pub struct Recorded(RwLock<HashMap<String, Vec<Holder>>>);
+pub struct Recorded(RwLock<HashMap<Box<str>, Vec<Holder>>>);
 
 struct Holder {
-    uid: String,
+    uid: Box<str>,
     deleting: bool,
 }
 
@@ -41,7 +41,7 @@ impl Recorded {
 
     /// Whether an object other than `uid` records the client.
     pub fn elsewhere(&self, client: &ClientId, uid: &str) -> bool {
-        self.any(client, |holder| holder.uid != uid)
+        self.any(client, |holder| *holder.uid != *uid)
     }
 
     /// The uids of other objects, not being deleted, that record the client, bound to it or not.
@@ -49,8 +49,8 @@ impl Recorded {
         let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let holders = index.get(client.as_str()).into_iter().flatten();
         holders
-            .filter(|holder| !holder.deleting && holder.uid != uid)
-            .map(|holder| holder.uid.clone())
+            .filter(|holder| !holder.deleting && *holder.uid != *uid)
+            .map(|holder| holder.uid.to_string())
             .collect()
     }
 
@@ -68,12 +68,15 @@ impl Recorded {
     }
 
     fn put(&self, client: &str, meta: &ObjectMeta) {
-        let Some(uid) = meta.uid.clone() else {
+        let Some(uid) = meta.uid.as_deref().map(Box::from) else {
             return;
         };
         let deleting = meta.deletion_timestamp.is_some();
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let holders = index.entry(client.to_owned()).or_default();
+        let Some(holders) = index.get_mut(client) else {
+            index.insert(client.into(), vec![Holder { uid, deleting }]);
+            return;
+        };
         match holders.iter_mut().find(|holder| holder.uid == uid) {
             Some(holder) => holder.deleting = deleting,
             None => holders.push(Holder { uid, deleting }),
@@ -83,7 +86,7 @@ impl Recorded {
     fn remove(&self, client: &str, uid: &str) {
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(holders) = index.get_mut(client) {
-            holders.retain(|holder| holder.uid != uid);
+            holders.retain(|holder| *holder.uid != *uid);
             if holders.is_empty() {
                 index.remove(client);
             }

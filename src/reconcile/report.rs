@@ -109,13 +109,13 @@ impl Pass {
         status.create_attempt = match (records.attempt, &before.create_attempt) {
             (Some(id), Some(open)) if open.id == id.0 => Some(open.clone()),
             // A dropped retry puts the attempt it retried back, still held; when that one began is in the log.
-            (Some(id), open) => Some(CreateAttempt {
+            (Some(id), open) => Some(Box::new(CreateAttempt {
                 id: id.0,
                 start_time: open
                     .as_ref()
                     .map_or_else(|| Time(seconds_now()), |open| open.start_time.clone()),
                 retry_of: None,
-            }),
+            })),
             (None, _) => None,
         };
         let now = seconds_now();

@@ -11,7 +11,7 @@ use crate::api::{MANAGER, Reason};
 use crate::cluster;
 use crate::plan::{self, Content, Known, Retry, SecretSeen, Vendor};
 use crate::provident::types::ClientId;
-use crate::secret::{self, Values};
+use crate::secret::{self, Marks, Values};
 
 impl Pass {
     /// What a Secret for this client should be; `None` without credentials in hand.
@@ -47,7 +47,7 @@ impl Pass {
         } else {
             Content::Stale
         };
-        self.seen.secret = self.secret_seen(&observed.metadata, content);
+        self.seen.secret = self.secret_seen(&Marks::of(&observed.metadata), content);
     }
 
     // A Secret that is known by its version holds what status says it holds: the vendor may have another secret by now.
@@ -132,7 +132,7 @@ impl Pass {
                         .note(&self.object.uid().unwrap_or_default());
                 }
                 info!(secret = self.object.secret_name(), client_id = %id, "wrote the Secret");
-                self.seen.secret = self.secret_seen(&secret.metadata, Content::Current);
+                self.seen.secret = self.secret_seen(&Marks::of(&secret.metadata), Content::Current);
                 self.secret = Some(secret);
                 Ok(())
             }
@@ -145,7 +145,7 @@ impl Pass {
                 let Some(observed) = &self.secret else {
                     return Err(Halt::Again(SOON));
                 };
-                self.seen.secret = self.secret_seen(&observed.metadata, Content::Stale);
+                self.seen.secret = self.secret_seen(&Marks::of(&observed.metadata), Content::Stale);
                 self.compare_secret();
                 match &self.seen.secret {
                     SecretSeen::Present {
@@ -195,7 +195,7 @@ impl Pass {
         };
         match written {
             Ok(secret) => {
-                self.seen.secret = self.secret_seen(&secret.metadata, Content::Unknown);
+                self.seen.secret = self.secret_seen(&Marks::of(&secret.metadata), Content::Unknown);
                 Ok(())
             }
             Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {

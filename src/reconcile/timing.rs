@@ -30,9 +30,7 @@ pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
     }
     let namespace = object.namespace().unwrap_or_default();
     let secret = ctx.secret_in_store(&namespace, object.secret_name());
-    secret
-        .and_then(|secret| secret.resource_version())
-        .hash(&mut hash);
+    secret.as_ref().map(|marks| marks.version()).hash(&mut hash);
     ctx.connections
         .get(&Key::of(object))
         .map(|entry| entry.revision)
