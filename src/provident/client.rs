@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use tracing::debug;
 
+use super::answer::{Answer, understood};
 use super::call::{Code, Listener, Operation, heard};
 use super::error::CallError;
-use super::http::{self, Reach, SetupError, date, read, retry_after, why};
+use super::http::{self, Reach, SetupError, read};
 use super::limiter::Permit;
-use super::outcome::{Made, Reply};
+use super::outcome::Reply;
 use super::token::{Credential, Tokens};
-use super::types::{
-    ClientId, CreateRequest, UpdateRequest, VendorClient, decode_client, error_code,
-};
+use super::types::{ClientId, CreateRequest, UpdateRequest, VendorClient};
 
+pub use super::answer::CreateReply;
 pub use super::http::CONNECT_WITHIN;
 
 /// A create, from its first byte to the last byte of its answer.
@@ -42,44 +42,6 @@ pub enum ClientError {
     /// The HTTP client.
     #[error(transparent)]
     Setup(#[from] SetupError),
-}
-
-/// What came back from a create, or from a rotation, which cannot be repeated either.
-pub struct CreateReply {
-    /// For [`super::outcome::classify`].
-    pub reply: Reply,
-    /// The client of a 2xx body.
-    pub client: Option<VendorClient>,
-    /// The vendor's error code, if it has a plain form.
-    pub code: Option<String>,
-    /// `Retry-After`, if it could be read.
-    pub retry_after: Option<Duration>,
-}
-
-impl CreateReply {
-    /// The metric label of the reply.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self.reply {
-            Reply::NeverConnected => "no_connection",
-            Reply::NoAnswer => "none",
-            Reply::Answer { status, .. } => match status {
-                200..=299 => "2xx",
-                300..=399 => "3xx",
-                401 => "401",
-                403 => "403",
-                429 => "429",
-                400..=499 => "4xx",
-                _ => "5xx",
-            },
-        }
-    }
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Result<Vec<u8>, &'static str>,
 }
 
 impl Client {
@@ -133,41 +95,8 @@ impl Client {
 
     /// `POST /oauth2/clients`, once. Never fails: what is known of it is in the reply.
     pub async fn create(&self, _permit: Permit, request: &CreateRequest) -> CreateReply {
-        let none = |reply| CreateReply {
-            reply,
-            client: None,
-            code: None,
-            retry_after: None,
-        };
-        let answer = match self
-            .once(Operation::Create, "", Some(request), CREATE_WITHIN)
-            .await
-        {
-            Ok(answer) => answer,
-            Err(reply) => return none(reply),
-        };
-        let body = answer.body.as_deref().unwrap_or_default();
-        let client = answer
-            .status
-            .is_success()
-            .then(|| decode_client(body))
-            .flatten();
-        let made = client.as_ref().and_then(|client| {
-            Some(Made {
-                client_id: ClientId::parse(client.client_id.as_deref()?)?,
-                created_at: client.created_at,
-                answered_at: date(&answer.headers),
-            })
-        });
-        CreateReply {
-            reply: Reply::Answer {
-                status: answer.status.as_u16(),
-                client: made,
-            },
-            client,
-            code: error_code(body),
-            retry_after: retry_after(&answer.headers),
-        }
+        let sent = self.once(Operation::Create, "", Some(request), CREATE_WITHIN);
+        CreateReply::of_create(sent.await)
     }
 
     /// `GET /oauth2/clients/{clientId}`.
@@ -214,23 +143,7 @@ impl Client {
     pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
         let path = format!("/{id}/rotate-secret");
         let sent = self.once::<()>(Operation::Rotate, &path, None, CALL_WITHIN);
-        let (reply, code, retry_after) = match sent.await {
-            Ok(answer) => (
-                Reply::Answer {
-                    status: answer.status.as_u16(),
-                    client: None,
-                },
-                error_code(answer.body.as_deref().unwrap_or_default()),
-                retry_after(&answer.headers),
-            ),
-            Err(reply) => (reply, None, None),
-        };
-        CreateReply {
-            reply,
-            client: None,
-            code,
-            retry_after,
-        }
+        CreateReply::of_rotation(sent.await)
     }
 
     // A POST is sent at once, with the token at hand, and whatever is answered not again from here: of a refused token
@@ -324,45 +237,6 @@ impl Client {
         );
         Ok(answer)
     }
-}
-
-fn understood(
-    answer: Result<Answer, reqwest::Error>,
-    id: &ClientId,
-) -> (Code, Result<VendorClient, CallError>) {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            let code = Code::without_answer(&error);
-            return (code, Err(CallError::Unreachable(why(&error))));
-        }
-    };
-    let status = answer.status.as_u16();
-    let client = client_in(answer, id);
-    (Code::of(status, &client), client)
-}
-
-fn client_in(answer: Answer, id: &ClientId) -> Result<VendorClient, CallError> {
-    let status = answer.status.as_u16();
-    match status {
-        200..=299 => {}
-        401 => return Err(CallError::Unauthorized),
-        403 => return Err(CallError::Forbidden),
-        404 => return Err(CallError::NotFound),
-        429 => return Err(CallError::Throttled(retry_after(&answer.headers))),
-        400 | 409 | 413 | 422 => {
-            let code = error_code(answer.body.as_deref().unwrap_or_default());
-            return Err(CallError::Rejected { status, code });
-        }
-        _ => return Err(CallError::Status(status)),
-    }
-    let body = answer.body.map_err(CallError::NotUnderstood)?;
-    let client =
-        decode_client(&body).ok_or(CallError::NotUnderstood("there is no client in it"))?;
-    if client.client_id.as_deref() != Some(id.as_str()) {
-        return Err(CallError::NotUnderstood("it is another client's"));
-    }
-    Ok(client)
 }
 
 fn token_url(base_url: &str) -> String {

@@ -1,6 +1,7 @@
 //! What the vendor says: its types, how an answer is read, and the client that asks.
 
 pub mod addresses;
+mod answer;
 pub mod call;
 pub mod client;
 pub mod connection;

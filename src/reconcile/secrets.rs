@@ -79,3 +79,43 @@ fn entry(secret: &PartialObjectMeta<Secret>) -> (Box<str>, Marks) {
 fn key(namespace: &str, name: &str) -> Box<str> {
     format!("{namespace}/{name}").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::BINDING_ANNOTATION;
+
+    fn secret(name: &str, version: &str) -> PartialObjectMeta<Secret> {
+        serde_json::from_value(serde_json::json!({
+            "metadata": { "namespace": "shop", "name": name, "resourceVersion": version,
+                "annotations": { BINDING_ANNOTATION: "mac" } },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_list_that_is_read_again_asks_for_what_has_changed_only() {
+        let secrets = Secrets::default();
+        for asks in [true, false] {
+            assert!(!secrets.observe(&Event::Init));
+            assert_eq!(secrets.observe(&Event::InitApply(secret("a", "1"))), asks);
+            assert!(!secrets.observe(&Event::InitDone));
+        }
+        assert!(secrets.observe(&Event::Apply(secret("a", "2"))));
+        assert!(!secrets.observe(&Event::Apply(secret("a", "2"))));
+        assert!(secrets.observe(&Event::Delete(secret("a", "3"))));
+        assert_eq!(secrets.get("shop", "a"), None);
+    }
+
+    #[test]
+    fn what_is_known_stands_until_the_next_list_is_whole() {
+        let secrets = Secrets::default();
+        secrets.observe(&Event::Apply(secret("a", "1")));
+        secrets.observe(&Event::Init);
+        secrets.observe(&Event::InitApply(secret("b", "2")));
+        assert!(secrets.get("shop", "a").is_some() && secrets.get("shop", "b").is_none());
+        secrets.observe(&Event::InitDone);
+        assert!(secrets.get("shop", "a").is_none() && secrets.get("shop", "b").is_some());
+        assert!(secrets.is_some_bound());
+    }
+}

@@ -167,17 +167,27 @@ async fn at_once(
     began: Instant,
 ) -> Result<()> {
     let few = (clients / 10).max(10);
-    table.part(&format!("Burst of {clients}, vendor 0 ms"));
+    // In turns with the floor. A part has its beginning and its end, when not all workers have something to do.
+    let turns = (clients / 1000).clamp(1, 5);
+    let part = (clients - few) / turns;
+    table.part(&format!(
+        "Bursts of {few} and {turns} times {part}, vendor 0 ms"
+    ));
     // The first requests of all are slow: the API server's caches, connections, CPU clocks.
     floor::burst(world, "warm", few, WORKERS).await?;
-    let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
+    let mut floors = vec![floor::burst(world, "floor-0", part, WORKERS).await?];
     world.run_operator()?;
     // What comes first at a connection, a probe and a status, is not a client's price.
     world.silence(Duration::from_secs(3)).await?;
     let first = burst::burst(world, "few", few).await?;
-    let many = burst::burst(world, "many", clients - few).await?;
-    let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
-    burst::against(table, "0 ms", &many.speed, [&before, &after]);
+    let mut many = burst::Burst::default();
+    for turn in 1..=turns {
+        say(began, &format!("Turn {turn} of {turns}"));
+        many.add(burst::burst(world, &format!("many-{turn}"), part).await?);
+        floors.push(floor::burst(world, &format!("floor-{turn}"), part, WORKERS).await?);
+    }
+    let clients = few + turns * part;
+    burst::against(table, "0 ms", &many.speed, &floors);
     burst::price(table, &many);
     burst::growth(table, &first, &many);
     if wanted(Part::Settled) {
@@ -194,8 +204,10 @@ async fn at_once(
     }
     if wanted(Part::Changes) {
         say(began, "Changes");
-        table.part(&format!("Changes to {} clients", clients - few));
-        let names = load::names("many", clients - few);
+        let names: Vec<String> = (1..=turns)
+            .flat_map(|turn| load::names(&format!("many-{turn}"), part))
+            .collect();
+        table.part(&format!("Changes to {} clients", names.len()));
         changes::edit(table, world, &names).await?;
         changes::rotate(table, world, &names).await?;
         changes::poison(table, world, "few-0", few.clamp(50, 200)).await?;
@@ -216,7 +228,7 @@ async fn slow(table: &mut Table, world: &mut World, clients: usize, latency: u64
     world.run_operator()?;
     let burst = burst::burst(world, "many", clients).await?;
     let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
-    burst::against(table, &what, &burst.speed, [&before, &after]);
+    burst::against(table, &what, &burst.speed, &[before, after]);
     one_by_one(table, world, latency, 50).await
 }
 

@@ -10,18 +10,30 @@ use super::floor::{self, Speed};
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
 use super::usage::Usage;
-use super::vendor::Calls;
 use super::witness::Witness;
 use super::world::{GROUP, World};
 
 /// Objects that the operator works on at once (`--concurrency`), and so the crew of the floor.
 pub const WORKERS: usize = 64;
 /// A burst and what it cost.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Burst {
     pub speed: Speed,
     pub requests: Counts,
-    pub vendor: (Calls, Calls),
+    /// Calls to the vendor.
+    pub calls: u64,
+    /// Clients that it made.
+    pub created: u64,
+}
+
+impl Burst {
+    /// Takes in another.
+    pub fn add(&mut self, more: Self) {
+        self.speed.add(more.speed);
+        self.requests = std::mem::take(&mut self.requests).and(&more.requests);
+        self.calls += more.calls;
+        self.created += more.created;
+    }
 }
 
 /// Declares `count` objects and waits until the operator has them all Ready.
@@ -57,19 +69,22 @@ pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
             .0
             .since(&requests)
             .without("oauthclients", "POST", declared),
-        vendor: (vendor, after.1),
+        calls: after.1.since(&vendor),
+        created: after.1.created - vendor.created,
     })
 }
 
-/// The floor's rate before and after a burst: on a machine that others use too, one alone would say little.
-pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: [&Speed; 2]) {
-    let rate = f64::midpoint(floors[0].rate(), floors[1].rate());
+/// A burst against the floors before, between and after its parts: the API server slows down as it fills, and the machine
+/// may be anybody's, so one floor alone would say little.
+pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: &[Speed]) {
+    let rates: Vec<String> = floors.iter().map(|f| format!("{:.0}", f.rate())).collect();
+    let mut floor = Speed::default();
+    for one in floors {
+        floor.add(one.clone());
+    }
+    let rate = floor.rate();
     let ratio = burst.rate() / rate;
-    let told = format!(
-        "{rate:.0}/s ({:.0} before, {:.0} after)",
-        floors[0].rate(),
-        floors[1].rate()
-    );
+    let told = format!("{rate:.0}/s (in turns with it: {})", rates.join(", "));
     table.add(
         Row::new(
             format!("{what}: clients to Ready"),
@@ -78,22 +93,23 @@ pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: [&Speed; 2]
         .floor(told, ratio)
         .wish("0.90", ratio >= 0.9),
     );
-    let latencies = floors.map(|floor| floor.latencies.clone()).concat();
-    let (count, both) = (burst.latencies.len(), latencies.len());
-    let floor = floors[0].usage.clone().and(&floors[1].usage);
-    let (ours, theirs) = (burst.usage.all(count), floor.all(both));
+    let (count, all) = (burst.latencies.len(), floor.latencies.len());
+    let (ours, theirs) = (burst.usage.all(count), floor.usage.all(all));
     table.add(
         Row::new(
             format!("{what}: processor time of all programs per client"),
             format!("{ours:.2} ms ({})", burst.usage.told(count)),
         )
         .floor(
-            format!("{theirs:.2} ms ({})", floor.told(both)),
+            format!("{theirs:.2} ms ({})", floor.usage.told(all)),
             ours / theirs,
         ),
     );
     for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
-        let (ours, theirs) = (quantile(&burst.latencies, part), quantile(&latencies, part));
+        let (ours, theirs) = (
+            quantile(&burst.latencies, part),
+            quantile(&floor.latencies, part),
+        );
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
         table.add(
             Row::new(format!("{what}: declaration to Secret, {name}"), ms(ours))
@@ -120,9 +136,8 @@ pub fn price(table: &mut Table, burst: &Burst) {
             requests.stored() == 4 * count + 2 * anew && requests.dry_runs() >= count,
         ),
     );
-    let vendor = burst.vendor.1.since(&burst.vendor.0);
-    let created = burst.vendor.1.created - burst.vendor.0.created;
-    table.add(Row::new("vendor calls per client", each(vendor)).wish("1", vendor == count));
+    let (calls, created) = (burst.calls, burst.created);
+    table.add(Row::new("vendor calls per client", each(calls)).wish("1", calls == count));
     table.add(
         Row::new("clients made at the vendor per client", each(created))
             .promise("1, no duplicate", created == count),

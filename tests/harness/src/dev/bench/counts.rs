@@ -58,6 +58,14 @@ impl Counts {
         Self(self.0.iter().filter_map(grown).collect())
     }
 
+    /// Together with others.
+    pub fn and(mut self, others: &Self) -> Self {
+        for (kind, count) in &others.0 {
+            *self.0.entry(kind.clone()).or_default() += count;
+        }
+        self
+    }
+
     /// Without what this program itself has asked for.
     pub fn without(mut self, resource: &str, verb: &str, times: u64) -> Self {
         for (kind, count) in &mut self.0 {

@@ -28,6 +28,8 @@ pub struct Memory {
     pub now: u64,
     /// The most so far, in KiB.
     pub peak: u64,
+    /// Of `now` the pages of the program's file, which the system can drop and read again, in KiB.
+    pub file: u64,
 }
 
 /// The resident memory of a process.
@@ -36,6 +38,7 @@ pub fn memory(pid: u32) -> Result<Memory> {
     Ok(Memory {
         now: kib(&status, "VmRSS:"),
         peak: kib(&status, "VmHWM:"),
+        file: kib(&status, "RssFile:"),
     })
 }
 

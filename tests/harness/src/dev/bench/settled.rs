@@ -27,9 +27,14 @@ const IDLE: Duration = Duration::from_mins(1);
 /// The operator's memory after a burst.
 pub fn memory(table: &mut Table, world: &World, clients: usize) -> Result<u64> {
     let memory = world.memory()?;
-    let told = format!("{:.1} MiB, {:.1} MiB", mib(memory.now), mib(memory.peak));
+    let told = format!(
+        "{:.1} MiB, {:.1} MiB; {:.1} MiB",
+        mib(memory.now),
+        mib(memory.peak),
+        mib(memory.file),
+    );
     let row = Row::new(
-        format!("resident memory with {clients} clients: settled, peak"),
+        format!("resident memory with {clients} clients: settled, peak; of it the program itself"),
         told,
     );
     table.add(row.wish("40 MiB settled at 10,000", memory.now <= 40 * 1024));
