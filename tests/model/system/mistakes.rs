@@ -60,6 +60,8 @@ pub enum Mistake {
     AdoptedUncompared,
     /// A client is adopted while a create for the object may be on its way.
     AdoptedDuringAttempt,
+    /// `unknownOutcome: Retry` counts for every attempt, not for the first alone.
+    RetriedForEver,
     /// A clientId in status is used without looking at its binding.
     UnprovenUsed,
     /// A client is deactivated though the definition of our kind is being deleted.
@@ -91,6 +93,11 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     (
         Mistake::HoldForgottenOnRestart,
         "every reply, with crashes and lost answers",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::RetriedForEver,
+        "the connection tries again by itself",
         "P1 no more creates than decisions",
     ),
     (

@@ -74,6 +74,8 @@ pub struct System {
     pub start: Start,
     /// The connection lets the namespace take over clients.
     pub may_adopt: bool,
+    /// `unknownOutcome: Retry` of the connection.
+    pub retries_itself: bool,
     /// A mistake, to see that it is found.
     pub mistake: Option<Mistake>,
 }

@@ -199,9 +199,20 @@ impl Process {
         let answer = || self.answer(view.uid).map(|m| (m.id, m.retry_of));
         let attempt = open.or_else(answer).map(|(id, retry_of)| Attempt {
             id: attempt_id(id),
-            retry_of: retry_of.map(attempt_id),
+            retry_of: retry_of
+                .filter(|_| mistake != Some(Mistake::RetriedForEver))
+                .map(attempt_id),
             known: self.known(id, pass, mistake),
         });
+        let unknown = |attempt: &Attempt| {
+            attempt.retry_of.is_none()
+                && matches!(attempt.known, Known::Over | Known::Unknown(Doubt::Silent))
+        };
+        // Its waits are over at once: whatever may come between comes from elsewhere.
+        let auto_retry = match &attempt {
+            Some(attempt) if system.retries_itself && unknown(attempt) => AutoRetry::Due,
+            _ => AutoRetry::No,
+        };
         let connection = if connected {
             Connection::Usable
         } else {
@@ -225,7 +236,7 @@ impl Process {
             secret: SecretSeen::Absent,
             connection,
             breaker_open: false,
-            auto_retry: AutoRetry::No,
+            auto_retry,
             stopping: self.stopping,
             preflight: pass.preflight || mistake == Some(Mistake::PreflightSkipped),
             vendor: pass.vendor.clone(),

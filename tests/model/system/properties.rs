@@ -66,8 +66,11 @@ const MOST_EFFORTS_ROTATING: u8 = 20;
 /// All properties. The `sometimes` are the model's own health: it gets to where the promises are at stake.
 pub fn all() -> Vec<Property<System>> {
     vec![
-        Property::always(P1, |_, w: &World| {
-            w.tally.iter().all(|t| t.sent <= 1 + t.decisions)
+        Property::always(P1, |system, w: &World| {
+            let by_policy = u8::from(system.retries_itself);
+            w.tally
+                .iter()
+                .all(|t| t.sent <= 1 + t.decisions + by_policy)
         }),
         Property::always(P1_ONE, |_, w: &World| match (w.object, w.secret) {
             (
@@ -124,7 +127,7 @@ pub fn all() -> Vec<Property<System>> {
         Property::sometimes("held", |_, w: &World| shows(w, Shown::Held)),
         Property::sometimes("rejected", |_, w: &World| shows(w, Shown::Rejected)),
         Property::sometimes("tried again", |_, w: &World| {
-            w.tally.iter().any(|t| t.decisions > 0 && t.sent > 1)
+            w.tally.iter().any(|t| t.sent > 1)
         }),
         Property::sometimes("late answer", |_, w: &World| {
             let late = |state| matches!(state, Sent::Late(_));
@@ -212,7 +215,8 @@ fn settled(system: &System, world: &World) -> bool {
             none_left(Some(client)) && (waits || gone || kept)
         }
         (None, Some(claim)) => {
-            let held = object.shown == Shown::Held && object.retry != Some(claim.id);
+            let again = system.retries_itself && claim.retry_of.is_none();
+            let held = object.shown == Shown::Held && object.retry != Some(claim.id) && !again;
             none_left(None) && (held || object.shown == Shown::Rejected || waits)
         }
         (None, None) => none_left(None) && (object.shown == Shown::Rejected || waits),

@@ -79,6 +79,22 @@ pub const RUNS: &[Run] = &[
         reaches: &["ready", "held", "tried again", "late answer"],
     },
     Run {
+        name: "the connection tries again by itself",
+        system: System {
+            retries_itself: true,
+            ..system(
+                2,
+                Budget {
+                    crashes: 1,
+                    vendor: 2,
+                    ..CALM
+                },
+                &[],
+            )
+        },
+        reaches: &["ready", "held", "tried again"],
+    },
+    Run {
         name: "deleted and declared again",
         system: system(
             2,

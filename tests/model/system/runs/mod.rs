@@ -51,6 +51,7 @@ const fn system(processes: usize, budget: Budget, edits: &'static [Edit]) -> Sys
         edits,
         start: Start::Declared,
         may_adopt: false,
+        retries_itself: false,
         mistake: None,
     }
 }
