@@ -10,8 +10,8 @@ mod watches;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use kube::runtime::events::Reporter;
-use kube::{Client, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use self::watches::Troubles;
 use crate::admin::{Readiness, Stage};
-use crate::api::{ClusterProvidentConnection, MANAGER, OAuthClient, ProvidentConnection};
+use crate::api::{ClusterProvidentConnection, MANAGER, ProvidentConnection};
 use crate::leader::{Election, Leadership, Lost};
 use crate::metrics::Metrics;
 use crate::reconcile::connections::Connections;
@@ -28,7 +28,6 @@ use crate::reconcile::context::{Context, Names};
 use crate::reconcile::key::{self, KeyState};
 use crate::reconcile::settings::Settings;
 use crate::reconcile::{self, Backoff, Memory, Recorded, Repairs, Rotations};
-use crate::secret::Marks;
 
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
@@ -219,7 +218,7 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
             &ctx.client,
             &ctx.settings.namespace,
             &ctx.settings.binding_key_secret,
-            async || Ok(!some_binding(&ctx).await?),
+            async || Ok(!key::some_binding(&ctx).await?),
         )
         .await
         {
@@ -234,30 +233,6 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
         }
         tokio::time::sleep(KEY_RETRY).await;
     }
-}
-
-// Whether some object carries a binding, in status or on its Secret.
-async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
-    let in_status = |object: &OAuthClient| {
-        let status = object.status.as_ref();
-        status.is_some_and(|status| status.binding_mac.is_some())
-    };
-    let told = ctx
-        .stores
-        .iter()
-        .any(|stores| stores.clients.find(in_status).is_some() || stores.secrets.is_some_bound());
-    if told || ctx.settings.watch_secrets {
-        return Ok(told);
-    }
-    // Restored without their status: their Secrets tell, read one by one, once in the life of an install.
-    for object in ctx.stores.iter().flat_map(|stores| stores.clients.state()) {
-        let secrets = ctx.secrets(&object.namespace().unwrap_or_default());
-        let secret = secrets.get_metadata_opt(object.secret_name()).await?;
-        if secret.is_some_and(|secret| Marks::of(&secret.metadata).is_bound()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {

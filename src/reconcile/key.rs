@@ -6,12 +6,14 @@ use aws_lc_rs::rand;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use tracing::{error, info};
 
-use crate::api::{MANAGED_LABEL, MANAGER};
+use super::context::Context;
+use crate::api::{MANAGED_LABEL, MANAGER, OAuthClient};
 use crate::binding::{BindingKey, KEY_BYTES};
 use crate::cluster::is_already_exists;
+use crate::secret::Marks;
 
 /// The key in its Secret's `data`.
 const KEY: &str = "key";
@@ -119,4 +121,31 @@ fn parse(name: &str, secret: &Secret) -> Result<KeyState, KeyError> {
 #[must_use]
 pub fn managed_selector() -> String {
     format!("{MANAGED_LABEL}={MANAGER}")
+}
+
+/// Whether some watched object carries a binding, in status or on its Secret.
+///
+/// # Errors
+/// The API server did not answer.
+pub async fn some_binding(ctx: &Context) -> Result<bool, kube::Error> {
+    let in_status = |object: &OAuthClient| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.binding_mac.is_some())
+    };
+    let told = ctx
+        .stores
+        .iter()
+        .any(|stores| stores.clients.find(in_status).is_some() || stores.secrets.is_some_bound());
+    if told || ctx.settings.watch_secrets {
+        return Ok(told);
+    }
+    // Restored without their status: their Secrets tell, read one by one, once in the life of an install.
+    for object in ctx.stores.iter().flat_map(|stores| stores.clients.state()) {
+        let secrets = ctx.secrets(&object.namespace().unwrap_or_default());
+        let secret = secrets.get_metadata_opt(object.secret_name()).await?;
+        if secret.is_some_and(|secret| Marks::of(&secret.metadata).is_bound()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
