@@ -27,6 +27,7 @@ pub struct Unreadable {
 
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As text, which can be read twice. In an event of a watch the type comes first, so that serde need not buffer it.
         let text = Box::<RawValue>::deserialize(deserializer)?;
         // Almost always this is all: to know the field of an error costs three times as much.
         if let Ok(object) = serde_json::from_str(text.get()) {
