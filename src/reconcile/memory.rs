@@ -151,7 +151,8 @@ impl Memory {
         own.at = Instant::now();
     }
 
-    /// If a view of this version is older than what this process wrote last: how long ago that was.
+    /// If a view of this version is older than what this process wrote last: how long ago that was. If not, the writes are
+    /// forgotten.
     pub fn replaced_since(&self, uid: &str, version: &str) -> Option<Duration> {
         let mut replaced = lock(&self.replaced);
         let own = replaced.get(uid)?;

@@ -34,9 +34,9 @@ impl Secrets {
             }
             Event::InitApply(secret) => {
                 let (key, marks) = entry(secret);
-                let same = known.now.get(&key).is_some_and(|before| **before == marks);
-                known.listed.insert(key, Arc::new(marks));
-                !same
+                let changed = known.now.get(&key) != Some(&marks);
+                known.listed.insert(key, marks);
+                changed
             }
             Event::InitDone => {
                 known.now = std::mem::take(&mut known.listed);
@@ -44,8 +44,8 @@ impl Secrets {
             }
             Event::Apply(secret) => {
                 let (key, marks) = entry(secret);
-                let before = known.now.insert(key, Arc::new(marks.clone()));
-                before.is_none_or(|before| *before != marks)
+                let before = known.now.insert(key, Arc::clone(&marks));
+                before.as_ref() != Some(&marks)
             }
             Event::Delete(secret) => {
                 known.now.remove(&entry(secret).0);
@@ -67,11 +67,11 @@ impl Secrets {
     }
 }
 
-fn entry(secret: &PartialObjectMeta<Secret>) -> (Box<str>, Marks) {
+fn entry(secret: &PartialObjectMeta<Secret>) -> (Box<str>, Arc<Marks>) {
     let namespace = secret.namespace().unwrap_or_default();
     (
         key(&namespace, &secret.name_any()),
-        Marks::of(&secret.metadata),
+        Arc::new(Marks::of(&secret.metadata)),
     )
 }
 

@@ -9,7 +9,7 @@ use crate::plan::{Binding, Owner};
 use crate::provident::types::ClientId;
 
 /// All of a Secret that decisions rest on, beside its content. It is small, since one is kept for every watched Secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Marks {
     version: Box<str>,
     controller: Option<Controller>,
@@ -17,7 +17,7 @@ pub struct Marks {
     mac: Option<Box<str>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Controller {
     uid: Box<str>,
     /// Its name, if it is an `OAuthClient`.
@@ -56,12 +56,6 @@ impl Marks {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
-    }
-
-    /// Name of the `OAuthClient` that controls it, be it there or not.
-    #[must_use]
-    pub fn keeper(&self) -> Option<&str> {
-        self.controller.as_ref()?.client.as_deref()
     }
 
     /// Whether it carries a binding, ours or not.

@@ -126,8 +126,9 @@ pub fn all() -> Vec<Property<System>> {
         Property::sometimes("ready", |_, w: &World| shows(w, Shown::Ready)),
         Property::sometimes("held", |_, w: &World| shows(w, Shown::Held)),
         Property::sometimes("rejected", |_, w: &World| shows(w, Shown::Rejected)),
-        Property::sometimes("tried again", |_, w: &World| {
-            w.tally.iter().any(|t| t.sent > 1)
+        Property::sometimes("tried again", |system, w: &World| {
+            let decided = |t: &Tally| t.decisions > 0 || system.retries_itself;
+            w.tally.iter().any(|t| decided(t) && t.sent > 1)
         }),
         Property::sometimes("late answer", |_, w: &World| {
             let late = |state| matches!(state, Sent::Late(_));

@@ -264,13 +264,22 @@ fn report(
     }
     let rust = output(Command::new("rustc").arg("--version")).unwrap_or_default();
     let size = fs::metadata(operator)?.len() / 1024;
+    let mut command = format!("cargo dev bench --clients {}", options.clients);
+    let parts: Vec<_> = options
+        .only
+        .iter()
+        .filter_map(ValueEnum::to_possible_value)
+        .map(|part| part.get_name().to_owned())
+        .collect();
+    if !parts.is_empty() {
+        command = format!("{command} --only {}", parts.join(","));
+    }
     Ok(format!(
-        "- Command: `cargo dev bench --clients {}`, {} s\n\
+        "- Command: `{command}`, {} s\n\
          - Machine: {}; load before the start {load}\n\
          - Commit {commit}; {rust}; Kubernetes {kubernetes}; the operator's program has {size} KiB\n\
          - Everything runs on this one machine: etcd (without fsync), API server, controller manager, emulator, operator, and \
          the measuring program with its two watches, which the floor pays for too\n\n{}",
-        options.clients,
         took.as_secs(),
         process::machine(),
         table.markdown(),
