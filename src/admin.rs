@@ -12,8 +12,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::APPLY_CRDS;
 use crate::metrics::Metrics;
+use provident_core::api::APPLY_CRDS;
 
 /// How far the operator has come, as `/readyz` tells it.
 #[derive(Clone, Default)]

@@ -5,27 +5,26 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
-use kube::Config;
+use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::admin::{self, AdminError, Readiness};
+use crate::config::Config;
 use crate::leader::Lost;
 use crate::metrics::Metrics;
-use crate::provident::emulator::{self, EmulateArgs, EmulatorError};
-use crate::reconcile::settings::Settings;
 use crate::telemetry::{self, Format, TelemetryError, Traces};
-use crate::{api, cluster, controller};
+use crate::{cluster, manager};
+use provident_core::api;
 
-/// Keeps OAuth 2.0 clients of the Provident API, and the Secrets that carry their credentials, as declared.
+/// Manage OAuth 2.0 clients in the Provident API and the Secrets that hold their credentials.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How log lines are written: text on a terminal, JSON otherwise, unless told.
+    /// Log format. The default is text on a terminal and JSON otherwise
     #[arg(
         long,
         value_enum,
@@ -34,24 +33,28 @@ pub struct Cli {
         env = "PROVIDENT_LOG_FORMAT"
     )]
     log_format: Format,
-    /// What is logged, as a filter of levels and modules such as `info` or `provident_operator=debug`.
-    #[arg(long, default_value = "info", global = true, env = "PROVIDENT_LOG")]
-    log: String,
+    /// What to log, as a filter of levels and modules, for example `info` or `provident_operator=debug`
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "info",
+        global = true,
+        env = "PROVIDENT_LOG_FILTER"
+    )]
+    log_filter: String,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the operator.
+    /// Run the operator
     Run(RunArgs),
-    /// Print the custom resource definitions as YAML.
+    /// Print the CustomResourceDefinitions as YAML
     Crd(CrdArgs),
-    /// Serve an emulation of the vendor's API, for tests and trials. It is not the vendor.
-    Emulate(EmulateArgs),
 }
 
 #[derive(Args)]
 struct RunArgs {
-    /// Watch only this namespace; repeat it for more. Without it: all.
+    /// Watch only this namespace; repeat the flag for more. The default is all namespaces
     #[arg(
         long = "watch-namespace",
         value_name = "NAMESPACE",
@@ -59,10 +62,10 @@ struct RunArgs {
         value_delimiter = ','
     )]
     watch_namespaces: Vec<String>,
-    /// The operator's own namespace, where tokens of cluster connections and the binding key live.
+    /// The operator's own namespace, which holds the Secrets of cluster connections and the binding key
     #[arg(long, default_value = "provident-system", env = "POD_NAMESPACE")]
     namespace: String,
-    /// A host that connections may name; repeat it for more. With `http://` before it, plain HTTP is allowed.
+    /// Host that connections may use; repeat the flag for more. Prefix it with `http://` to allow plain HTTP
     #[arg(
         long = "allowed-host",
         value_name = "HOST",
@@ -71,8 +74,8 @@ struct RunArgs {
         value_delimiter = ','
     )]
     allowed_hosts: Vec<String>,
-    /// A host that connections may name and whose name may stand for an address of this machine, its network or the
-    /// cluster: a gateway of your own. Written as for --allowed-host, whose hosts must have public addresses.
+    /// Host that connections may use and that may resolve to an address of this machine, its network or the cluster, such as
+    /// an internal gateway. Same format as --allowed-host, whose hosts must resolve to public addresses
     #[arg(
         long = "allowed-internal-host",
         value_name = "HOST",
@@ -80,27 +83,28 @@ struct RunArgs {
         value_delimiter = ','
     )]
     internal_hosts: Vec<String>,
-    /// Reach the vendor over the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). The proxy then looks names up.
+    /// Use `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` for vendor requests. The proxy then resolves host names
     #[arg(long, env = "PROVIDENT_PROXY_FROM_ENV")]
     proxy_from_env: bool,
-    /// Use `ClusterProvidentConnections`. `false`: no call is made for them, so that no right without a namespace is needed.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, env = "PROVIDENT_CLUSTER_CONNECTIONS")]
-    cluster_connections: bool,
-    /// List and watch Secrets, metadata only. `false`: they are read by name, an edited one is repaired at the object's next
-    /// verification (`spec.refreshInterval`), and a changed token is used within 30 seconds.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, env = "PROVIDENT_WATCH_SECRETS")]
-    watch_secrets: bool,
-    /// Name of the Secret with the binding key. It is made on first start, and belongs in the backup.
+    /// Ignore `ClusterProvidentConnections`, so that the operator needs no cluster-wide rights
+    #[arg(long, env = "PROVIDENT_NO_CLUSTER_CONNECTIONS")]
+    no_cluster_connections: bool,
+    /// Do not list or watch Secrets. The operator then reads them by name: it repairs an edited Secret at the next
+    /// verification (`spec.refreshInterval`) and picks up a changed token within 30 seconds
+    #[arg(long, env = "PROVIDENT_NO_WATCH_SECRETS")]
+    no_watch_secrets: bool,
+    /// Name of the Secret with the binding key. The operator creates it on first start; include it in backups
     #[arg(
         long,
+        value_name = "NAME",
         default_value = "provident-operator-binding-key",
         env = "PROVIDENT_BINDING_KEY_SECRET"
     )]
     binding_key_secret: String,
-    /// Stand by while another process holds the lease: of several replicas one works. Without it this one works at once.
+    /// Elect a leader among several replicas. Without this flag the process starts working at once
     #[arg(long, env = "PROVIDENT_LEADER_ELECT")]
     leader_elect: bool,
-    /// Name of the Lease in the operator's own namespace. Two installs in one namespace need two names.
+    /// Name of the Lease in the operator's namespace. Two installations in one namespace need two names
     #[arg(
         long,
         value_name = "NAME",
@@ -108,20 +112,26 @@ struct RunArgs {
         env = "PROVIDENT_LEASE_NAME"
     )]
     lease_name: String,
-    /// Where `/livez`, `/readyz` and `/metrics` are served.
-    #[arg(long, default_value = "0.0.0.0:8080", env = "PROVIDENT_ADMIN_ADDRESS")]
-    admin_address: SocketAddr,
-    /// Objects that are reconciled at once, per watched namespace.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), env = "PROVIDENT_CONCURRENCY")]
-    concurrency: u16,
-    /// Seconds that a stop waits for answers that are not stored yet.
+    /// Address that serves `/livez`, `/readyz` and `/metrics`
     #[arg(
         long,
-        value_name = "SECONDS",
-        default_value_t = 75,
-        env = "PROVIDENT_GRACE"
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080",
+        env = "PROVIDENT_METRICS_BIND_ADDRESS"
     )]
-    grace: u64,
+    metrics_bind_address: SocketAddr,
+    /// Number of objects to reconcile at the same time, per watched namespace
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), env = "PROVIDENT_MAX_CONCURRENT_RECONCILES")]
+    max_concurrent_reconciles: u16,
+    /// Time to wait on shutdown for pending results to be saved, for example `75s` or `2m`
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "75s",
+        value_parser = api::parse_duration,
+        env = "PROVIDENT_SHUTDOWN_GRACE_PERIOD"
+    )]
+    shutdown_grace_period: Duration,
 }
 
 #[derive(Args)]
@@ -146,9 +156,6 @@ pub enum CliError {
     /// The admin server does not run.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// The emulator does not run.
-    #[error(transparent)]
-    Emulator(#[from] EmulatorError),
     /// A definition could not be printed.
     #[error("a definition could not be printed: {0}")]
     Crd(String),
@@ -170,17 +177,12 @@ impl Cli {
             Command::Crd(args) => print_crds(&args),
             Command::Run(args) => {
                 let traces = Traces::from_env()?;
-                telemetry::begin(self.log_format, &self.log, traces.as_ref())?;
+                telemetry::begin(self.log_format, &self.log_filter, traces.as_ref())?;
                 let ended = run(args).await;
                 if let Some(traces) = traces {
                     traces.end().await;
                 }
                 ended
-            }
-            Command::Emulate(args) => {
-                telemetry::begin(self.log_format, &self.log, None)?;
-                let stop = stop_on_signal()?;
-                Ok(emulator::run(args, stop.cancelled_owned()).await?)
             }
         }
     }
@@ -189,31 +191,31 @@ impl Cli {
 async fn run(args: RunArgs) -> Result<(), CliError> {
     let stop = stop_on_signal()?;
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
-    let client = cluster::client(Config::infer().await?, &metrics)?;
+    let client = cluster::client(kube::Config::infer().await?, &metrics)?;
     let admin_stop = CancellationToken::new();
     let address = admin::serve(
-        args.admin_address,
+        args.metrics_bind_address,
         metrics.clone(),
         readiness.clone(),
         admin_stop.clone(),
     )
     .await?;
     info!(version = env!("CARGO_PKG_VERSION"), %address, namespace = args.namespace, watch = ?args.watch_namespaces, "starting");
-    let settings = Settings {
+    let config = Config {
         namespace: args.namespace,
         watch_namespaces: args.watch_namespaces,
         allowed_hosts: args.allowed_hosts,
         internal_hosts: args.internal_hosts,
         proxy_from_env: args.proxy_from_env,
-        cluster_connections: args.cluster_connections,
-        watch_secrets: args.watch_secrets,
+        cluster_connections: !args.no_cluster_connections,
+        watch_secrets: !args.no_watch_secrets,
         binding_key_secret: args.binding_key_secret,
         lease: args.leader_elect.then_some(args.lease_name),
-        concurrency: args.concurrency,
-        grace: Duration::from_secs(args.grace),
-        ..Settings::default()
+        max_concurrent_reconciles: args.max_concurrent_reconciles,
+        shutdown_grace_period: args.shutdown_grace_period,
+        ..Config::default()
     };
-    let ended = controller::run(client, settings, metrics, readiness, stop).await;
+    let ended = manager::run(client, config, metrics, readiness, stop).await;
     admin_stop.cancel();
     info!("stopped");
     Ok(ended?)

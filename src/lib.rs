@@ -1,26 +1,28 @@
-//! Keeps OAuth 2.0 clients of the Provident API, and the Secrets that carry their credentials, as declared.
+//! Manages OAuth 2.0 clients in the Provident API, and the Secrets that hold their credentials.
 //!
 //! The layers, each using only those below it:
 //! - [`cli`]: commands and flags
-//! - [`controller`]: watches, triggers, and the life of the process
-//! - [`reconcile`]: the shell around the plan: observe, act, report
-//! - [`plan`], [`secret`], [`binding`]: what to do next, what a Secret holds, whose a client is; pure
-//! - [`provident`]: the vendor: its types, its client, and an emulator of it
-//! - [`api`]: what users write and read; pure
+//! - [`manager`], [`leader`]: run the controllers: watches, triggers, leader election, shutdown
+//! - [`oauth_client`], [`connection`]: the two controllers: observe, plan, execute, report
+//! - [`context`], [`state`]: what reconciles share: clients, configuration, and what this process remembers
+//! - [`vendor`], [`cluster`]: HTTP calls to the vendor, and requests to the Kubernetes API server
+//! - [`provident_core`]: what to do next, and all types that decide it; pure, in a crate of its own
 //!
-//! Beside them, used by the shell and using none of it: [`admin`], [`cluster`], [`leader`], [`metrics`], [`telemetry`].
+//! Supporting modules, none of which depends on a controller: [`admin`], [`config`], [`metrics`], [`telemetry`].
 
 pub mod admin;
-pub mod api;
-pub mod binding;
 pub mod cli;
+mod clock;
 pub mod cluster;
-pub mod controller;
+pub mod config;
+pub mod connection;
+pub mod context;
 mod jitter;
 pub mod leader;
+pub mod manager;
 pub mod metrics;
-pub mod plan;
-pub mod provident;
-pub mod reconcile;
-pub mod secret;
+pub mod oauth_client;
+mod reconcile;
+pub mod state;
 pub mod telemetry;
+pub mod vendor;

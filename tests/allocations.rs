@@ -5,20 +5,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "plan/facts.rs"]
+#[path = "../crates/core/tests/plan/facts.rs"]
 mod facts;
 
 use std::hint::black_box;
 
 use facts::fresh;
 
-use provident_operator::api::{OAuthClient, OAuthClientSpec, Reason};
-use provident_operator::cluster::Guarded;
-use provident_operator::plan::{
-    self, Binding, Content, Found, Owner, Record, SecretSeen, Seen, Texts, Vendor,
+use provident_core::api::{OAuthClient, OAuthClientSpec, Reason};
+use provident_core::plan::{
+    self, Binding, Content, Found, MessageContext, Owner, Record, SecretFacts, Seen, Vendor,
 };
-use provident_operator::provident::types::{ClientId, VendorClient, decode_client, error_code};
-use provident_operator::secret::{self, Marks, Values};
+use provident_core::secret::{self, SecretMetadata, Values};
+use provident_core::vendor::types::{ClientId, VendorClient, decode_client, error_code};
+use provident_operator::cluster::LenientObject;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -66,8 +66,8 @@ const SETTLED: &str = r#"{
         "connectionRef": { "kind": "ClusterProvidentConnection", "name": "default" }, "refreshInterval": "1h",
         "driftPolicy": "Correct", "deletionPolicy": "Deactivate" },
     "status": { "observedGeneration": 1, "clientId": "0705e1a5afa8e3dcb37c2e3353a82bc8", "secretName": "storefront",
-        "bindingMAC": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "secretVersion": "123450",
-        "secretRevision": 1, "secretDigest": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+        "bindingMAC": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "secretResourceVersion": "123450",
+        "secretRevision": 1, "secretHash": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
         "conditions": [
             { "type": "Ready", "status": "True", "reason": "Available", "message": "The client is as declared, and its Secret holds its credentials",
               "observedGeneration": 1, "lastTransitionTime": "2026-11-24T10:00:01Z" },
@@ -100,8 +100,8 @@ fn settled() -> Seen {
     Seen {
         finalizer: true,
         ready: true,
-        record: Record::Bound(id.clone()),
-        secret: SecretSeen::Present {
+        record: RecordedClient::Bound(id.clone()),
+        secret: SecretFacts::Present {
             owner: Owner::This,
             binding: Binding::Valid(id),
             content: Content::Current,
@@ -133,7 +133,7 @@ fn a_plan_costs_no_more_than_it_did() {
     limits.hold("next: a client that was just verified", 1, || {
         plan::next(&spec, &verified)
     });
-    let texts = || Texts {
+    let texts = || MessageContext {
         namespace: "shop",
         name: "storefront",
         secret: "storefront",
@@ -169,12 +169,12 @@ fn reading_and_comparing_an_answer_costs_no_more_than_it_did() {
 #[test]
 fn reading_what_a_watch_brings_costs_no_more_than_it_did() {
     let mut limits = Limits(Vec::new());
-    let read = || serde_json::from_str::<Guarded<OAuthClient>>(SETTLED).unwrap();
+    let read = || serde_json::from_str::<LenientObject<OAuthClient>>(SETTLED).unwrap();
     let object = read().0.unwrap();
     limits.hold("read: a settled client", 32, read);
     let secret = secret::largest(&object, "https://api.provident.ae/v2/oauth2/token");
     limits.hold("read: the marks of its Secret", 4, || {
-        Marks::of(&secret.metadata)
+        SecretMetadata::of(&secret.metadata)
     });
     // These two stay in memory for every client.
     for (what, at_most, bytes) in [
@@ -182,7 +182,7 @@ fn reading_what_a_watch_brings_costs_no_more_than_it_did() {
         (
             "kept: the marks of its Secret",
             318,
-            kept(|| Marks::of(&secret.metadata)),
+            kept(|| SecretMetadata::of(&secret.metadata)),
         ),
     ] {
         println!("{what:<50} {bytes:>6} bytes (at most {at_most})");

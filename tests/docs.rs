@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use provident_operator::api::Reason;
+use provident_core::api::Reason;
 
 const PAGE: &str = include_str!("../docs/operations.md");
 

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use provident_operator::api::OAuthClient;
-use provident_operator::provident::limiter::parse_retry_after;
-use provident_operator::provident::types::{ClientId, MAX_CLIENT_ID, decode_client, error_code};
-use provident_operator::secret::{Values, render};
+use provident_core::api::OAuthClient;
+use provident_core::secret::{Values, render};
+use provident_core::vendor::types::{ClientId, MAX_CLIENT_ID, decode_client, error_code};
+use provident_operator::vendor::limiter::parse_retry_after;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 

@@ -8,12 +8,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use provident_operator::provident::client::Client;
-use provident_operator::provident::error::CallError;
-use provident_operator::provident::http::Reach;
-use provident_operator::provident::limiter::Limiter;
-use provident_operator::provident::token::Credential;
-use provident_operator::provident::types::{ClientId, VendorClient};
+use provident_core::vendor::error::CallError;
+use provident_core::vendor::types::{ClientId, VendorClient};
+use provident_operator::vendor::client::Client;
+use provident_operator::vendor::http::NetworkPolicy;
+use provident_operator::vendor::limiter::Limiter;
+use provident_operator::vendor::token::Credential;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,7 +77,7 @@ async fn ask(address: SocketAddr) -> Vec<Result<VendorClient, CallError>> {
     let client = Client::new(
         &format!("http://{address}/v2"),
         token,
-        &Reach::default(),
+        &NetworkPolicy::default(),
         Arc::new(|_, _, _| {}),
     )
     .unwrap();

@@ -205,7 +205,7 @@ fn what_others_put_on_the_lease_stays_and_makes_nobody_young() {
 
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Disposition {
     Answered,
     NotSent,
     AnswerLost,
@@ -213,12 +213,12 @@ enum Fate {
     CarriedOutLate,
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn fate() -> impl Strategy<Value = Disposition> {
     prop_oneof![
-        6 => Just(Fate::Answered),
-        1 => Just(Fate::NotSent),
-        1 => Just(Fate::AnswerLost),
-        1 => Just(Fate::CarriedOutLate),
+        6 => Just(Disposition::Answered),
+        1 => Just(Disposition::NotSent),
+        1 => Just(Disposition::AnswerLost),
+        1 => Just(Disposition::CarriedOutLate),
     ]
 }
 
@@ -243,13 +243,13 @@ proptest! {
                 server.write(&lease);
             }
             match (step, fate) {
-                (Step::Look | Step::Write(_), Fate::NotSent) => candidate.failed(began),
+                (Step::Look | Step::Write(_), Disposition::NotSent) => candidate.failed(began),
                 (Step::Look, _) => {
                     let lease = server.lease.clone();
                     now += Duration::from_millis(takes);
                     candidate.looked(lease, now, PAUSE);
                 }
-                (Step::Write(lease), Fate::CarriedOutLate) => {
+                (Step::Write(lease), Disposition::CarriedOutLate) => {
                     late.push(*lease);
                     candidate.failed(began);
                 }
@@ -257,8 +257,8 @@ proptest! {
                     let stored = server.write(&lease);
                     now += Duration::from_millis(takes);
                     match (stored, fate) {
-                        (Some(stored), Fate::Answered) => candidate.wrote(stored, began),
-                        (None, Fate::Answered) => candidate.refused(now),
+                        (Some(stored), Disposition::Answered) => candidate.wrote(stored, began),
+                        (None, Disposition::Answered) => candidate.refused(now),
                         _ => candidate.failed(began),
                     }
                 }

@@ -12,10 +12,10 @@ use prometheus_client::registry::Registry;
 
 use super::tally::Tally;
 use super::{register, seconds};
-use crate::api::{ConditionType, OAuthClient, Reason};
+use provident_core::api::{ConditionType, OAuthClient, Reason};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Told {
+struct ConditionUpdate {
     reason: String,
 }
 
@@ -28,7 +28,7 @@ struct Verified {
 /// Figures of objects; clones share them.
 #[derive(Clone)]
 pub struct Clients {
-    reasons: Tally<String, Told>,
+    reasons: Tally<String, ConditionUpdate>,
     oldest: Gauge<f64, AtomicU64>,
     overdue: Gauge<f64, AtomicU64>,
     verified: Arc<Mutex<HashMap<String, Verified>>>,
@@ -65,7 +65,7 @@ impl Clients {
         let reason = ready.map(|ready| ready.reason.clone());
         let suspended = reason.as_deref() == Some(Reason::Suspended.as_str());
         self.reasons
-            .set(uid.clone(), reason.map(|reason| Told { reason }));
+            .set(uid.clone(), reason.map(|reason| ConditionUpdate { reason }));
         let status = object.status.as_ref();
         let has_client = status.is_some_and(|status| status.client_id.is_some());
         let mut all = self.verified();
@@ -86,8 +86,9 @@ impl Clients {
 
     /// An object cannot be read, so no verification of it is due.
     pub fn unreadable(&self, uid: &str) {
-        let reason = Reason::Unreadable.to_string();
-        self.reasons.set(uid.to_owned(), Some(Told { reason }));
+        let reason = Reason::InvalidObject.to_string();
+        self.reasons
+            .set(uid.to_owned(), Some(ConditionUpdate { reason }));
         self.verified().remove(uid);
     }
 

@@ -4,10 +4,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::registry::Registry;
 
 use super::tally::Tally;
-use crate::api::Reason;
+use provident_core::api::Reason;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Told {
+struct ConditionUpdate {
     kind: &'static str,
     reason: &'static str,
 }
@@ -16,7 +16,7 @@ type Key = (&'static str, String, String);
 
 /// Figures of connections; clones share them.
 #[derive(Clone)]
-pub struct Connections(Tally<Key, Told>);
+pub struct Connections(Tally<Key, ConditionUpdate>);
 
 impl Connections {
     pub(super) fn new(registry: &mut Registry) -> Self {
@@ -31,7 +31,7 @@ impl Connections {
     pub fn told(&self, kind: &'static str, namespace: &str, name: &str, reason: Reason) {
         let reason = reason.as_str();
         let key = (kind, namespace.to_owned(), name.to_owned());
-        self.0.set(key, Some(Told { kind, reason }));
+        self.0.set(key, Some(ConditionUpdate { kind, reason }));
     }
 
     /// A connection is gone.

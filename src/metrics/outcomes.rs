@@ -9,8 +9,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::{long, register, register_as};
-use crate::api::Reason;
-use crate::provident::outcome::Outcome;
+use provident_core::api::Reason;
+use provident_core::vendor::outcome::Outcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Known {
@@ -84,7 +84,7 @@ impl Outcomes {
         for outcome in ["created", "not_created", "unknown"] {
             let _ = outcomes.creates.get_or_create(&Known { outcome });
         }
-        for reason in [Reason::CreateOutcomeUnknown, Reason::AnswerNotNew] {
+        for reason in [Reason::CreateOutcomeUnknown, Reason::ExistingClientReturned] {
             let reason = reason.as_str();
             let _ = outcomes.holds.get_or_create(&Held { reason });
         }
@@ -106,7 +106,10 @@ impl Outcomes {
 
     /// An object's Ready condition has this reason now, and had another.
     pub fn told(&self, reason: Reason) {
-        if matches!(reason, Reason::CreateOutcomeUnknown | Reason::AnswerNotNew) {
+        if matches!(
+            reason,
+            Reason::CreateOutcomeUnknown | Reason::ExistingClientReturned
+        ) {
             let reason = reason.as_str();
             self.holds.get_or_create(&Held { reason }).inc();
         }

@@ -7,7 +7,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::core::{Status, response::StatusCause};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Client, CustomResourceExt, ResourceExt};
-use provident_operator::api;
+use provident_core::api;
 use serde_json::{Value, json};
 
 use crate::rules::{NAME, Rule, table};

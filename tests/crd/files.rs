@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::ResourceExt;
-use provident_operator::api;
+use provident_core::api;
 
 /// With `UPDATE_CRDS=1` this writes the files, for whoever has no program to print them with yet.
 #[test]
@@ -51,14 +51,14 @@ fn a_definition_lacks_what_an_older_one_has_not_and_nothing_of_what_a_newer_one_
     let older = changed(|version| {
         let properties = &mut version["schema"]["openAPIV3Schema"]["properties"];
         let status = properties["status"]["properties"].as_object_mut().unwrap();
-        status.remove("secretDigest").unwrap();
+        status.remove("secretHash").unwrap();
         let target = &mut properties["spec"]["properties"]["rolloutRestartTargets"]["items"];
         target["properties"].as_object_mut().unwrap().remove("kind");
     });
     let another = changed(|version| version["name"] = "v1".into());
     let unserved = changed(|version| version["served"] = false.into());
     let present = present.unwrap();
-    let fields = ["spec.rolloutRestartTargets.kind", "status.secretDigest"];
+    let fields = ["spec.rolloutRestartTargets.kind", "status.secretHash"];
     assert_eq!(api::lacks(&older, present), fields);
     assert_eq!(api::lacks(present, &older), Vec::<String>::new());
     assert_eq!(api::lacks(present, present), Vec::<String>::new());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::cel::Validator;
-use provident_operator::api;
+use provident_core::api;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

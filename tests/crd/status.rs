@@ -1,6 +1,6 @@
 //! The status in Rust and in the schema are one.
 
-use provident_operator::api::{self, OAuthClientStatus};
+use provident_core::api::{self, OAuthClientStatus};
 use serde_json::{Value, json};
 
 /// A status with every field that there is.
@@ -17,9 +17,9 @@ pub fn complete_status() -> Value {
         "lastHandledReconcile": "2",
         "createAttempt": { "id": "a2", "startTime": time, "retryOf": "a1" },
         "rotation": { "token": "1", "before": "aGFzaA", "startTime": time, "scheduled": true, "accepted": true },
-        "secretVersion": "42",
+        "secretResourceVersion": "42",
         "secretRevision": 3,
-        "secretDigest": "00ff",
+        "secretHash": "00ff",
         "conditions": [{
             "type": "Ready",
             "status": "True",

@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_operator::api::{ConditionType, OAuthClient, Reason};
-use provident_operator::provident::emulator::{Fault, Operation, When};
+use provident_core::api::{ConditionType, OAuthClient, Reason};
+use provident_emulator::{Fault, Operation, When};
 use serde_json::{Value, json};
 
 use crate::more::client_id;

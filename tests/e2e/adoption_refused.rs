@@ -1,6 +1,6 @@
 //! Adoptions that are refused: without the right, without the proof, or of what is another's.
 
-use provident_operator::api::Reason;
+use provident_core::api::Reason;
 use serde_json::{Value, json};
 
 use crate::adoption::adoption;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use harness::faults::{Effect, Fault};
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Operation, When};
+use provident_core::api::Reason;
+use provident_emulator::{Operation, When};
 use serde_json::json;
 
 use crate::more::{client_id, reason};

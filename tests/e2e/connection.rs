@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use provident_operator::api::{ConditionType, ConnectionStatus, ProvidentConnection, Reason, find};
-use provident_operator::provident::emulator::{Answer, Fault, Operation, When};
+use provident_core::api::{ConditionType, ConnectionStatus, ProvidentConnection, Reason, find};
+use provident_emulator::{Answer, Fault, Operation, When};
 use serde_json::{Value, json};
 
 use crate::world::{TOKEN_SECRET, World, is_ready};
@@ -94,7 +94,7 @@ async fn a_namespace_brings_its_own_account_and_needs_no_access_rule() {
     );
     world.create_own_connection(OWN).await;
     world.until_ready("storefront").await;
-    // Told beside its clients, so a little later than a client may be served.
+    // ConditionUpdate beside its clients, so a little later than a client may be served.
     let says_ready = async || {
         let connection = world.own_connections().get(OWN).await.unwrap();
         let conditions = connection.status.unwrap_or_default().conditions;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use harness::faults::{Faults, Moment};
-use provident_operator::api::{OAuthClient, RETRY_CREATE, Reason};
-use provident_operator::provident::emulator::{Operation, When};
+use provident_core::api::{OAuthClient, RETRY_CREATE, Reason};
+use provident_emulator::{Operation, When};
 use serde_json::json;
 
 use crate::point::{Point, is_secret_write, is_status_write};

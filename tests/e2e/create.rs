@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provident_operator::provident::emulator::Operation;
+use provident_emulator::Operation;
 use serde_json::json;
 
 use crate::world::World;

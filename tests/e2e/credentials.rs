@@ -5,8 +5,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::DeleteParams;
-use provident_operator::api::{Reason, stored_time};
-use provident_operator::provident::emulator::{Fault, Operation, StoredClient};
+use provident_core::api::{Reason, stored_time};
+use provident_emulator::{Fault, Operation, StoredClient};
 use serde_json::json;
 
 use crate::world::World;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use provident_operator::api::{DriftPolicy, MANAGED_LABEL, MANAGER, OAuthClient};
-use provident_operator::provident::emulator::StoredClient;
+use provident_core::api::{DriftPolicy, MANAGED_LABEL, MANAGER, OAuthClient};
+use provident_emulator::StoredClient;
 
 /// What of an object that says Ready is not so. Under `driftPolicy: Report` only its Secret counts.
 pub fn difference(

@@ -4,8 +4,8 @@ use harness::faults::{Effect, Fault};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::PostParams;
-use provident_operator::api::{BINDING_ANNOTATION, FINALIZER, OAuthClient, Reason};
-use provident_operator::provident::emulator::{Call, Fault as VendorFault, Operation, When};
+use provident_core::api::{BINDING_ANNOTATION, FINALIZER, OAuthClient, Reason};
+use provident_emulator::{Call, Fault as VendorFault, Operation, When};
 use serde_json::json;
 
 use crate::more::{client_id, uid};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use provident_operator::api::{ConditionType, Reason};
-use provident_operator::provident::emulator::{Call, Fault, Operation, Rule, When};
+use provident_core::api::{ConditionType, Reason};
+use provident_emulator::{Call, Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::settled::{these, told, writes};
@@ -150,7 +150,7 @@ async fn s37_a_value_the_vendor_normalises_is_put_once_and_told() {
     world
         .until_told(
             "web",
-            Reason::NotApplied,
+            Reason::UpdateNotApplied,
             &["name", "State its own value", "leave the field out"],
         )
         .await;
@@ -187,7 +187,7 @@ async fn s37_a_change_the_vendor_ignores_is_not_repeated_until_the_spec_changes(
         .patch("web", json!({ "spec": { "rateLimitCount": 8 } }))
         .await;
     world
-        .until_told("web", Reason::NotApplied, &["rateLimitCount"])
+        .until_told("web", Reason::UpdateNotApplied, &["rateLimitCount"])
         .await;
     world.verify_now("web").await;
     world.silence().await;

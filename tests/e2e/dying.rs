@@ -4,8 +4,8 @@ use harness::faults::{Effect, Fault as ClusterFault};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DeleteParams;
-use provident_operator::api::{FINALIZER, OAuthClient, Reason};
-use provident_operator::provident::emulator::{Fault, Operation, When};
+use provident_core::api::{FINALIZER, OAuthClient, Reason};
+use provident_emulator::{Fault, Operation, When};
 use serde_json::json;
 
 use crate::requests::{secret_write, sent, strike_from};

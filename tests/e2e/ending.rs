@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kube::api::DeleteParams;
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Fault, Operation, Rule, When};
+use provident_core::api::Reason;
+use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::settled::writes;

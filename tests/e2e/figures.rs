@@ -2,8 +2,8 @@
 
 use kube::ResourceExt;
 use kube::api::DeleteParams;
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Fault, Operation, Rule, When};
+use provident_core::api::Reason;
+use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::operator::Operator;

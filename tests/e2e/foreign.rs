@@ -7,8 +7,8 @@ use std::time::Duration;
 use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use provident_operator::api::{ConditionType, OAuthClient, Reason};
-use provident_operator::provident::emulator::Operation;
+use provident_core::api::{ConditionType, OAuthClient, Reason};
+use provident_emulator::Operation;
 use serde_json::json;
 
 use crate::requests::{secret_write, sent};

@@ -2,10 +2,10 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
-use provident_operator::api::{
+use provident_core::api::{
     BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, MANAGED_LABEL, MANAGER, Reason,
 };
-use provident_operator::provident::emulator::Operation;
+use provident_emulator::Operation;
 use serde_json::{Value, json};
 
 use crate::world::World;

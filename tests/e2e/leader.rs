@@ -7,8 +7,8 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use provident_emulator::{Operation, When};
 use provident_operator::admin;
-use provident_operator::provident::emulator::{Operation, When};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

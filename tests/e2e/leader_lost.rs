@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use harness::faults::{Effect, Fault, Faults, Moment, Record};
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Operation, When};
+use provident_core::api::Reason;
+use provident_emulator::{Operation, When};
 use serde_json::json;
 
 use crate::leader::{LEASE_AND_THREE, leads};

@@ -1,8 +1,8 @@
 //! Only the end state counts: what came and went while nobody looked costs nothing.
 
 use kube::api::DeleteParams;
-use provident_operator::api::RECONCILE;
-use provident_operator::provident::emulator::Operation;
+use provident_core::api::RECONCILE;
+use provident_emulator::Operation;
 use serde_json::json;
 
 use crate::settled::{handled, these, writes};
@@ -127,7 +127,7 @@ async fn a_suspended_connection_holds_verification_and_repair_and_lets_them_go_o
     let conditions = world.get("web").await.status.unwrap().conditions;
     world.edit_connection(json!({ "suspend": true })).await;
     world
-        .until_connection(provident_operator::api::Reason::Suspended)
+        .until_connection(provident_core::api::Reason::Suspended)
         .await;
     let calls = world.emulator.calls().len();
     let asked = world.ask_for_verification("web").await;

@@ -2,8 +2,8 @@
 
 use futures::{StreamExt, stream};
 use harness::faults::{Effect, Fault, Faults, Moment};
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::Operation;
+use provident_core::api::Reason;
+use provident_emulator::Operation;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Notify;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use provident_operator::api::{OAuthClient, Reason};
-use provident_operator::provident::emulator::{Answer, Fault, Operation, Rule, When};
+use provident_core::api::{OAuthClient, Reason};
+use provident_emulator::{Answer, Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::world::{World, is_ready};

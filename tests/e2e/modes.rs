@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::faults::Record;
 use kube::api::DeleteParams;
-use provident_operator::api::Reason;
+use provident_core::api::Reason;
 use serde_json::{Value, json};
 
 use crate::operator::Operator;
@@ -95,10 +95,10 @@ async fn a_changed_token_is_noticed_without_a_watch() {
     let operator = world.start_operator();
     world.settled("web", json!({})).await;
     // The old one is still good: nothing but the Secret says that there is another.
-    let before = world.connection_status().await.accepted;
+    let before = world.connection_status().await.accepted_credential_hash;
     world.emulator.set_token("another-token");
     world.put_token("another-token").await;
-    let noticed = async || world.connection_status().await.accepted != before;
+    let noticed = async || world.connection_status().await.accepted_credential_hash != before;
     world.eventually("the new token is in use", noticed).await;
     world.declare("new", json!({})).await;
     world.until_ready("new").await;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
-use provident_operator::api::{OAuthClient, Reason};
-use provident_operator::provident::emulator::{Gate, StoredClient};
+use provident_core::api::{OAuthClient, Reason};
+use provident_emulator::{Gate, StoredClient};
 
 use crate::world::{PATIENCE, World, ready};
 

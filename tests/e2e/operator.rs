@@ -6,13 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use harness::faults::Faults;
-use kube::Config;
 use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
 use provident_operator::cluster::Measure;
+use provident_operator::config::Config;
 use provident_operator::metrics::Metrics;
-use provident_operator::reconcile::settings::Settings;
-use provident_operator::{cluster, controller};
+use provident_operator::{cluster, manager};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -36,10 +35,10 @@ pub struct Operator {
 
 impl Operator {
     pub fn start(
-        config: Config,
+        config: kube::Config,
         faults: &Faults,
         request_within: Duration,
-        settings: Settings,
+        settings: Config,
         log: &Log,
     ) -> Self {
         let stop = CancellationToken::new();
@@ -63,8 +62,7 @@ impl Operator {
                         .with_layer(&TimeoutLayer::new(request_within))
                         .with_layer(&Measure::new(&its_metrics))
                         .build();
-                    let run =
-                        controller::run(client, settings, its_metrics, its_readiness, its_stop);
+                    let run = manager::run(client, settings, its_metrics, its_readiness, its_stop);
                     tokio::select! {
                         // A lost lease is in the log.
                         _ = run => {}

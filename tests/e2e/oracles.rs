@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::api::ListParams;
-use provident_operator::api::OAuthClient;
-use provident_operator::provident::emulator::Operation;
+use provident_core::api::OAuthClient;
+use provident_emulator::Operation;
 
 use crate::declared::difference;
 use crate::rights::Mode;

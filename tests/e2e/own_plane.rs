@@ -4,8 +4,8 @@ use harness::ControlPlane;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::DeleteParams;
 use kube::{Api, CustomResourceExt};
-use provident_operator::api::{OAuthClient, Reason};
-use provident_operator::provident::emulator::{Fault, Operation, Options, When};
+use provident_core::api::{OAuthClient, Reason};
+use provident_emulator::{Fault, Operation, Options, When};
 use serde_json::json;
 use tokio::sync::Mutex;
 

@@ -1,9 +1,9 @@
-//! `unknownOutcome: Retry`: the decision that a create of unknown outcome is made once more, taken beforehand.
+//! `unknownOutcomePolicy: Retry`: the decision that a create of unknown outcome is made once more, taken beforehand.
 
 use std::time::Duration;
 
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Fault, Operation, Rule, When};
+use provident_core::api::Reason;
+use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::world::{World, attempt, is_stalled, ready};
@@ -41,14 +41,14 @@ const ORPHANS: &str = "provident_operator_possible_orphans_total";
 async fn an_unknown_outcome_is_tried_once_more_after_the_wait_and_counted() {
     let world = World::start().await;
     world
-        .edit_connection(json!({ "unknownOutcome": "Retry" }))
+        .edit_connection(json!({ "unknownOutcomePolicy": "Retry" }))
         .await;
     let _operator = world.start_operator();
     world.lose_creates("storefront", 1);
     world.declare("storefront", json!({})).await;
     let waits = world
         .until("storefront", "waiting for its second try", |object| {
-            ready(object).is_some_and(|ready| ready.message.contains("unknownOutcome: Retry"))
+            ready(object).is_some_and(|ready| ready.message.contains("unknownOutcomePolicy: Retry"))
         })
         .await;
     assert!(!is_stalled(&waits), "nobody has to act");
@@ -60,7 +60,10 @@ async fn an_unknown_outcome_is_tried_once_more_after_the_wait_and_counted() {
         apart >= jiff::SignedDuration::try_from(world.attempt_wait).unwrap(),
         "{apart:?}"
     );
-    let words = ["unknownOutcome: Retry", &world.vendor_name("storefront")];
+    let words = [
+        "unknownOutcomePolicy: Retry",
+        &world.vendor_name("storefront"),
+    ];
     world
         .until_event_with("storefront", Reason::CreateOutcomeUnknown, &words)
         .await;
@@ -72,7 +75,7 @@ async fn an_unknown_outcome_is_tried_once_more_after_the_wait_and_counted() {
 async fn a_second_unknown_outcome_is_held_for_a_person_and_stays_so() {
     let world = World::start().await;
     world
-        .edit_connection(json!({ "unknownOutcome": "Retry" }))
+        .edit_connection(json!({ "unknownOutcomePolicy": "Retry" }))
         .await;
     let operator = world.start_operator();
     world.lose_creates("storefront", 2);
@@ -96,7 +99,7 @@ async fn a_second_unknown_outcome_is_held_for_a_person_and_stays_so() {
 async fn another_process_attempt_is_tried_again_only_after_the_wait_and_a_probe() {
     let world = World::start().await;
     world
-        .edit_connection(json!({ "unknownOutcome": "Retry" }))
+        .edit_connection(json!({ "unknownOutcomePolicy": "Retry" }))
         .await;
     let operator = world.start_operator();
     let gate = world

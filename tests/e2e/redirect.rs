@@ -1,10 +1,8 @@
 //! Redirects, and connections that close under a create.
 
 use harness::faults::{Effect, Fault};
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{
-    Answer, Emulator, Fault as VendorFault, Operation, Options, When,
-};
+use provident_core::api::Reason;
+use provident_emulator::{Answer, Emulator, Fault as VendorFault, Operation, Options, When};
 use serde_json::json;
 use tokio::sync::mpsc;
 

@@ -1,10 +1,8 @@
 //! Creates that are known not to have made anything: made again by themselves, or after an edit, and never held.
 
 use jiff::ToSpan;
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{
-    Answer, Emulator, Fault, Operation, Options, Rule, When,
-};
+use provident_core::api::Reason;
+use provident_emulator::{Answer, Emulator, Fault, Operation, Options, Rule, When};
 use serde_json::json;
 use tokio::net::TcpSocket;
 

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::api::DeleteParams;
-use provident_operator::api::{
+use provident_core::api::{
     BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, MANAGED_ANNOTATION, MANAGED_LABEL,
 };
-use provident_operator::provident::emulator::Operation;
+use provident_emulator::Operation;
 use serde_json::{Value, json};
 
 use crate::declared::difference;

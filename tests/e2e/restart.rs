@@ -1,7 +1,7 @@
 //! Workloads that use a Secret restart once for each change of its content.
 
 use kube::api::DeleteParams;
-use provident_operator::api::Reason;
+use provident_core::api::Reason;
 use serde_json::{Value, json};
 
 use crate::world::{World, is_ready, ready};

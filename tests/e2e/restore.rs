@@ -4,8 +4,8 @@ use harness::ControlPlane;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_operator::api::{BINDING_ANNOTATION, OAuthClient, Reason};
-use provident_operator::provident::emulator::Operation;
+use provident_core::api::{BINDING_ANNOTATION, OAuthClient, Reason};
+use provident_emulator::Operation;
 use serde_json::json;
 
 use crate::rights::account;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::faults::{Effect, Fault, Faults, Moment};
-use provident_operator::provident::emulator::Operation;
+use provident_emulator::Operation;
 use serde_json::json;
 use tokio::sync::watch;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use harness::faults::{Effect, Fault as ApiFault, Moment};
 use kube::api::DeleteParams;
-use provident_operator::api::{OAuthClient, ROTATE, Reason};
-use provident_operator::provident::emulator::{Answer, Fault, Operation, When};
+use provident_core::api::{OAuthClient, ROTATE, Reason};
+use provident_emulator::{Answer, Fault, Operation, When};
 use serde_json::json;
 
 use crate::requests::sent;
@@ -166,7 +166,7 @@ async fn s33_a_rotation_without_effect_is_told_and_a_new_token_ends_it() {
     world.ask_for_rotation("web", "1").await;
     let told = world.until_told(
         "web",
-        Reason::NotApplied,
+        Reason::UpdateNotApplied,
         &["rotation 1", "oauth.provident.ae/rotate="],
     );
     told.await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use harness::faults::{Faults, Moment};
-use provident_operator::provident::emulator::{Fault, Operation, When};
+use provident_emulator::{Fault, Operation, When};
 use serde_json::json;
 
 use crate::point::Point;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::faults::Record;
 use kube::api::ListParams;
-use provident_operator::provident::emulator::{Answer, Fault, Operation, Rule, When};
+use provident_emulator::{Answer, Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::world::{World, is_ready};

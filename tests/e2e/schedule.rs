@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use provident_operator::api::{ConditionType, OAuthClient};
-use provident_operator::provident::emulator::Operation;
+use provident_core::api::{ConditionType, OAuthClient};
+use provident_emulator::Operation;
 use serde_json::{Value, json};
 
 use crate::settled::told;

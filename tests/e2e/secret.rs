@@ -10,8 +10,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_operator::api::{ConditionType, OAuthClient, Reason};
-use provident_operator::provident::emulator::{Operation, When};
+use provident_core::api::{ConditionType, OAuthClient, Reason};
+use provident_emulator::{Operation, When};
 use serde_json::json;
 
 use crate::more::{client_id, reason, uid};

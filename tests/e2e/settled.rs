@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::faults::Faults;
 use kube::api::{Patch, PatchParams};
-use provident_operator::api::{ConditionType, OAuthClient, RECONCILE};
-use provident_operator::provident::emulator::{Operation, StoredClient};
+use provident_core::api::{ConditionType, OAuthClient, RECONCILE};
+use provident_emulator::{Operation, StoredClient};
 use serde_json::{Value, json};
 
 use crate::world::World;

@@ -6,11 +6,11 @@ use harness::faults::Faults;
 use kube::Client;
 use kube::api::ListParams;
 use kube::client::ClientBuilder;
+use provident_emulator::{Operation, When};
 use provident_operator::admin::{self, Readiness};
+use provident_operator::config::Config;
 use provident_operator::metrics::Metrics;
-use provident_operator::provident::emulator::{Operation, When};
-use provident_operator::reconcile::settings::Settings;
-use provident_operator::{cluster, controller};
+use provident_operator::{cluster, manager};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -70,11 +70,11 @@ fn cut_off(world: &World) -> (Client, Faults) {
 async fn s41_liveness_and_readiness_tell_what_is_true() {
     let world = World::start().await;
     let (client, faults) = cut_off(&world);
-    let settings = Settings {
+    let settings = Config {
         namespace: world.system.clone(),
         watch_namespaces: vec![world.namespace.clone()],
         allowed_hosts: vec![format!("http://{}", world.emulator.address())],
-        ..Settings::default()
+        ..Config::default()
     };
     let (metrics, readiness) = (Metrics::default(), Readiness::default());
     let (stop, admin_stop) = (CancellationToken::new(), CancellationToken::new());
@@ -86,7 +86,7 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     )
     .await
     .unwrap();
-    let running = tokio::spawn(controller::run(
+    let running = tokio::spawn(manager::run(
         client,
         settings,
         metrics,
@@ -153,13 +153,13 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
 async fn a_stop_before_the_first_list_waits_for_none() {
     let world = World::start().await;
     let (client, faults) = cut_off(&world);
-    let settings = Settings {
+    let settings = Config {
         namespace: world.system.clone(),
         watch_namespaces: vec![world.namespace.clone()],
-        ..Settings::default()
+        ..Config::default()
     };
     let stop = CancellationToken::new();
-    let running = tokio::spawn(controller::run(
+    let running = tokio::spawn(manager::run(
         client,
         settings,
         Metrics::default(),

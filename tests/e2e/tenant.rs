@@ -3,10 +3,10 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_operator::api::{
+use provident_core::api::{
     BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, MANAGED_LABEL, MANAGER, OAuthClient, Reason,
 };
-use provident_operator::provident::emulator::{Fault, Operation, Rule};
+use provident_emulator::{Fault, Operation, Rule};
 use serde_json::{Value, json};
 
 use crate::world::{TOKEN_SECRET, World, ready};
@@ -43,7 +43,7 @@ impl World {
 
     /// What was asked about this client, a create's answer aside.
     fn asked_about(&self, client_id: &str) -> usize {
-        let about = |call: &provident_operator::provident::emulator::Call| {
+        let about = |call: &provident_emulator::Call| {
             call.operation != Operation::Create && call.client_id.as_deref() == Some(client_id)
         };
         self.emulator
@@ -203,7 +203,9 @@ async fn a_vendor_that_answers_another_tenants_client_to_a_create_gives_nobody_i
         count: None,
     });
     world.declare("thief", json!({})).await;
-    world.until_reason("thief", Reason::AnswerNotNew).await;
+    world
+        .until_reason("thief", Reason::ExistingClientReturned)
+        .await;
     assert!(world.secret("thief").await.is_none());
     world.delete("thief").await;
     world.until_gone("thief").await;

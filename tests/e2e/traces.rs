@@ -86,7 +86,13 @@ impl Program {
         let stderr = File::create(log.path().join("log")).unwrap();
         let plane = ControlPlane::shared().await.unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_provident-operator"))
-            .args(["run", "--admin-address", "127.0.0.1:0", "--log", "trace"])
+            .args([
+                "run",
+                "--metrics-bind-address",
+                "127.0.0.1:0",
+                "--log",
+                "trace",
+            ])
             .args(["--namespace", &world.system])
             .args(["--watch-namespace", &world.namespace])
             .arg(format!(

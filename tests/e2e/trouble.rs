@@ -7,8 +7,8 @@ use harness::faults::{Effect, Fault as ClusterFault};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use provident_operator::api::{ConditionType, Reason};
-use provident_operator::provident::emulator::{Fault, Operation, Rule, When};
+use provident_core::api::{ConditionType, Reason};
+use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::requests::{finalizer_write, strike_from};
@@ -234,7 +234,7 @@ async fn s52_the_time_of_a_condition_moves_only_with_its_status() {
     world.emulator.faults().clear();
     let ignored = Fault::IgnoreFields(vec!["rateLimitCount".to_owned()]);
     world.emulator.faults().always(Operation::Update, ignored);
-    world.until_reason("web", Reason::NotApplied).await;
+    world.until_reason("web", Reason::UpdateNotApplied).await;
     assert_eq!(
         times().await[0],
         failed[0],

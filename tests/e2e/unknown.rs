@@ -1,7 +1,7 @@
 //! Creates of which nobody knows what they made: held, visibly, and while the vendor is away no other is sent.
 
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Fault, Operation, Rule, When};
+use provident_core::api::Reason;
+use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
 use crate::world::{World, attempt, is_stalled, ready};
@@ -116,7 +116,7 @@ async fn s10_an_envelope_is_read_and_an_answer_without_a_secret_is_completed_by_
         assert_eq!(world.creates(name).len(), 1, "{name}");
     }
     let calls = world.emulator.calls();
-    let read = |call: &provident_operator::provident::emulator::Call| {
+    let read = |call: &provident_emulator::Call| {
         call.operation == Operation::Get && call.client_id.as_ref() == Some(&client_id)
     };
     assert!(calls.iter().any(read), "{calls:#?}");
@@ -136,7 +136,9 @@ async fn s10_an_answer_with_a_client_that_is_not_new_is_held() {
     );
     for name in ["same", "old"] {
         world.declare(name, json!({})).await;
-        let message = world.until_reason(name, Reason::AnswerNotNew).await;
+        let message = world
+            .until_reason(name, Reason::ExistingClientReturned)
+            .await;
         assert!(message.contains("not new"), "{message}");
         assert!(is_stalled(&world.get(name).await));
         assert!(world.secret(name).await.is_none());
@@ -197,9 +199,8 @@ async fn s14_an_unknown_outcome_stops_all_creates_until_a_probe_is_answered() {
         let message = world.until_reason(name, Reason::VendorUnavailable).await;
         assert!(message.contains("answers"), "{message}");
     }
-    let probed = |emulator: &provident_operator::provident::emulator::Emulator| {
-        emulator.count(Operation::Get) >= before + 2
-    };
+    let probed =
+        |emulator: &provident_emulator::Emulator| emulator.count(Operation::Get) >= before + 2;
     world.until_vendor("probed twice more", probed).await;
     assert_eq!(
         world.emulator.count(Operation::Create),

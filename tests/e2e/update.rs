@@ -1,7 +1,7 @@
 //! An edit of the spec, a pause, and both ends of a client.
 
-use provident_operator::api::Reason;
-use provident_operator::provident::emulator::{Call, Fault, Operation, When};
+use provident_core::api::Reason;
+use provident_emulator::{Call, Fault, Operation, When};
 use serde_json::json;
 
 use crate::more::reason;

@@ -4,9 +4,9 @@ use harness::ControlPlane;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use provident_core::api::{self, OAuthClient, Reason};
+use provident_emulator::{Operation, Options};
 use provident_operator::admin;
-use provident_operator::api::{self, OAuthClient, Reason};
-use provident_operator::provident::emulator::{Operation, Options};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::world::{World, install};
 const PROPERTIES: &str = "/spec/versions/0/schema/openAPIV3Schema/properties";
 /// What status has had since the first version that could rotate (71d3f8c), and did not have before.
 const NEWER: [(&str, &str); 3] = [
-    ("/status/properties", "secretDigest"),
+    ("/status/properties", "secretHash"),
     ("/status/properties/rotation/properties", "scheduled"),
     ("/status/properties/rotation/properties", "accepted"),
 ];
@@ -102,15 +102,15 @@ impl World {
 }
 
 fn digest() -> Value {
-    json!({ "status": { "secretDigest": "x" } })
+    json!({ "status": { "secretHash": "x" } })
 }
 
 fn keeps_digest(answer: &Value) -> bool {
-    answer["status"]["secretDigest"] == "x"
+    answer["status"]["secretHash"] == "x"
 }
 
 fn drops_digest(answer: &Value) -> bool {
-    answer["status"].is_object() && answer["status"]["secretDigest"].is_null()
+    answer["status"].is_object() && answer["status"]["secretHash"].is_null()
 }
 
 async fn readyz(operator: &Operator) -> String {
@@ -250,14 +250,14 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
         conditions.iter().any(|condition| {
             let message = condition["message"].as_str().unwrap();
             condition["type"] == "Ready"
-                && condition["reason"] == Reason::Unreadable.as_str()
+                && condition["reason"] == Reason::InvalidObject.as_str()
                 && message.contains("spec.driftPolicy")
                 && message.contains("Sometimes")
         })
     };
     world.eventually("it is told so in its status", told).await;
     world
-        .until_event_with("web", Reason::Unreadable, &["spec.driftPolicy"])
+        .until_event_with("web", Reason::InvalidObject, &["spec.driftPolicy"])
         .await;
 
     // Nobody else waits, nor after a restart, whose first list has it in it.
@@ -312,7 +312,7 @@ async fn s54_a_connection_that_cannot_be_read_is_not_used_until_it_can() {
     let _operator = world.start_operator();
     world.settled("web", json!({})).await;
     let mut newer = definition("ClusterProvidentConnection");
-    let values = properties(&mut newer, "/spec/properties/unknownOutcome/enum");
+    let values = properties(&mut newer, "/spec/properties/unknownOutcomePolicy/enum");
     values.as_array_mut().unwrap().push(json!("Sometimes"));
     world
         .define(&newer, "web", json!({}), |answer| {
@@ -320,7 +320,7 @@ async fn s54_a_connection_that_cannot_be_read_is_not_used_until_it_can() {
         })
         .await;
     let edited = async || {
-        let patch = json!({ "spec": { "unknownOutcome": "Sometimes" } });
+        let patch = json!({ "spec": { "unknownOutcomePolicy": "Sometimes" } });
         let all = world.connections();
         let params = PatchParams::default();
         all.patch_metadata(&world.connection, &params, &Patch::Merge(&patch))
@@ -334,14 +334,14 @@ async fn s54_a_connection_that_cannot_be_read_is_not_used_until_it_can() {
     );
     let told = async || {
         let text = world.get_json(&path).await["status"].to_string();
-        text.contains(Reason::Unreadable.as_str()) && text.contains("Sometimes")
+        text.contains(Reason::InvalidObject.as_str()) && text.contains("Sometimes")
     };
     world.eventually("it is told so in its status", told).await;
     world.declare("new", json!({})).await;
-    let message = world.until_reason("new", Reason::Unreadable).await;
+    let message = world.until_reason("new", Reason::InvalidObject).await;
     assert!(message.contains("kubectl describe cpcn"), "{message}");
     world
-        .edit_connection(json!({ "unknownOutcome": "Hold" }))
+        .edit_connection(json!({ "unknownOutcomePolicy": "Hold" }))
         .await;
     world.until_ready("new").await;
     assert_eq!(world.emulator.commits(Operation::Create), 2);

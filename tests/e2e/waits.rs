@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use harness::faults::Faults;
 use kube::ResourceExt;
-use provident_operator::api::{ConditionType, OAuthClient, Reason, find};
-use provident_operator::provident::emulator::Emulator;
+use provident_core::api::{ConditionType, OAuthClient, Reason, find};
+use provident_emulator::Emulator;
 use serde_json::Value;
 
 use crate::operator::Operator;

@@ -12,8 +12,8 @@ use std::env;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::api::core::v1::Secret;
-use provident_operator::api::{ConditionType, DriftPolicy, OAuthClient, Reason};
-use provident_operator::provident::emulator::{Operation, Options, StoredClient};
+use provident_core::api::{ConditionType, DriftPolicy, OAuthClient, Reason};
+use provident_emulator::{Operation, Options, StoredClient};
 use serde_json::{Value, json};
 
 use self::moves::{Change, Move, all, fields};
@@ -34,7 +34,7 @@ enum End {
     /// `driftPolicy: Report`, and the vendor's client is another.
     Drifted,
     /// A person must decide, as the reason documents.
-    Told(Reason),
+    ConditionUpdate(Reason),
     /// `suspend: true`: as before.
     Paused,
 }
@@ -120,7 +120,7 @@ async fn s55_a_walk_through_the_schema_converges_after_every_step_and_comes_back
         refused += u64::from(end.is_none());
         idle = match end {
             Some(End::Paused | End::Drifted) => idle + 1,
-            Some(End::Ready | End::Told(_)) => 0,
+            Some(End::Ready | End::ConditionUpdate(_)) => 0,
             None => idle,
         };
         *tried.entry(step.path.clone()).or_default() += 1;
@@ -251,7 +251,7 @@ impl World {
                 ready == "True" && synced.0 == "True" && differing_field(&object, &vendor).is_none()
             }
             End::Drifted => ready == "True" && synced.1 == Reason::Drifted.as_str(),
-            End::Told(wanted) => ready == "False" && reason == wanted.as_str(),
+            End::ConditionUpdate(wanted) => ready == "False" && reason == wanted.as_str(),
             End::Paused => true,
         };
         let secret = self.secret(NAME).await;
@@ -291,9 +291,9 @@ fn end(object: &OAuthClient, vendor: &StoredClient) -> End {
         End::Drifted
     } else if differs && restricted && addresses.is_empty() {
         // The spec is silent on the restriction, so the API server cannot know; the vendor refuses.
-        End::Told(Reason::SpecRejected)
+        End::ConditionUpdate(Reason::SpecRejected)
     } else if silent_and_inactive {
-        End::Told(Reason::DeactivatedAtVendor)
+        End::ConditionUpdate(Reason::DeactivatedAtVendor)
     } else {
         End::Ready
     }

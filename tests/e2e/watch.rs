@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::faults::{Effect, Fault, Faults, RequestInfo, Twist};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
+use provident_emulator::Operation;
 use provident_operator::admin;
-use provident_operator::provident::emulator::Operation;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

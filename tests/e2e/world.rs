@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, ResourceExt};
-use provident_operator::api::{self, ClusterProvidentConnection, ConditionType, OAuthClient, find};
+use provident_core::api::{self, ClusterProvidentConnection, ConditionType, OAuthClient, find};
+use provident_emulator::{Call, Emulator, Operation, Options};
+use provident_operator::config::Config;
 use provident_operator::metrics::Metrics;
-use provident_operator::provident::emulator::{Call, Emulator, Operation, Options};
-use provident_operator::reconcile::settings::Settings;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -120,8 +120,8 @@ impl World {
             metrics: Mutex::default(),
             request_within: Duration::from_secs(15),
             grace: Duration::from_secs(30),
-            watch_timeout: Settings::default().watch_timeout,
-            credential_poll: Settings::default().credential_poll,
+            watch_timeout: Config::default().watch_timeout,
+            credential_poll: Config::default().credential_poll,
         };
         world.put_token(&world.emulator.token()).await;
         let connection: ClusterProvidentConnection = serde_json::from_value(json!({
@@ -157,7 +157,7 @@ impl World {
             "http://nowhere.invalid".to_owned(),
         ];
         let own_namespaces = [std::slice::from_ref(&self.namespace), &self.namespaces].concat();
-        let settings = Settings {
+        let settings = Config {
             namespace: self.system.clone(),
             watch_namespaces: if self.everywhere {
                 Vec::new()
@@ -169,10 +169,10 @@ impl World {
             allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
             lease: self.lease.clone(),
             attempt_wait: self.attempt_wait,
-            grace: self.grace,
+            shutdown_grace_period: self.grace,
             watch_timeout: self.watch_timeout,
             credential_poll: self.credential_poll,
-            ..Settings::default()
+            ..Config::default()
         };
         let config = self.config.clone();
         let operator = Operator::start(config, faults, self.request_within, settings, &self.log);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::api::OAuthClient;
 use crate::metrics::Metrics;
+use provident_core::api::OAuthClient;
 
 fn named(name: &str) -> ObjectRef<OAuthClient> {
     ObjectRef::new(name).within("shop")

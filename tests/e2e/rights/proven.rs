@@ -2,8 +2,8 @@
 
 use harness::ControlPlane;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use provident_operator::api::{ConditionType, ROTATE, Reason, find};
-use provident_operator::provident::emulator::Options;
+use provident_core::api::{ConditionType, ROTATE, Reason, find};
+use provident_emulator::Options;
 use serde_json::{Value, json};
 
 use super::granted::{granted, uses};

@@ -1,6 +1,6 @@
 //! All there is to do to a spec, read from the schema of the definition: no field can be forgotten.
 
-use provident_operator::api;
+use provident_core::api;
 use serde_json::{Map, Value, json};
 
 use super::samples::{key, padded, sample};

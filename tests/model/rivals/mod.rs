@@ -10,7 +10,7 @@ mod world;
 
 use stateright::{Model, Property};
 
-use provident_operator::plan::Step;
+use provident_core::plan::Step;
 pub use world::World;
 use world::{Object, Shown};
 
@@ -25,7 +25,7 @@ pub enum Mistake {
     YoungerGoesOn,
 }
 
-/// The runs: a name, the bounds, and what must be seen happening.
+/// The runs: a name, the bounds, and what must be facts happening.
 pub const RUNS: &[(&str, Rivals, &[&str])] = &[
     (
         "two objects on one client, two passes of one process",

@@ -2,18 +2,18 @@
 
 use std::sync::LazyLock;
 
-use provident_operator::api::{ConditionStatus, OAuthClientSpec, Reason};
-use provident_operator::plan::{
-    self, Adoption, AutoRetry, Binding, Connection, Content, Found, Owner, Record, Rival, Rotation,
-    SecretSeen, Seen, Step, Texts, Vendor,
+use provident_core::api::{ConditionStatus, OAuthClientSpec, Reason};
+use provident_core::plan::{
+    self, AdoptionFact, AutoRetry, Binding, Conflict, ConnectionFacts, Content, Facts, Found,
+    MessageContext, Owner, RecordedClient, Rotation, SecretFacts, Step, Vendor,
 };
-use provident_operator::provident::types::ClientId;
+use provident_core::vendor::types::ClientId;
 
 use super::world::{Object, Pass, Process, Shown, World};
 use super::{Action, Mistake, Rivals};
 
 /// Whether another object has the client, as far as the process knows.
-enum Elsewhere {
+enum OtherHolder {
     No,
     Yes {
         older: bool,
@@ -22,12 +22,12 @@ enum Elsewhere {
     Unclear,
 }
 
-fn elsewhere(process: &Process, o: usize) -> Elsewhere {
+fn elsewhere(process: &Process, o: usize) -> OtherHolder {
     let other = 1 - o;
     match process.heard[other] {
-        Some(object) if object.bound && !object.deleting => Elsewhere::Yes { older: other < o },
-        Some(object) if process.recorded[other] && !object.deleting => Elsewhere::Unclear,
-        _ => Elsewhere::No,
+        Some(object) if object.bound && !object.deleting => OtherHolder::Yes { older: other < o },
+        Some(object) if process.recorded[other] && !object.deleting => OtherHolder::Unclear,
+        _ => OtherHolder::No,
     }
 }
 
@@ -44,7 +44,7 @@ pub fn actions(rivals: &Rivals, world: &World, p: usize, o: usize, actions: &mut
             actions.push(Action::Begin(p, o));
         }
         None => {}
-        Some(pass) => actions.push(match plan::next(spec(), &seen(rivals, world, pass, o)) {
+        Some(pass) => actions.push(match plan::next(spec(), &facts(rivals, world, pass, o)) {
             Some(step) => Action::Take(p, o, step),
             None => Action::Report(p, o),
         }),
@@ -74,15 +74,15 @@ fn begin(world: &mut World, p: usize, o: usize) {
         return;
     };
     let (rival, free) = match elsewhere(process, o) {
-        Elsewhere::No => (None, true),
-        Elsewhere::Yes { older } => (Some(older), false),
+        OtherHolder::No => (None, true),
+        OtherHolder::Yes { older } => (Some(older), false),
         // It comes back when the watch has shown it.
-        Elsewhere::Unclear if !view.bound => return,
-        Elsewhere::Unclear => (None, false),
+        OtherHolder::Unclear if !view.bound => return,
+        OtherHolder::Unclear => (None, false),
     };
     process.passes[o] = Some(Pass {
         view,
-        rival: rival.filter(|_| view.bound),
+        conflict: rival.filter(|_| view.bound),
         free,
         adopted: false,
         verified: None,
@@ -90,36 +90,36 @@ fn begin(world: &mut World, p: usize, o: usize) {
     });
 }
 
-fn seen(rivals: &Rivals, world: &World, pass: &Pass, o: usize) -> Seen {
+fn facts(rivals: &Rivals, world: &World, pass: &Pass, o: usize) -> Facts {
     let view = pass.view;
     let ignored = match rivals.mistake {
         Some(Mistake::RivalIgnored) => view.deleting,
         Some(Mistake::YoungerGoesOn) => !view.deleting,
         _ => false,
     };
-    Seen {
+    Facts {
         deleting: view.deleting,
         finalizer: view.finalizer,
         ready: view.shown == Shown::Ready,
         rejected: false,
         due: false,
         record: if view.bound {
-            Record::Bound(client())
+            RecordedClient::Bound(client())
         } else {
-            Record::Empty
+            RecordedClient::Empty
         },
         attempt: None,
         retry: None,
         secret: if world.secrets[o] {
-            SecretSeen::Present {
+            SecretFacts::Present {
                 owner: Owner::This,
                 binding: Binding::Valid(client()),
                 content: Content::Current,
             }
         } else {
-            SecretSeen::Absent
+            SecretFacts::Absent
         },
-        connection: Connection::Usable,
+        connection: ConnectionFacts::Usable,
         breaker_open: false,
         auto_retry: AutoRetry::No,
         stopping: false,
@@ -137,26 +137,26 @@ fn seen(rivals: &Rivals, world: &World, pass: &Pass, o: usize) -> Seen {
         },
         not_applied: Vec::new(),
         adoption: match (pass.adopted, pass.free) {
-            _ if view.bound || view.deleting => Adoption::None,
-            (true, _) => Adoption::Proven {
+            _ if view.bound || view.deleting => AdoptionFact::None,
+            (true, _) => AdoptionFact::Proven {
                 client: client(),
                 in_place: false,
             },
-            (false, true) => Adoption::Proof {
+            (false, true) => AdoptionFact::Proof {
                 client: client(),
                 in_place: false,
             },
-            (false, false) => Adoption::Refused(Reason::ClientInUse, String::new()),
+            (false, false) => AdoptionFact::Refused(Reason::ClientInUse, String::new()),
         },
-        rival: match pass.rival {
+        conflict: match pass.conflict {
             Some(older) if !ignored => {
                 if older {
-                    Rival::Older
+                    Conflict::WithOlder
                 } else {
-                    Rival::Younger
+                    Conflict::WithYounger
                 }
             }
-            _ => Rival::None,
+            _ => Conflict::None,
         },
         restart: false,
         rotation: Rotation::default(),
@@ -177,7 +177,7 @@ fn take(rivals: &Rivals, world: &mut World, p: usize, o: usize, step: &Step) {
         Step::Adopt(_) => {
             let process = &mut world.processes[p];
             let free = process.guard.is_none_or(|holder| holder == o)
-                && matches!(elsewhere(process, o), Elsewhere::No);
+                && matches!(elsewhere(process, o), OtherHolder::No);
             if free {
                 process.guard = Some(o);
                 note(world, p, o, |pass| {
@@ -224,7 +224,7 @@ fn deactivate(rivals: &Rivals, world: &mut World, p: usize, o: usize) -> bool {
         return false;
     }
     if kept && !unasked {
-        note(world, p, o, |pass| pass.rival = Some(false));
+        note(world, p, o, |pass| pass.conflict = Some(false));
         return true;
     }
     world.taken |= kept;
@@ -237,17 +237,17 @@ fn report(rivals: &Rivals, world: &mut World, p: usize, o: usize) {
     let Some(pass) = &world.processes[p].passes[o] else {
         return;
     };
-    let seen = seen(rivals, world, pass, o);
-    let texts = Texts {
+    let facts = facts(rivals, world, pass, o);
+    let texts = MessageContext {
         namespace: "",
         name: "",
         secret: "",
         vendor_name: "",
         attempt_time: "",
     };
-    let told = plan::report(spec(), &seen, None, texts).ready;
+    let told = plan::report(spec(), &facts, None, texts).ready;
     let mut object = pass.view;
-    object.bound |= plan::records(&seen).client.is_some();
+    object.bound |= plan::recorded_state(&facts).client.is_some();
     if let Some((status, reason, _)) = told {
         object.shown = match reason {
             _ if status == ConditionStatus::True => Shown::Ready,

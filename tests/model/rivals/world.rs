@@ -33,7 +33,7 @@ pub struct Pass {
     /// The object as the watch showed it, or as this pass wrote it.
     pub view: Object,
     /// Another object that has the client, as the watch showed it: older or not.
-    pub rival: Option<bool>,
+    pub conflict: Option<bool>,
     /// The client may be adopted.
     pub free: bool,
     /// It was adopted in this pass.

@@ -1,8 +1,10 @@
 //! Adoption: what may be adopted with which proof, and the GET that decides. The rules are those of `reconcile::adopt`,
 //! with one object; `rivals` has two of them.
 
-use provident_operator::api::Reason;
-use provident_operator::plan::{self, Adoption, Connection, Known, Record, Seen};
+use provident_core::api::Reason;
+use provident_core::plan::{
+    self, AdoptionFact, AttemptState, ConnectionFacts, Facts, RecordedClient,
+};
 
 use super::mistakes::Mistake;
 use super::names::client_id;
@@ -13,43 +15,46 @@ use super::rotation::answered;
 use super::world::{Client, ClientNo, FOREIGN, HANDMADE, Object, Proof, Secret, SecretNo, World};
 use super::{Luck, System};
 
-/// The fact, as the program's plan takes it; `seen` holds all the others.
-pub fn fact(system: &System, pass: &Pass, seen: &Seen) -> Adoption {
+/// The fact, as the program's plan takes it; `facts` holds all the others.
+pub fn fact(system: &System, pass: &Pass, facts: &Facts) -> AdoptionFact {
     if let Some((client, in_place)) = pass.adopted {
         let client = client_id(client);
-        return Adoption::Proven { client, in_place };
+        return AdoptionFact::Proven { client, in_place };
     }
     // Taken over in place out of a hold, where status goes before the Secret.
-    if seen.record == Record::Bound(client_id(HANDMADE))
+    if facts.record == RecordedClient::Bound(client_id(HANDMADE))
         && pass.view.spec.adoption == Some(Proof::InPlace)
         && matches!(pass.secret, Some(Secret::Handmade(_)))
     {
         let client = client_id(HANDMADE);
-        return Adoption::Proven {
+        return AdoptionFact::Proven {
             client,
             in_place: true,
         };
     }
-    let runs = |known: &Known| !matches!(known, Known::Over | Known::Unknown(_));
-    let wanted = matches!(seen.record, Record::Empty | Record::Unproven)
-        && plan::client(seen).is_none()
-        && seen.connection == Connection::Usable
-        && !seen.deleting;
-    if !wanted || seen.attempt.as_ref().is_some_and(|a| runs(&a.known)) {
-        return Adoption::None;
+    let runs =
+        |state: &AttemptState| !matches!(state, AttemptState::Abandoned | AttemptState::Unknown(_));
+    let wanted = matches!(
+        facts.record,
+        RecordedClient::Empty | RecordedClient::Unverified
+    ) && plan::client(facts).is_none()
+        && facts.connection == ConnectionFacts::Usable
+        && !facts.deleting;
+    if !wanted || facts.attempt.as_ref().is_some_and(|a| runs(&a.state)) {
+        return AdoptionFact::None;
     }
     let stated = pass.view.spec.adoption;
     let Some((client, in_place)) = target(pass) else {
-        return Adoption::None;
+        return AdoptionFact::None;
     };
     let proof = !in_place || matches!(pass.secret, Some(secret) if content(secret).is_some());
     if system.may_adopt && proof {
         let client = client_id(client);
-        return Adoption::Proof { client, in_place };
+        return AdoptionFact::Proof { client, in_place };
     }
     match stated {
-        Some(_) => Adoption::Refused(Reason::AdoptionRejected, String::new()),
-        None => Adoption::None,
+        Some(_) => AdoptionFact::Refused(Reason::AdoptionRejected, String::new()),
+        None => AdoptionFact::None,
     }
 }
 

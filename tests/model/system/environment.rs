@@ -258,7 +258,7 @@ fn disown(world: &mut World, object: Object) {
     }
 }
 
-/// `status.secretVersion` goes with the object.
+/// `status.secretResourceVersion` goes with the object.
 fn unverify(world: &mut World) {
     if let Some(Secret::Ours { verified, .. }) = &mut world.secret {
         *verified = false;

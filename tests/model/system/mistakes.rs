@@ -60,7 +60,7 @@ pub enum Mistake {
     AdoptedUncompared,
     /// A client is adopted while a create for the object may be on its way.
     AdoptedDuringAttempt,
-    /// `unknownOutcome: Retry` counts for every attempt, not for the first alone.
+    /// `unknownOutcomePolicy: Retry` counts for every attempt, not for the first alone.
     RetriedForEver,
     /// A clientId in status is used without looking at its binding.
     UnprovenUsed,

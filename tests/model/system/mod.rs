@@ -28,7 +28,7 @@
 //! The breaker never forbids a create here, so the model allows more than the program. The vendor's 404 is believed, as
 //! the connection is taken to be proven.
 //!
-//! Time passes as the action `Watch`: a process has seen a foreign attempt unchanged for two minutes, which is longer
+//! Time passes as the action `Watch`: a process has facts a foreign attempt unchanged for two minutes, which is longer
 //! than any create and the write of its Secret can be on their way.
 
 mod adoption;
@@ -47,9 +47,9 @@ mod start;
 mod steps;
 mod world;
 
-use provident_operator::plan::Step;
-use provident_operator::provident::outcome::{Made, Reply};
-use provident_operator::provident::types::ClientId;
+use provident_core::plan::Step;
+use provident_core::vendor::outcome::{Made, Reply};
+use provident_core::vendor::types::ClientId;
 use stateright::{Model, Property};
 
 pub use budget::Budget;
@@ -74,7 +74,7 @@ pub struct System {
     pub start: Start,
     /// The connection lets the namespace take over clients.
     pub may_adopt: bool,
-    /// `unknownOutcome: Retry` of the connection.
+    /// `unknownOutcomePolicy: Retry` of the connection.
     pub retries_itself: bool,
     /// A mistake, to see that it is found.
     pub mistake: Option<Mistake>,
@@ -101,9 +101,9 @@ pub enum Action {
     Decide(usize, AttemptNo),
     /// It deactivates the client of a late answer.
     Disable(usize, AttemptNo, Luck),
-    /// It has seen another's attempt unchanged for two minutes.
+    /// It has facts another's attempt unchanged for two minutes.
     Watch(usize),
-    /// Told to leave, and with nothing left to store, it leaves. Another starts.
+    /// ConditionUpdate to leave, and with nothing left to store, it leaves. Another starts.
     Leave(usize),
     /// It dies. Another starts.
     Crash(usize),

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use provident_operator::api::OAuthClientSpec;
-use provident_operator::plan::AttemptId;
-use provident_operator::provident::types::{ClientId, VendorClient};
+use provident_core::api::OAuthClientSpec;
+use provident_core::plan::AttemptId;
+use provident_core::vendor::types::{ClientId, VendorClient};
 
 use super::world::{AttemptNo, ClientNo, Spec};
 

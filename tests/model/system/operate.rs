@@ -1,11 +1,11 @@
 //! What a process does between two requests: begins a pass, reads, asks the plan for the next step, and decides what
 //! becomes of answers that come too late. `steps` carries the steps out, `report` ends the pass.
 
-use provident_operator::plan::{self, Content, Fate, Standing, Step, TakeUp, Vendor};
+use provident_core::plan::{self, Content, Disposition, ObjectState, Step, TakeUp, Vendor};
 
 use super::mistakes::Mistake;
 use super::names::{attempt_id, client_id, declared};
-use super::process::{Memory, Pass, Sent, Verified, restart, secret_seen};
+use super::process::{Memory, Pass, Progress, Verified, restart, secret_facts};
 use super::properties::Broken;
 use super::report::{end, report};
 use super::requests::pass;
@@ -81,10 +81,10 @@ fn between(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) 
     let uid = world.object.map(|object| object.uid);
     for memory in &process.memory {
         match memory.state {
-            Sent::Created(_) if uid != Some(memory.uid) => {
+            Progress::Created(_) if uid != Some(memory.uid) => {
                 actions.push(Action::Decide(p, memory.id));
             }
-            Sent::Late(_) if world.connected => {
+            Progress::Late(_) if world.connected => {
                 actions.push(Action::Disable(p, memory.id, Luck::Good));
                 if world.left.vendor > 0 {
                     actions.push(Action::Disable(p, memory.id, Luck::RequestLost));
@@ -93,7 +93,7 @@ fn between(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) 
             _ => {}
         }
     }
-    let late = |m: &Memory| matches!(m.state, Sent::Late(_));
+    let late = |m: &Memory| matches!(m.state, Progress::Late(_));
     let storing = process.memory.iter().any(late);
     if process.awake && world.object.is_some() && !storing {
         actions.push(Action::Begin(p, From::Server));
@@ -107,13 +107,13 @@ fn between(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) 
         actions.push(Action::Begin(p, From::Cache));
     }
     watch(system, world, p, actions);
-    let unstored = |m: &Memory| matches!(m.state, Sent::Created(_) | Sent::Late(_));
+    let unstored = |m: &Memory| matches!(m.state, Progress::Created(_) | Progress::Late(_));
     if process.stopping && !process.memory.iter().any(unstored) {
         actions.push(Action::Leave(p));
     }
 }
 
-/// It may have seen another's attempt unchanged for long enough.
+/// It may have facts another's attempt unchanged for long enough.
 fn watch(system: &System, world: &World, p: usize, actions: &mut Vec<Action>) {
     let process = &world.processes[p];
     let foreign = world.object.and_then(|object| object.attempt);
@@ -156,7 +156,7 @@ pub fn apply(system: &System, world: &mut World, action: &Action) -> bool {
         Action::Report(p, luck) => end(system, world, *p, *luck),
         Action::Decide(p, id) => {
             if let Some(memory) = world.processes[*p].remembers(*id).copied() {
-                decide(system, world, *p, memory, &Standing::Gone);
+                decide(system, world, *p, memory, &ObjectState::Gone);
             }
         }
         Action::Disable(p, id, luck) => disable(system, world, *p, *id, *luck),
@@ -190,7 +190,7 @@ fn begin(system: &System, world: &mut World, p: usize, from: From) {
         // An attempt of its own that the object does not name any more needs no memory.
         let named = view.attempt.map(|claim| claim.id);
         process.memory.retain(|memory| {
-            let open = matches!(memory.state, Sent::Created(_) | Sent::Late(_));
+            let open = matches!(memory.state, Progress::Created(_) | Progress::Late(_));
             open || named == Some(memory.id)
         });
     }
@@ -216,13 +216,13 @@ fn read(system: &System, world: &mut World, p: usize) {
         return;
     };
     let bound = secret.and_then(|secret| {
-        let seen = secret_seen(secret, view.uid, Content::Unknown);
-        match plan::take_up(&seen) {
+        let facts = secret_facts(secret, view.uid, Content::Unknown);
+        match plan::take_up(&facts) {
             TakeUp::Client(id) => Some(id),
             _ => None,
         }
     });
-    let standing = Standing::There {
+    let standing = ObjectState::There {
         client: view.client.map(client_id),
         attempt: view.attempt.map(|claim| attempt_id(claim.id)),
         secret: bound,
@@ -231,17 +231,19 @@ fn read(system: &System, world: &mut World, p: usize) {
 }
 
 /// What becomes of an answer that is not recorded yet.
-fn decide(system: &System, world: &mut World, p: usize, memory: Memory, standing: &Standing) {
-    let Sent::Created(client) = memory.state else {
+fn decide(system: &System, world: &mut World, p: usize, memory: Memory, standing: &ObjectState) {
+    let Progress::Created(client) = memory.state else {
         return;
     };
     let kept = is_kept(world, client);
-    let fate = plan::fate(&attempt_id(memory.id), &client_id(client), standing, kept);
+    let fate = plan::disposition(&attempt_id(memory.id), &client_id(client), standing, kept);
     match fate {
-        Fate::Stored | Fate::Kept => world.processes[p].forget(memory.id),
+        Disposition::AlreadyStored | Disposition::HeldElsewhere => {
+            world.processes[p].forget(memory.id)
+        }
         // The plan is told that the vendor was not asked, so that this goes to status first, by its version: by now
         // another process may have taken the attempt for over. Only the pass that asked may write the Secret first.
-        Fate::Store => {
+        Disposition::Store => {
             if system.mistake == Some(Mistake::SecretFirstTooLate) {
                 let pass = pass(world, p);
                 pass.vendor = found(&pass.view, true, true);
@@ -252,8 +254,8 @@ fn decide(system: &System, world: &mut World, p: usize, memory: Memory, standing
                 });
             }
         }
-        Fate::Late => {
-            world.processes[p].learn(memory.id, Sent::Late(client));
+        Disposition::Orphaned => {
+            world.processes[p].learn(memory.id, Progress::Late(client));
             world.processes[p].pass = None;
         }
     }
@@ -266,7 +268,7 @@ fn disable(system: &System, world: &mut World, p: usize, id: AttemptNo, luck: Lu
     }
     let memory = world.processes[p].remembers(id).copied();
     if let Some(Memory {
-        state: Sent::Late(client),
+        state: Progress::Late(client),
         ..
     }) = memory
     {
@@ -309,9 +311,9 @@ fn next(system: &System, world: &World, p: usize) -> Option<Step> {
     if pass.stop.is_some() {
         return None;
     }
-    let mut seen = process.seen(pass, world.connected, system);
-    if system.mistake == Some(Mistake::ReleaseDuringAttempt) && seen.deleting {
-        seen.attempt = None;
+    let mut facts = process.facts(pass, world.connected, system);
+    if system.mistake == Some(Mistake::ReleaseDuringAttempt) && facts.deleting {
+        facts.attempt = None;
     }
-    plan::next(declared(pass.view.spec), &seen)
+    plan::next(declared(pass.view.spec), &facts)
 }

@@ -1,12 +1,12 @@
 //! One process of the operator: what it remembers, the pass it is in, and the facts it hands to the program's plan.
 
-use provident_operator::api::Reason;
-use provident_operator::plan::{
-    self, Adoption, Attempt, AutoRetry, Binding, Connection, Content, Known, Owner, Record, Rival,
-    Rotation, SecretSeen, Seen, Vendor,
+use provident_core::api::Reason;
+use provident_core::plan::{
+    self, AdoptionFact, Attempt, AttemptState, AutoRetry, Binding, Conflict, ConnectionFacts,
+    Content, Facts, Owner, RecordedClient, Rotation, SecretFacts, Vendor,
 };
-use provident_operator::provident::outcome::{Doubt, Refusal};
-use provident_operator::provident::types::ClientId;
+use provident_core::vendor::outcome::{Ambiguity, Refusal};
+use provident_core::vendor::types::ClientId;
 
 use super::mistakes::Mistake;
 use super::names::{attempt_id, client_id};
@@ -17,9 +17,9 @@ use super::{System, adoption, rotation};
 /// A process. A crash leaves the default, but for the cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Process {
-    /// Its own attempts whose end it has not yet seen in the cluster.
+    /// Its own attempts whose end it has not yet facts in the cluster.
     pub memory: Vec<Memory>,
-    /// The foreign attempt that it has seen unchanged for so long that it cannot be under way any more.
+    /// The foreign attempt that it has facts unchanged for so long that it cannot be under way any more.
     pub over: Option<AttemptNo>,
     /// The object as it saw it last. Kept only while a pass may still begin from it.
     pub cache: Option<Object>,
@@ -58,12 +58,12 @@ pub struct Memory {
     /// The held attempt that it tries again.
     pub retry_of: Option<AttemptNo>,
     /// How far it got.
-    pub state: Sent,
+    pub state: Progress,
 }
 
 /// How far an attempt got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sent {
+pub enum Progress {
     /// Registered before the claim was written; not sent.
     Unsent,
     /// On its way.
@@ -73,7 +73,7 @@ pub enum Sent {
     /// Answered with this client, not recorded in status yet.
     Created(ClientNo),
     /// The outcome is not known.
-    Unknown(Doubt),
+    Unknown(Ambiguity),
     /// Answered with this client, too late: it is to be deactivated.
     Late(ClientNo),
 }
@@ -107,7 +107,7 @@ pub struct Pass {
     pub record_in_time: bool,
     /// It waits for the reply to its rotation.
     pub awaits: bool,
-    /// It has seen that the definition of our kind is being deleted.
+    /// It has facts that the definition of our kind is being deleted.
     pub definition_going: bool,
     /// A step could not be carried out.
     pub stop: Option<Reason>,
@@ -143,7 +143,7 @@ impl Process {
     }
 
     /// Sets how far an attempt of its own got.
-    pub fn learn(&mut self, id: AttemptNo, state: Sent) {
+    pub fn learn(&mut self, id: AttemptNo, state: Progress) {
         for memory in &mut self.memory {
             if memory.id == id {
                 memory.state = state;
@@ -158,13 +158,13 @@ impl Process {
 
     /// The attempt of its own that is on its way.
     pub fn in_flight(&self) -> Option<Memory> {
-        let sent = |memory: &&Memory| memory.state == Sent::InFlight;
+        let sent = |memory: &&Memory| memory.state == Progress::InFlight;
         self.memory.iter().find(sent).copied()
     }
 
     /// The answer for this object that waits to be recorded.
     pub fn answer(&self, uid: Uid) -> Option<Memory> {
-        let created = |m: &&Memory| m.uid == uid && matches!(m.state, Sent::Created(_));
+        let created = |m: &&Memory| m.uid == uid && matches!(m.state, Progress::Created(_));
         self.memory.iter().find(created).copied()
     }
 
@@ -173,26 +173,30 @@ impl Process {
         self.due &= !asked;
     }
 
-    fn known(&self, id: AttemptNo, pass: &Pass, mistake: Option<Mistake>) -> Known {
+    fn known(&self, id: AttemptNo, pass: &Pass, mistake: Option<Mistake>) -> AttemptState {
         let in_time = pass.in_time;
         let adopts = pass.view.spec.adoption.is_some();
         match self.remembers(id).map(|memory| memory.state) {
-            Some(Sent::Unsent) => Known::Unsent { in_time },
-            Some(Sent::NotCreated(refusal)) => Known::NotCreated(refusal),
-            Some(Sent::Created(client)) => Known::Created(client_id(client)),
-            Some(Sent::Unknown(doubt)) => Known::Unknown(doubt),
-            Some(Sent::InFlight | Sent::Late(_)) => Known::Unknown(Doubt::Silent),
-            None if mistake == Some(Mistake::HoldForgottenOnRestart) => {
-                Known::Unsent { in_time: false }
+            Some(Progress::Unsent) => AttemptState::Unsent { in_time },
+            Some(Progress::NotCreated(refusal)) => AttemptState::NotCreated(refusal),
+            Some(Progress::Created(client)) => AttemptState::Created(client_id(client)),
+            Some(Progress::Unknown(doubt)) => AttemptState::Unknown(doubt),
+            Some(Progress::InFlight | Progress::Late(_)) => {
+                AttemptState::Unknown(Ambiguity::NoAnswer)
             }
-            None if self.over == Some(id) => Known::Over,
-            None if adopts && mistake == Some(Mistake::AdoptedDuringAttempt) => Known::Over,
-            None => Known::MayRun,
+            None if mistake == Some(Mistake::HoldForgottenOnRestart) => {
+                AttemptState::Unsent { in_time: false }
+            }
+            None if self.over == Some(id) => AttemptState::Abandoned,
+            None if adopts && mistake == Some(Mistake::AdoptedDuringAttempt) => {
+                AttemptState::Abandoned
+            }
+            None => AttemptState::InProgress,
         }
     }
 
     /// The facts of a pass, as the program's plan takes them.
-    pub fn seen(&self, pass: &Pass, connected: bool, system: &System) -> Seen {
+    pub fn facts(&self, pass: &Pass, connected: bool, system: &System) -> Facts {
         let view = &pass.view;
         let mistake = system.mistake;
         let open = view.attempt.map(|claim| (claim.id, claim.retry_of));
@@ -202,11 +206,14 @@ impl Process {
             retry_of: retry_of
                 .filter(|_| mistake != Some(Mistake::RetriedForEver))
                 .map(attempt_id),
-            known: self.known(id, pass, mistake),
+            state: self.known(id, pass, mistake),
         });
         let unknown = |attempt: &Attempt| {
             attempt.retry_of.is_none()
-                && matches!(attempt.known, Known::Over | Known::Unknown(Doubt::Silent))
+                && matches!(
+                    attempt.state,
+                    AttemptState::Abandoned | AttemptState::Unknown(Ambiguity::NoAnswer)
+                )
         };
         // Its waits are over at once: whatever may come between comes from elsewhere.
         let auto_retry = match &attempt {
@@ -214,11 +221,11 @@ impl Process {
             _ => AutoRetry::No,
         };
         let connection = if connected {
-            Connection::Usable
+            ConnectionFacts::Usable
         } else {
-            Connection::Unusable(Reason::ConnectionNotReady, String::new())
+            ConnectionFacts::Unusable(Reason::ConnectionNotReady, String::new())
         };
-        let mut seen = Seen {
+        let mut facts = Facts {
             deleting: view.deleting,
             finalizer: view.finalizer,
             ready: view.shown == Shown::Ready,
@@ -226,14 +233,14 @@ impl Process {
             due: self.due,
             record: match view.client {
                 Some(client) if view.bound || mistake == Some(Mistake::UnprovenUsed) => {
-                    Record::Bound(client_id(client))
+                    RecordedClient::Bound(client_id(client))
                 }
-                Some(_) => Record::Unproven,
-                None => Record::Empty,
+                Some(_) => RecordedClient::Unverified,
+                None => RecordedClient::Empty,
             },
             attempt,
             retry: view.retry.map(attempt_id),
-            secret: SecretSeen::Absent,
+            secret: SecretFacts::Absent,
             connection,
             breaker_open: false,
             auto_retry,
@@ -243,32 +250,32 @@ impl Process {
             contested: false,
             definition_going: pass.definition_going,
             not_applied: Vec::new(),
-            adoption: Adoption::None,
-            rival: Rival::None,
+            adoption: AdoptionFact::None,
+            conflict: Conflict::None,
             restart: false,
             rotation: Rotation::default(),
         };
-        seen.rotation = rotation::facts(self, pass, &seen.record, mistake);
+        facts.rotation = rotation::facts(self, pass, &facts.record, mistake);
         if let Some(secret) = pass.secret {
-            seen.secret = secret_seen(secret, view.uid, Content::Unknown);
-            seen.adoption = adoption::fact(system, pass, &seen);
+            facts.secret = secret_facts(secret, view.uid, Content::Unknown);
+            facts.adoption = adoption::fact(system, pass, &facts);
             let asked = matches!(&pass.vendor, Vendor::Found(found) if found.credentials);
             let content = match mistake {
                 Some(Mistake::SecretUnread) => Content::Current,
                 _ if asked => compared(
                     secret,
                     view.uid,
-                    plan::client(&seen).as_ref(),
+                    plan::client(&facts).as_ref(),
                     pass.verified,
                 ),
                 _ if matches!(secret, Secret::Ours { verified: true, .. }) => Content::Current,
                 _ => Content::Unknown,
             };
-            seen.secret = secret_seen(secret, view.uid, content);
+            facts.secret = secret_facts(secret, view.uid, content);
         } else {
-            seen.adoption = adoption::fact(system, pass, &seen);
+            facts.adoption = adoption::fact(system, pass, &facts);
         }
-        seen
+        facts
     }
 }
 
@@ -282,7 +289,7 @@ pub fn restart(process: &mut Process) {
 }
 
 /// What a read Secret is to the object of this uid.
-pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
+pub fn secret_facts(secret: Secret, uid: Uid, content: Content) -> SecretFacts {
     let owner = match secret {
         Secret::Stranger => Owner::Other,
         _ => match secret.owner() {
@@ -300,7 +307,7 @@ pub fn secret_seen(secret: Secret, uid: Uid, content: Content) -> SecretSeen {
         Secret::Ours { .. } | Secret::Forged { .. } => Binding::Invalid,
         Secret::Handmade(_) | Secret::Stranger => Binding::Missing,
     };
-    SecretSeen::Present {
+    SecretFacts::Present {
         owner,
         binding,
         content,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use stateright::{Model, Property};
 
-use super::process::Sent;
+use super::process::Progress;
 use super::rotation::{SCHEDULED, Token};
 use super::world::{ClientNo, HANDMADE, Object, Secret, Shown, World};
 use super::{Action, System, adoption};
@@ -131,7 +131,7 @@ pub fn all() -> Vec<Property<System>> {
             w.tally.iter().any(|t| decided(t) && t.sent > 1)
         }),
         Property::sometimes("late answer", |_, w: &World| {
-            let late = |state| matches!(state, Sent::Late(_));
+            let late = |state| matches!(state, Progress::Late(_));
             w.processes
                 .iter()
                 .any(|p| p.memory.iter().any(|m| late(m.state)))
@@ -244,7 +244,7 @@ fn lost(world: &World) -> Vec<usize> {
         kept.insert(client);
     }
     for memory in world.processes.iter().flat_map(|p| &p.memory) {
-        if let Sent::Created(client) | Sent::Late(client) = memory.state {
+        if let Progress::Created(client) | Progress::Late(client) = memory.state {
             kept.insert(client);
         }
     }

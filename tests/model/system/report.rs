@@ -1,11 +1,11 @@
 //! The end of a pass: what status says then, written once and only if it differs.
 
-use provident_operator::api::{ConditionStatus, Reason};
-use provident_operator::plan::{self, Retry, Stop, Texts, Vendor};
+use provident_core::api::{ConditionStatus, Reason};
+use provident_core::plan::{self, Blocked, MessageContext, Requeue, Vendor};
 
 use super::mistakes::Mistake;
 use super::names::{attempt_no, client_no, declared};
-use super::process::{Pass, Sent, Verified};
+use super::process::{Pass, Progress, Verified};
 use super::properties::Broken;
 use super::requests::{pass, write};
 use super::world::{Claim, Object, Secret, Shown, World};
@@ -15,22 +15,22 @@ use super::{Luck, System, adoption, rotation};
 pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool, bool)> {
     let process = &world.processes[p];
     let pass = process.pass.as_ref()?;
-    let seen = process.seen(pass, world.connected, system);
-    let stop = pass.stop.map(|reason| Stop {
-        ready: provident_operator::api::ConditionStatus::False,
+    let facts = process.facts(pass, world.connected, system);
+    let stop = pass.stop.map(|reason| Blocked {
+        ready: provident_core::api::ConditionStatus::False,
         reason,
         message: String::new(),
-        retry: Retry::Backoff,
+        retry: Requeue::Backoff,
     });
-    let texts = Texts {
+    let texts = MessageContext {
         namespace: "",
         name: "",
         secret: "",
         vendor_name: "",
         attempt_time: "",
     };
-    let told = plan::report(declared(pass.view.spec), &seen, stop.as_ref(), texts);
-    let records = plan::records(&seen);
+    let told = plan::report(declared(pass.view.spec), &facts, stop.as_ref(), texts);
+    let records = plan::recorded_state(&facts);
     let mut object = pass.view;
     if let Some(client) = records.client {
         object.client = Some(client_no(&client));
@@ -45,9 +45,9 @@ pub fn report(system: &System, world: &World, p: usize) -> Option<(Object, bool,
     if let Some((status, reason, _)) = &told.ready {
         object.shown = match reason {
             _ if ready(status) => Shown::Ready,
-            Reason::CreateOutcomeUnknown | Reason::AnswerNotNew => Shown::Held,
+            Reason::CreateOutcomeUnknown | Reason::ExistingClientReturned => Shown::Held,
             Reason::SpecRejected => Shown::Rejected,
-            Reason::NotApplied => pass
+            Reason::UpdateNotApplied => pass
                 .view
                 .rotation
                 .map_or(Shown::NotReady, |open| Shown::NotApplied(open.token)),
@@ -87,7 +87,7 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
     if luck != Luck::Good {
         world.left.api -= 1;
     }
-    let seen = pass(world, p).clone();
+    let facts = pass(world, p).clone();
     let blind = system.mistake == Some(Mistake::StatusWithoutVersion);
     let written = write(world, p, luck, blind, |stored| {
         stored.client = object.client;
@@ -102,14 +102,14 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
     if !written {
         return;
     }
-    if says_ready && !is_true(world, &seen, &object) {
+    if says_ready && !is_true(world, &facts, &object) {
         world.broken.insert(Broken::ReadyUntrue);
     }
-    if seen.view.rotation.is_some() && object.rotation.is_none() && !holds(&seen, &object) {
+    if facts.view.rotation.is_some() && object.rotation.is_none() && !holds(&facts, &object) {
         world.broken.insert(Broken::AcknowledgedEarly);
     }
-    if seen.view.attempt != object.attempt && seen.adopted.is_some() {
-        let open = seen.view.attempt.map(|claim| claim.id);
+    if facts.view.attempt != object.attempt && facts.adopted.is_some() {
+        let open = facts.view.attempt.map(|claim| claim.id);
         let flies = |q: &super::process::Process| q.in_flight().map(|m| m.id) == open;
         if open.is_some() && world.processes.iter().any(flies) {
             world.broken.insert(Broken::AttemptForgotten);
@@ -120,44 +120,44 @@ pub fn end(system: &System, world: &mut World, p: usize, luck: Luck) {
     {
         world.accepted.push(open.token);
     }
-    adoption::bound(world, &object, seen.adopted);
+    adoption::bound(world, &object, facts.adopted);
     if let Some(Secret::Ours { verified, .. }) = &mut world.secret
         && marks
-        && seen.secret_current
+        && facts.secret_current
     {
         *verified = true;
     }
-    world.processes[p].verified(seen.vendor != Vendor::NotAsked);
+    world.processes[p].verified(facts.vendor != Vendor::NotAsked);
     let named = object.attempt.map(|claim| claim.id);
     world.processes[p]
         .memory
         .retain(|memory| match memory.state {
-            Sent::Created(client) => object.client != Some(client),
-            Sent::Late(_) => true,
+            Progress::Created(client) => object.client != Some(client),
+            Progress::Late(_) => true,
             _ => named == Some(memory.id),
         });
     world.processes[p].pass = None;
 }
 
 /// Whether what a report says of a client is what this pass saw: the Secret holds it, and it is as declared.
-fn is_true(world: &World, seen: &Pass, object: &Object) -> bool {
-    let Some(Verified { client, active, no }) = seen.verified else {
+fn is_true(world: &World, facts: &Pass, object: &Object) -> bool {
+    let Some(Verified { client, active, no }) = facts.verified else {
         return false;
     };
     let real = no <= world.clients[usize::from(client)].secret;
     let declared = object.spec.active.unwrap_or(true) == active;
     let recorded = object.bound && object.client == Some(client);
-    real && declared && recorded && holds(seen, object)
+    real && declared && recorded && holds(facts, object)
 }
 
 /// Whether the Secret holds what the vendor answered in this pass.
-fn holds(seen: &Pass, object: &Object) -> bool {
+fn holds(facts: &Pass, object: &Object) -> bool {
     let (
         Some(verified),
         Some(Secret::Ours {
             owner, client, no, ..
         }),
-    ) = (seen.verified, seen.secret)
+    ) = (facts.verified, facts.secret)
     else {
         return false;
     };

@@ -1,6 +1,6 @@
 //! Writes to the API server, each with the version that was read: it is refused if that is outdated.
 
-use provident_operator::api::Reason;
+use provident_core::api::Reason;
 
 use super::Luck;
 use super::process::Pass;
@@ -34,7 +34,7 @@ pub fn write(
     true
 }
 
-/// Writes the Secret with the version it was read in, or makes it if it was seen absent.
+/// Writes the Secret with the version it was read in, or makes it if it was facts absent.
 pub fn replace_secret(world: &mut World, p: usize, luck: Luck, secret: Option<Secret>) {
     if luck == Luck::Refused {
         pass(world, p).stop = Some(Reason::SecretWriteDenied);

@@ -1,12 +1,12 @@
 //! The steps of the plan, each carried out as one request, and the reply to a create.
 
-use provident_operator::api::Reason;
-use provident_operator::plan::{Found, Step, Vendor, differing};
-use provident_operator::provident::outcome::{Outcome, Refusal, Reply, classify};
+use provident_core::api::Reason;
+use provident_core::plan::{Found, Step, Vendor, differing};
+use provident_core::vendor::outcome::{Outcome, Refusal, Reply, classify};
 
 use super::mistakes::Mistake;
 use super::names::{answered, attempt_no, client_id, client_no, declared};
-use super::process::{Memory, Sent, Verified};
+use super::process::{Memory, Progress, Verified};
 use super::properties::{Broken, excuse};
 use super::requests::{abandon, pass, replace_secret, write};
 use super::world::{Claim, Client, ClientNo, FOREIGN, Object, Secret, Uid, World};
@@ -109,7 +109,7 @@ fn claim_attempt(system: &System, world: &mut World, p: usize, claim: Claim, luc
         uid,
         id: claim.id,
         retry_of: claim.retry_of,
-        state: Sent::Unsent,
+        state: Progress::Unsent,
     });
     let blind = system.mistake == Some(Mistake::StatusWithoutVersion);
     if unclaimed || write(world, p, luck, blind, |object| object.attempt = Some(claim)) {
@@ -121,7 +121,7 @@ fn send(world: &mut World, p: usize) {
     let pass = pass(world, p);
     let (uid, proven) = (pass.view.uid, pass.preflight);
     if let Some(id) = pass.view.attempt.map(|claim| claim.id) {
-        world.processes[p].learn(id, Sent::InFlight);
+        world.processes[p].learn(id, Progress::InFlight);
     }
     if !proven {
         world.broken.insert(Broken::SentUnproven);
@@ -154,9 +154,9 @@ pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
                 Refusal::Throttled => Reason::VendorThrottled,
                 Refusal::Unreachable | Refusal::Other => Reason::VendorUnavailable,
             });
-            Sent::NotCreated(refusal)
+            Progress::NotCreated(refusal)
         }
-        Outcome::Unknown(doubt) => Sent::Unknown(doubt),
+        Outcome::Unknown(doubt) => Progress::Unknown(doubt),
         Outcome::Created(id) => {
             world.clients.push(Client::new(true));
             let client = client_no(&id);
@@ -167,7 +167,7 @@ pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
                 active: true,
                 no: 0,
             });
-            Sent::Created(client)
+            Progress::Created(client)
         }
     };
     world.processes[p].learn(memory.id, state);
@@ -289,6 +289,6 @@ fn write_secret(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
 }
 
 fn in_flight_for(world: &World, uid: Uid) -> bool {
-    let sent = |m: &Memory| m.uid == uid && m.state == Sent::InFlight;
+    let sent = |m: &Memory| m.uid == uid && m.state == Progress::InFlight;
     world.processes.iter().any(|q| q.memory.iter().any(sent))
 }

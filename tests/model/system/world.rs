@@ -49,7 +49,7 @@ pub struct World {
     pub tokens: Token,
     /// The annotation `rotate` in the manifest that the object is declared again from.
     pub manifest: Option<Token>,
-    /// Records of rotations written so far.
+    /// RecordedState of rotations written so far.
     pub records: u8,
     /// The operator's processes.
     pub processes: Vec<Process>,
@@ -146,7 +146,7 @@ pub enum Shown {
     Pending,
     /// `Ready=True`
     Ready,
-    /// `CreateOutcomeUnknown` or `AnswerNotNew`: a person is asked to decide.
+    /// `CreateOutcomeUnknown` or `ExistingClientReturned`: a person is asked to decide.
     Held,
     /// `SpecRejected`: waits for an edit.
     Rejected,
@@ -169,7 +169,7 @@ pub enum Secret {
         no: SecretNo,
         /// Its binding is of the present key.
         bound: bool,
-        /// `status.secretVersion` names this very version.
+        /// `status.secretResourceVersion` names this very version.
         verified: bool,
     },
     /// Written by a tenant: a foreign clientId under a binding that does not hold.

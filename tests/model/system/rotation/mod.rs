@@ -6,7 +6,7 @@ mod steps;
 mod vendor;
 
 use jiff::Timestamp;
-use provident_operator::plan::{self, Found, Open, Record, Rotation, Sent, Vendor};
+use provident_core::plan::{self, Found, Open, RecordedClient, Rotation, RotationState, Vendor};
 
 use super::System;
 use super::mistakes::Mistake;
@@ -69,7 +69,7 @@ pub struct Remembered {
 pub enum Said {
     /// Ours, and not sent.
     Unsent,
-    /// Known not to have been carried out.
+    /// AttemptState not to have been carried out.
     Refused,
     /// 2xx
     Accepted,
@@ -135,16 +135,16 @@ fn remembered(uid: Uid, record: Rotating, said: Said) -> Remembered {
 pub fn facts(
     process: &Process,
     pass: &Pass,
-    record: &Record,
+    record: &RecordedClient,
     mistake: Option<Mistake>,
 ) -> Rotation {
     let view = &pass.view;
     let open = view.rotation.map(|rotating| Open {
         token: token(rotating.token),
-        known: known(process, pass, mistake),
+        state: known(process, pass, mistake),
     });
     let first_look = !view.looked_at && open.is_none();
-    let may = !view.deleting && !view.spec.suspend && matches!(record, Record::Bound(_));
+    let may = !view.deleting && !view.spec.suspend && matches!(record, RecordedClient::Bound(_));
     let heeds = may && (!first_look || mistake == Some(Mistake::ObeyedAtFirstLook));
     let text = |token: Option<Token>| token.map(|token| self::token(token).text);
     let (annotation, handled) = (text(view.token), text(view.handled));
@@ -166,26 +166,28 @@ pub fn facts(
     }
 }
 
-fn known(process: &Process, pass: &Pass, mistake: Option<Mistake>) -> Sent {
+fn known(process: &Process, pass: &Pass, mistake: Option<Mistake>) -> RotationState {
     let Some(known) = &process.rotation else {
-        return Sent::MayRun;
+        return RotationState::InProgress;
     };
     match known.said {
-        Said::Unsent => Sent::Unsent {
+        Said::Unsent => RotationState::Unsent {
             in_time: pass.record_in_time,
         },
-        Said::Refused => Sent::Refused,
-        Said::Accepted if known.long_ago => Sent::NotApplied,
+        Said::Refused => RotationState::Refused,
+        Said::Accepted if known.long_ago => RotationState::NotApplied,
         // An earlier run told this; it stays told.
         Said::Accepted
             if pass.view.shown == Shown::NotApplied(known.record.token)
                 && mistake != Some(Mistake::ToldAnew) =>
         {
-            Sent::NotApplied
+            RotationState::NotApplied
         }
-        Said::Accepted => Sent::Accepted,
-        Said::Unknown if known.over || mistake == Some(Mistake::ResentAtOnce) => Sent::Over,
-        Said::Unknown => Sent::MayRun,
+        Said::Accepted => RotationState::Accepted,
+        Said::Unknown if known.over || mistake == Some(Mistake::ResentAtOnce) => {
+            RotationState::Abandoned
+        }
+        Said::Unknown => RotationState::InProgress,
     }
 }
 
@@ -233,7 +235,7 @@ pub fn close(system: &System, process: &Process, pass: &Pass, stored: bool, obje
     }
     if !rotated {
         let known = known(process, pass, system.mistake);
-        record.accepted = matches!(known, Sent::Accepted | Sent::NotApplied);
+        record.accepted = matches!(known, RotationState::Accepted | RotationState::NotApplied);
         return;
     }
     if record.token != SCHEDULED {

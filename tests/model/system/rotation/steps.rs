@@ -1,7 +1,7 @@
 //! The two steps, the reply, and what GET answers afterwards.
 
-use provident_operator::api::Reason;
-use provident_operator::plan::{self, Vendor};
+use provident_core::api::Reason;
+use provident_core::plan::{self, Vendor};
 
 use super::super::mistakes::Mistake;
 use super::super::process::Verified;

@@ -9,7 +9,7 @@ pub use life::RUNS as LIFE;
 
 use super::{Budget, Edit, Row, Start, System};
 
-/// A model to check, and what must be seen happening in it.
+/// A model to check, and what must be facts happening in it.
 pub struct Run {
     /// How tests and the explorer call it.
     pub name: &'static str,

@@ -1,0 +1,33 @@
+//! The facts of an object that nobody has looked at yet; each case changes what it is about.
+
+use provident_core::plan::{
+    AdoptionFact, AutoRetry, Conflict, ConnectionFacts, Facts, RecordedClient, Rotation,
+    SecretFacts, Vendor,
+};
+
+pub fn fresh() -> Facts {
+    Facts {
+        deleting: false,
+        finalizer: false,
+        ready: false,
+        rejected: false,
+        due: false,
+        record: RecordedClient::Empty,
+        attempt: None,
+        retry: None,
+        secret: SecretFacts::Absent,
+        connection: ConnectionFacts::Usable,
+        breaker_open: false,
+        auto_retry: AutoRetry::No,
+        stopping: false,
+        preflight: false,
+        vendor: Vendor::NotAsked,
+        contested: false,
+        definition_going: false,
+        not_applied: Vec::new(),
+        adoption: AdoptionFact::None,
+        conflict: Conflict::None,
+        restart: false,
+        rotation: Rotation::default(),
+    }
+}

@@ -1,0 +1,100 @@
+//! The two kinds of connection, as one.
+
+use std::fmt::Debug;
+
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::cluster::LenientObject;
+use crate::state::connection_registry::Key;
+use provident_core::api::{
+    AccessRule, ClusterProvidentConnection, ConnectionKind, ConnectionSpec, ConnectionStatus,
+    ProvidentConnection,
+};
+
+/// What is the same of both kinds, and where they differ.
+pub trait AnyConnection:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+    /// The kind.
+    const KIND: ConnectionKind;
+
+    /// The account.
+    fn account(&self) -> &ConnectionSpec;
+
+    /// Its access rules; `None` for a kind that has none, since it serves its own namespace only.
+    fn access(&self) -> Option<&[AccessRule]>;
+
+    /// What was last told of it.
+    fn told(&self) -> Option<&ConnectionStatus>;
+
+    /// Where objects of this kind are: in `namespace`, or everywhere.
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self>;
+
+    /// The same, of which some may not be readable.
+    fn guarded(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>>;
+
+    /// Which one it is.
+    fn key(&self) -> Key {
+        let meta = self.meta();
+        Key {
+            kind: Self::KIND,
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl AnyConnection for ClusterProvidentConnection {
+    const KIND: ConnectionKind = ConnectionKind::ClusterProvidentConnection;
+
+    fn account(&self) -> &ConnectionSpec {
+        &self.spec.connection
+    }
+
+    fn access(&self) -> Option<&[AccessRule]> {
+        Some(&self.spec.access)
+    }
+
+    fn told(&self) -> Option<&ConnectionStatus> {
+        self.status.as_ref()
+    }
+
+    fn api(client: Client, _: Option<&str>) -> Api<Self> {
+        Api::all(client)
+    }
+
+    fn guarded(client: Client, _: Option<&str>) -> Api<LenientObject<Self>> {
+        Api::all(client)
+    }
+}
+
+impl AnyConnection for ProvidentConnection {
+    const KIND: ConnectionKind = ConnectionKind::ProvidentConnection;
+
+    fn account(&self) -> &ConnectionSpec {
+        &self.spec.connection
+    }
+
+    fn access(&self) -> Option<&[AccessRule]> {
+        None
+    }
+
+    fn told(&self) -> Option<&ConnectionStatus> {
+        self.status.as_ref()
+    }
+
+    fn api(client: Client, namespace: Option<&str>) -> Api<Self> {
+        match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        }
+    }
+
+    fn guarded(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>> {
+        match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Keeps one connection of either kind: reads its credential, probes the vendor when there is reason to, tells its status,
+//! and hands clients something to call with.
+
+pub mod kinds;
+pub mod resolve;
+mod status;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use crate::connection::kinds::AnyConnection;
+use crate::connection::resolve::{bad, resolve};
+use crate::context::Context;
+use crate::metrics::End;
+use crate::reconcile::Error;
+use crate::reconcile::{Next, record_end};
+use crate::state::binding_key::KeyState;
+use crate::state::connection_registry::{Key, State, Update};
+use crate::vendor::connection::{Probe, VendorConnection};
+use provident_core::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason};
+use provident_core::binding::{BindingKey, Bound};
+use provident_core::plan::ConditionUpdate;
+use provident_core::vendor::error::CallError;
+use provident_core::vendor::types::ClientId;
+
+/// Probes of a connection in trouble grow from a second to this.
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
+/// After a refused status write: long enough for the watch to bring what made the view stale.
+const STALE: Duration = Duration::from_secs(1);
+/// A healthy connection is looked at again after this, if nothing about it changes.
+const RESYNC: Duration = Duration::from_hours(1);
+
+/// Reconciles one connection.
+///
+/// # Errors
+/// A request to the API server failed.
+pub(crate) async fn reconcile<K: AnyConnection>(
+    object: Arc<K>,
+    ctx: Arc<Context>,
+) -> Result<Next, Error> {
+    let began = Instant::now();
+    let looked = look(object.as_ref(), &ctx).await;
+    let end = match &looked {
+        Ok((_, Some(reason))) => End::Stopped(*reason),
+        Ok((_, None)) => End::Success,
+        Err(_) => End::ApiServer,
+    };
+    record_end::<K>(&ctx, end, began.elapsed());
+    Ok(looked?.0)
+}
+
+// When to look again, and what is wrong with it.
+async fn look<K: AnyConnection>(
+    object: &K,
+    ctx: &Arc<Context>,
+) -> Result<(Next, Option<Reason>), Error> {
+    let this = object.key();
+    // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.
+    let shared = this.namespace.is_empty() && !ctx.config.watch_namespaces.is_empty();
+    if shared && !ctx.is_used(&this) {
+        return Ok((Next::After(RESYNC), None));
+    }
+    let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
+        let reason = Reason::BindingKeyMissing;
+        return Ok((Next::Retry(Duration::from_secs(5)), Some(reason)));
+    };
+    let before = object.told().cloned().unwrap_or_default();
+    let (told, state) = match resolve(object, ctx, &key, &before).await? {
+        Ok(connection) => health(ctx, &this, &key, connection, &before).await,
+        Err(told) => {
+            let message = format!(
+                "Connection {this} cannot be used now ({}); see {}",
+                told.1,
+                this.command()
+            );
+            (told, State::Unusable(Reason::ConnectionNotReady, message))
+        }
+    };
+    let ready = told.0 == ConditionStatus::True;
+    let access = object.access().map(<[_]>::to_vec);
+    let news = is_news(ctx, &this, access.as_deref(), &state, ready);
+    let after = status::after(object, &before, &state, &told);
+    let update = Update {
+        access,
+        unknown_outcome_policy: object.account().unknown_outcome_policy,
+        vanished: told.1 == Reason::CredentialsNotFound,
+        state,
+        news,
+    };
+    ctx.connections.set(&this, update);
+    ctx.metrics
+        .connections
+        .told(this.kind.as_str(), &this.namespace, &this.name, told.1);
+    let reason = told.1;
+    if !status::write(object, ctx, &before, &after, told).await? {
+        return Ok((Next::After(STALE), None));
+    }
+    // No watch tells of a changed credential: it is read every so often.
+    let longest = if ctx.config.watch_secrets {
+        Duration::MAX
+    } else {
+        ctx.config.credential_poll
+    };
+    let uid = object.meta().uid.clone().unwrap_or_default();
+    if ready || object.account().suspend == Some(true) {
+        ctx.backoff.clear(&uid);
+        return Ok((Next::After(RESYNC.min(longest)), None));
+    }
+    let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
+    Ok((
+        Next::Retry(delay.min(LONGEST_WAIT).min(longest)),
+        Some(reason),
+    ))
+}
+
+// A probe only where there is reason for one, so that a restart asks nothing.
+async fn health(
+    ctx: &Context,
+    this: &Key,
+    key: &BindingKey,
+    connection: Arc<VendorConnection>,
+    before: &ConnectionStatus,
+) -> (ConditionUpdate, State) {
+    let good = (
+        ConditionStatus::True,
+        Reason::Available,
+        "The vendor answers, and takes the connection's credential".to_owned(),
+    );
+    let accepted = before.accepted_credential_hash.as_ref() == Some(&connection.fingerprint);
+    let was_ready = api::find(&before.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.status == "True");
+    if accepted && was_ready && !connection.needs_probe() {
+        return (good, State::Usable(connection));
+    }
+    let told = match connection.probe(bound_client(ctx, this, key)).await {
+        Ok(Probe::Answered) => good,
+        Ok(Probe::Rejected) => {
+            warn!("the vendor refuses the credential");
+            let message = "spec.auth: the vendor refuses the credential. Put a valid one into its Secret; it is used at once";
+            let told = bad(Reason::CredentialsRejected, message);
+            let message = this.refused();
+            return (told, State::Unusable(Reason::ConnectionNotReady, message));
+        }
+        // Not asked: the connection's own limit, or a pause that the vendor asked for.
+        Err(_) => bad(
+            Reason::VendorThrottled,
+            "spec.requestsPerSecond: no turn to ask the vendor; tried again with backoff",
+        ),
+        Ok(Probe::Away(CallError::Throttled(_))) => bad(
+            Reason::VendorThrottled,
+            "The vendor limits the rate of requests (429); tried again with backoff",
+        ),
+        Ok(Probe::Away(error)) => bad(
+            Reason::VendorUnavailable,
+            format!("spec.baseUrl: {error}; tried again with backoff"),
+        ),
+    };
+    (told, State::Usable(connection))
+}
+
+// Clients look again when the connection becomes usable or ready, another one, or lets others in.
+fn is_news(
+    ctx: &Context,
+    this: &Key,
+    access: Option<&[api::AccessRule]>,
+    state: &State,
+    ready: bool,
+) -> bool {
+    let Some(before) = ctx.connections.get(this) else {
+        return true;
+    };
+    let same = match (&before.state, state) {
+        (State::Usable(old), State::Usable(new)) => {
+            Arc::ptr_eq(old, new) && !(new.recovered() && ready)
+        }
+        (State::Unusable(old, old_message), State::Unusable(new, message)) => {
+            old == new && old_message == message
+        }
+        _ => false,
+    };
+    !same || before.access.as_deref() != access
+}
+
+fn bound_client(ctx: &Context, this: &Key, key: &BindingKey) -> Option<ClientId> {
+    let is_bound = |client: &api::OAuthClient| this.is_of(client) && bound(client, key).is_some();
+    ctx.stores.iter().find_map(|stores| {
+        let client = stores.clients.find(is_bound)?;
+        bound(&client, key)
+    })
+}
+
+pub(crate) fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
+    let status = client.status.as_ref()?;
+    let id = ClientId::parse(status.client_id.as_deref()?)?;
+    let to = Bound {
+        connection: &client.spec.connection_ref,
+        namespace: client.metadata.namespace.as_deref()?,
+        name: client.metadata.name.as_deref()?,
+    };
+    key.verifies(to, &id, status.binding_mac.as_deref()?)
+        .then_some(id)
+}

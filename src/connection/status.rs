@@ -1,0 +1,122 @@
+//! What is told of a connection.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::Patch;
+use serde_json::json;
+use tracing::info;
+
+use crate::clock;
+use crate::cluster;
+use crate::cluster::events::publish;
+use crate::connection::kinds::AnyConnection;
+use crate::context::Context;
+use crate::reconcile::Error;
+use crate::reconcile::patch_params;
+use crate::state::connection_registry::State;
+use provident_core::api::{
+    self, ConditionStatus, ConditionType, ConnectionStatus, Reason, stored_time,
+};
+use provident_core::plan::ConditionUpdate;
+
+/// The status that follows from what was found. Equal findings give an equal status, so that it is not written again.
+pub(super) fn after<K: AnyConnection>(
+    object: &K,
+    before: &ConnectionStatus,
+    state: &State,
+    told: &ConditionUpdate,
+) -> ConnectionStatus {
+    let (value, reason, message) = told;
+    let generation = object.meta().generation.unwrap_or_default();
+    let now = clock::now();
+    let mut after = ConnectionStatus {
+        observed_generation: Some(generation),
+        failing_since: match reason {
+            Reason::VendorUnavailable | Reason::VendorThrottled | Reason::CredentialsRejected => {
+                before
+                    .failing_since
+                    .clone()
+                    .or_else(|| Some(stored_time(now)))
+            }
+            _ => None,
+        },
+        ..before.clone()
+    };
+    if *reason == Reason::CredentialsRejected {
+        after.accepted_credential_hash = None;
+        after.token_expiration_time = None;
+    }
+    if let State::Usable(connection) = state {
+        if *value == ConditionStatus::True {
+            after.accepted_credential_hash = Some(connection.fingerprint.clone());
+        }
+        if connection.is_proven() {
+            after.verified_account_hash = Some(connection.fingerprint.clone());
+        }
+        // One that is not at hand after a restart is not looked for.
+        if let Some(expires) = connection.client.token_expires() {
+            after.token_expiration_time = Some(stored_time(expires));
+        }
+    }
+    if object.account().auth.token_secret_ref.is_some() {
+        after.token_expiration_time = None;
+    }
+    api::set(
+        &mut after.conditions,
+        ConditionType::Ready,
+        *value,
+        *reason,
+        message.clone(),
+        generation,
+        now,
+    );
+    after
+}
+
+/// Writes it if it differs, and tells a transition in an event. `false`: the view was stale. Its own change of status wakes
+/// nobody, so it must be looked at again.
+pub(super) async fn write<K: AnyConnection>(
+    object: &K,
+    ctx: &Context,
+    before: &ConnectionStatus,
+    after: &ConnectionStatus,
+    told: ConditionUpdate,
+) -> Result<bool, Error> {
+    if after == before {
+        return Ok(true);
+    }
+    let meta = object.meta();
+    let time = |time: &Option<Time>| json!(time);
+    let patch = json!({
+        "metadata": { "resourceVersion": meta.resource_version },
+        "status": {
+            "observedGeneration": after.observed_generation,
+            "acceptedCredentialHash": after.accepted_credential_hash,
+            "verifiedAccountHash": after.verified_account_hash,
+            "failingSince": time(&after.failing_since),
+            "tokenExpirationTime": time(&after.token_expiration_time),
+            "conditions": after.conditions,
+        },
+    });
+    let api = K::api(ctx.client.clone(), meta.namespace.as_deref());
+    let name = meta.name.clone().unwrap_or_default();
+    match api
+        .patch_status(&name, &patch_params(), &Patch::Merge(&patch))
+        .await
+    {
+        Ok(_) => {}
+        Err(error) if cluster::is_conflict(&error) => return Ok(false),
+        Err(error) if cluster::is_not_found(&error) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    }
+    let [old, new] =
+        [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
+    let of = |ready: Option<&Condition>| ready.map(|r| (r.status.clone(), r.reason.clone()));
+    // One event per transition of the connection: those behind it point at it.
+    if of(old) != of(new) {
+        let (value, reason, note) = told;
+        info!(%reason, note, "connection");
+        let bad = value != ConditionStatus::True;
+        publish(ctx, &object.object_ref(&()), bad, reason, &note).await;
+    }
+    Ok(true)
+}

@@ -1,0 +1,225 @@
+//! The controllers of connections: one for the cluster kind, and one per watched namespace for the other.
+
+use std::sync::Arc;
+
+use futures::future::ready;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{self, Controller};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::{Resource, ResourceExt};
+use tokio::sync::{mpsc, watch};
+use tracing::warn;
+
+use super::watches::{
+    Troubles, api, asks, config, heard_only, if_watched, keys, readable, slim, stopped_unlisted,
+};
+use super::{instrument, invalid_objects};
+use crate::connection::kinds::AnyConnection;
+use crate::context::Context;
+use crate::state::connection_registry::Key;
+use provident_core::api::{ConnectionKind, ConnectionSpec};
+
+/// Runs until the process is told to stop. `namespace` is where the connections are, `home` where their Secrets and
+/// `ConfigMaps` are; `None` stands for everywhere.
+pub(super) async fn connections<K: AnyConnection>(
+    ctx: Arc<Context>,
+    namespace: Option<String>,
+    home: Option<String>,
+    troubles: Arc<Troubles>,
+) {
+    let (store, writer) = reflector::store::<K>();
+    // Without a connection there is nothing to watch for its sake.
+    let (any, first) = watch::channel(false);
+    let (shared, known) = (Arc::clone(&ctx), store.clone());
+    let (unreadable, told) = mpsc::unbounded_channel();
+    let tell = invalid_objects::tell_all::<K>(Arc::clone(&ctx), told);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
+    let main = watcher(
+        K::guarded(ctx.client.clone(), namespace.as_deref()),
+        config(&ctx.config),
+    )
+    .default_backoff()
+    .inspect_ok(move |event| match event {
+        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+            any.send_if_modified(|any| !std::mem::replace(any, true));
+            if object.0.is_err() {
+                shared.connections.unreadable(&key_of::<K>(object.meta()));
+            }
+        }
+        // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.
+        watcher::Event::Delete(object) => {
+            let key = key_of::<K>(object.meta());
+            shared.removed(&key);
+            shared.connections.poke(&key);
+        }
+        watcher::Event::Init | watcher::Event::InitDone => {}
+    })
+    .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
+    .modify(slim)
+    .reflect(writer)
+    .touched_objects();
+    let main = heard_only(
+        main,
+        K::KIND.as_str(),
+        ctx.metrics.clone(),
+        Arc::clone(&troubles),
+    )
+    .predicate_filter(predicates::generation, PredicateConfig::default())
+    .inspect_ok(asks(&ctx.metrics));
+    let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
+    let secrets = if_watched(&ctx, secrets);
+    let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
+    let queue = ctx.metrics.queue.clone();
+    let poked = to_look_at(&ctx, namespace, store.clone());
+    let poked = poked.inspect(move |connection| queue.asked(connection));
+    let stopping = ctx.stopping.clone();
+    let unlisted = stopped_unlisted(ctx.stopping.clone(), store.clone());
+    let controller = Controller::for_stream(main, store.clone())
+        .watches_stream(secrets, users(&ctx, store.clone(), uses_secret))
+        .watches_stream(config_maps, users(&ctx, store, uses_config_map))
+        .reconcile_on(poked)
+        .graceful_shutdown_on(async move { stopping.cancelled().await })
+        .run(
+            |object, ctx| instrument::instrumented(object, ctx, crate::connection::reconcile::<K>),
+            instrument::error_policy,
+            Arc::clone(&ctx),
+        )
+        .for_each(|result| {
+            match result {
+                Ok(_) => {}
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    let key = Key {
+                        kind: K::KIND,
+                        namespace: object.namespace.unwrap_or_default(),
+                        name: object.name,
+                    };
+                    ctx.metrics.queue.gone(&reference::<K>(&key));
+                    if !ctx.connections.is_unreadable(&key) {
+                        ctx.removed(&key);
+                    }
+                }
+                Err(error) => warn!(%error, "connection"),
+            }
+            ready(())
+        });
+    tokio::select! {
+        biased;
+        () = controller => {}
+        () = unlisted => {}
+    }
+}
+
+fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> Key {
+    Key {
+        kind: K::KIND,
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+    }
+}
+
+// Metadata only and kept nowhere: a change makes the connection read that one Secret. It begins with the first connection.
+fn stands_on<D>(
+    ctx: &Context,
+    home: Option<String>,
+    mut first: watch::Receiver<bool>,
+    what: &'static str,
+    troubles: &Arc<Troubles>,
+) -> impl Stream<Item = Result<PartialObjectMeta<D>, watcher::Error>> + Send + use<D>
+where
+    D: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+    PartialObjectMeta<D>: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    let (client, config) = (ctx.client.clone(), config(&ctx.config));
+    let touched = stream::once(async move { first.wait_for(|any| *any).await.is_ok() })
+        .filter(|any| ready(*any))
+        .flat_map(move |_| {
+            watcher(
+                api::<PartialObjectMeta<D>>(&client, home.as_deref()),
+                config.clone(),
+            )
+            .default_backoff()
+            .touched_objects()
+        });
+    heard_only(touched, what, ctx.metrics.clone(), Arc::clone(troubles))
+}
+
+// The connections that stand on an object.
+fn users<K: AnyConnection, D>(
+    ctx: &Context,
+    store: Store<K>,
+    uses: fn(&ConnectionSpec, &str) -> bool,
+) -> impl Fn(PartialObjectMeta<D>) -> Vec<ObjectRef<K>> + Send + Sync + use<K, D>
+where
+    D: Resource<DynamicType = ()>,
+    PartialObjectMeta<D>: ResourceExt,
+{
+    let queue = ctx.metrics.queue.clone();
+    move |object| {
+        let (name, namespace) = (object.name_any(), object.namespace());
+        let here = |connection: &K| match K::KIND {
+            ConnectionKind::ClusterProvidentConnection => true,
+            ConnectionKind::ProvidentConnection => connection.namespace() == namespace,
+        };
+        let state = store.state();
+        state
+            .iter()
+            .filter(|connection| here(connection) && uses(connection.account(), &name))
+            .map(|connection| ObjectRef::from_obj(connection.as_ref()))
+            .inspect(|connection| queue.asked(connection))
+            .collect()
+    }
+}
+
+fn uses_secret(spec: &ConnectionSpec, name: &str) -> bool {
+    let token = spec.auth.token_secret_ref.as_ref();
+    let client = spec.auth.client_credentials_secret_ref.as_ref();
+    token.is_some_and(|token| token.name == name)
+        || client.is_some_and(|client| client.name == name)
+}
+
+fn uses_config_map(spec: &ConnectionSpec, name: &str) -> bool {
+    spec.ca_config_map_ref
+        .as_ref()
+        .is_some_and(|wanted| wanted.name == name)
+}
+
+// What passes ask to be looked at, as far as it is this controller's.
+fn to_look_at<K: AnyConnection>(
+    ctx: &Context,
+    namespace: Option<String>,
+    store: Store<K>,
+) -> impl Stream<Item = ObjectRef<K>> + Send + use<K> {
+    keys(ctx.connections.pokes()).flat_map(move |poked| {
+        let ours = |key: &Key| {
+            key.kind == K::KIND
+                && namespace
+                    .as_ref()
+                    .is_none_or(|namespace| *namespace == key.namespace)
+        };
+        let all = || store.state().iter().map(|c| c.key()).collect();
+        let keys: Vec<Key> = poked.map_or_else(all, |key| vec![key]);
+        let references: Vec<_> = keys
+            .into_iter()
+            .filter(ours)
+            .map(|key| reference(&key))
+            .collect();
+        stream::iter(references)
+    })
+}
+
+fn reference<K: AnyConnection>(key: &Key) -> ObjectRef<K> {
+    match key.kind {
+        ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
+        ConnectionKind::ProvidentConnection => ObjectRef::new(&key.name).within(&key.namespace),
+    }
+}

@@ -1,0 +1,269 @@
+//! Watches, triggers and the life of the process: from the first list to the last stored answer.
+//!
+//! A process that waits for the lease watches as any other, so that it is ready to work; nothing else is done before.
+
+pub mod binding_key;
+mod connections;
+mod crds;
+mod instrument;
+mod invalid_objects;
+mod oauth_clients;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use kube::runtime::events::Reporter;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use self::binding_key as key;
+use self::watches::Troubles;
+use crate::admin::{Readiness, Stage};
+use crate::config::Config;
+use crate::context::Context;
+use crate::leader::{Election, Lost};
+use crate::metrics::Metrics;
+use crate::oauth_client;
+use crate::state::backoff::Backoff;
+use crate::state::binding_key::KeyState;
+use crate::state::client_index::Recorded;
+use crate::state::connection_registry::Connections;
+use crate::state::create_attempts::Memory;
+use crate::state::keyed_locks::KeyedLocks;
+use crate::state::leadership::Leadership;
+use crate::state::repairs::Repairs;
+use crate::state::rotation_memory::Rotations;
+use provident_core::api::{ClusterProvidentConnection, MANAGER, ProvidentConnection};
+
+/// The binding key is looked for again after this, while it is not at hand.
+const KEY_RETRY: Duration = Duration::from_secs(5);
+
+/// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, gives the lease
+/// back, and returns.
+///
+/// # Errors
+/// The lease was lost. The process ends the same way then, but waits for what is not stored without a bound, until it is
+/// told to stop.
+pub async fn run(
+    client: Client,
+    config: Config,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> Result<(), Lost> {
+    let pod = std::env::var("POD_NAME").ok();
+    let stopping = stop.child_token();
+    let (leadership, election) = elect(&client, &config, pod.as_deref(), &metrics, &stopping);
+    let recorded = Arc::new(Recorded::default());
+    let (key_sender, key) = watch::channel(KeyState::Unknown);
+    let namespaces: Vec<Option<String>> = match config.watch_namespaces.as_slice() {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let (stores, writers): (Vec<_>, Vec<_>) =
+        namespaces.iter().map(|_| watches::store_pair()).unzip();
+    let reporter = Reporter {
+        controller: MANAGER.to_owned(),
+        instance: pod,
+    };
+    let ctx = Arc::new(Context {
+        reporter,
+        client,
+        config,
+        connections: Connections::default(),
+        memory: Memory::default(),
+        rotations: Rotations::default(),
+        recorded,
+        backoff: Backoff::default(),
+        repairs: Repairs::default(),
+        blind_to_definition: std::sync::Once::new(),
+        metrics,
+        key,
+        verified: std::sync::Mutex::default(),
+        began: std::sync::OnceLock::new(),
+        lists: watch::Sender::new(0),
+        defined: watch::Sender::new(false),
+        names: Arc::new(KeyedLocks::default()),
+        leadership,
+        stopping,
+        tasks: TaskTracker::new(),
+        stores,
+    });
+    let troubles = Arc::new(Troubles::default());
+    let background = CancellationToken::new();
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(find_key(Arc::clone(&ctx), key_sender)),
+    );
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(crds::watch_crds(Arc::clone(&ctx), readiness.clone())),
+    );
+    tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
+        Arc::clone(&ctx),
+        readiness,
+        Arc::clone(&troubles),
+    )));
+
+    let mut controllers = tokio::task::JoinSet::new();
+    for namespace in &namespaces {
+        controllers.spawn(connections::connections::<ProvidentConnection>(
+            Arc::clone(&ctx),
+            namespace.clone(),
+            namespace.clone(),
+            Arc::clone(&troubles),
+        ));
+    }
+    let stores = ctx.stores.clone().into_iter().zip(writers);
+    for (namespace, (stores, writer)) in namespaces.into_iter().zip(stores) {
+        controllers.spawn(oauth_clients::oauth_clients(
+            Arc::clone(&ctx),
+            namespace,
+            stores,
+            writer,
+            Arc::clone(&troubles),
+        ));
+    }
+    if ctx.config.cluster_connections {
+        controllers.spawn(connections::connections::<ClusterProvidentConnection>(
+            Arc::clone(&ctx),
+            None,
+            Some(ctx.config.namespace.clone()),
+            Arc::clone(&troubles),
+        ));
+    }
+    // Each returns when it is told to stop and its running passes have ended.
+    while let Some(ended) = controllers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a controller died: stopping");
+            stop.cancel();
+        }
+    }
+    info!("storing what was answered, then leaving");
+    drain(&ctx, stop).await;
+    background.cancel();
+    match election {
+        None => Ok(()),
+        // Not before: nobody else begins while an answer is on its way into the cluster.
+        Some(election) => election.leave().await,
+    }
+}
+
+/// The election that runs beside all else.
+struct Running {
+    told: CancellationToken,
+    ended: JoinHandle<Result<(), Lost>>,
+}
+
+impl Running {
+    async fn leave(self) -> Result<(), Lost> {
+        self.told.cancel();
+        self.ended.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the election died");
+            Ok(())
+        })
+    }
+}
+
+// However the election ends, what it stood for is over: `stopping` is cancelled.
+fn elect(
+    client: &Client,
+    config: &Config,
+    pod: Option<&str>,
+    metrics: &Metrics,
+    stopping: &CancellationToken,
+) -> (Leadership, Option<Running>) {
+    let Some(name) = &config.lease else {
+        metrics.leads(true);
+        return (Leadership::unopposed(), None);
+    };
+    let (election, leadership) = Election::new(
+        client.clone(),
+        &config.namespace,
+        name,
+        pod.unwrap_or(MANAGER),
+        metrics.clone(),
+    );
+    let (told, lost) = (CancellationToken::new(), stopping.clone().drop_guard());
+    let leave = told.clone();
+    let ended = tokio::spawn(async move {
+        let ended = election.run(leave).await;
+        drop(lost);
+        ended
+    });
+    (leadership, Some(Running { told, ended }))
+}
+
+// The grace counts from the end of the last pass, or from SIGTERM if that comes later. A lost lease sets no bound.
+async fn drain(ctx: &Arc<Context>, stop: CancellationToken) {
+    let (give_up, grace) = (CancellationToken::new(), ctx.config.shutdown_grace_period);
+    let bound = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+        give_up.cancel();
+    };
+    let drained = oauth_client::drain(ctx, &give_up);
+    tokio::pin!(drained);
+    tokio::select! {
+        () = &mut drained => {}
+        () = bound => drained.await,
+    }
+}
+
+async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
+    ctx.listed().await;
+    // It may be made here, and a standby makes nothing.
+    ctx.leadership.held().await;
+    loop {
+        match key::load(
+            &ctx.client,
+            &ctx.config.namespace,
+            &ctx.config.binding_key_secret,
+            async || Ok(!key::some_binding(&ctx).await?),
+        )
+        .await
+        {
+            Ok(state) => {
+                let loaded = matches!(state, KeyState::Loaded(_));
+                found.send_replace(state);
+                if loaded {
+                    return found.closed().await;
+                }
+            }
+            Err(error) => warn!(%error, "the binding key is not at hand"),
+        }
+        tokio::time::sleep(KEY_RETRY).await;
+    }
+}
+
+async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
+    ctx.stopping.run_until_cancelled(ctx.listed()).await;
+    let mut key = ctx.key.clone();
+    let deaf_after = ctx.config.deaf_after();
+    loop {
+        readiness.set(if ctx.stopping.is_cancelled() {
+            Stage::Stopping
+        } else if !*ctx.defined.borrow() {
+            Stage::Undefined
+        } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
+        {
+            Stage::Deaf
+        } else if ctx.leadership.is_held() && !ctx.is_key_known() {
+            Stage::Starting
+        } else {
+            Stage::Ready
+        });
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            Ok(()) = key.changed() => {}
+            () = ctx.stopping.cancelled(), if !ctx.stopping.is_cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The controller of `OAuthClient` objects, one per watched namespace.
+
+use std::sync::Arc;
+
+use futures::future::ready;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{self, Action, Config, Controller};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource, ResourceExt};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::watches::{
+    Troubles, api, asking, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
+    stopped_unlisted, stored,
+};
+use super::{binding_key as key, instrument, invalid_objects};
+use crate::cluster::LenientObject;
+use crate::context::{Context, Stores};
+use crate::oauth_client;
+use provident_core::api::OAuthClient;
+
+pub(super) async fn oauth_clients(
+    ctx: Arc<Context>,
+    namespace: Option<String>,
+    stores: Stores,
+    writer: Writer<OAuthClient>,
+    troubles: Arc<Troubles>,
+) {
+    let namespace = namespace.as_deref();
+    let objects: Api<LenientObject<OAuthClient>> = api(&ctx.client, namespace);
+    let config = config(&ctx.config);
+    let shared = Arc::clone(&ctx);
+    let Stores {
+        clients: store,
+        secrets,
+    } = stores;
+    let (named, known) = (store.clone(), store.clone());
+    let (unreadable, told) = mpsc::unbounded_channel();
+    let tell = invalid_objects::tell_all::<OAuthClient>(Arc::clone(&ctx), told);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
+    let queue = ctx.metrics.queue.clone();
+    let keepers = move |secret: PartialObjectMeta<Secret>| {
+        let keepers = keepers(&named, &secret);
+        for object in &keepers {
+            queue.asked(object);
+        }
+        keepers
+    };
+    let main = watcher(objects, config.clone())
+        .default_backoff()
+        .inspect_ok(move |event| {
+            shared.recorded.observe(event);
+            match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                    if let (Err(_), Some(uid)) = (&object.0, object.uid()) {
+                        shared.metrics.clients.unreadable(&uid);
+                    }
+                }
+                watcher::Event::Delete(object) => shared.forget(object),
+                watcher::Event::Init | watcher::Event::InitDone => {}
+            }
+        })
+        .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
+        .modify(slim)
+        .try_filter_map(asking(stored(writer), first_list(Arc::clone(&ctx))));
+    let main = heard_only(
+        main,
+        "OAuthClient",
+        ctx.metrics.clone(),
+        Arc::clone(&troubles),
+    )
+    .inspect_ok(asks(&ctx.metrics));
+    let objects: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
+    let owned = watcher(objects, config.labels(&key::managed_selector()))
+        .default_backoff()
+        .try_filter_map(asking(
+            move |event| secrets.observe(event),
+            first_list(Arc::clone(&ctx)),
+        ));
+    let owned = if_watched(&ctx, owned);
+    let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles);
+    let stopping = ctx.stopping.clone();
+    let watched = store.clone();
+    // Those behind a connection that changed.
+    let behind = keys(ctx.connections.changes()).flat_map(move |key| {
+        let is_behind = |object: &OAuthClient| key.as_ref().is_none_or(|key| key.is_of(object));
+        let state = watched.state();
+        let objects = state.iter().filter(|object| is_behind(object));
+        stream::iter(
+            objects
+                .map(|object| ObjectRef::from_obj(object.as_ref()))
+                .collect::<Vec<_>>(),
+        )
+    });
+    let queue = ctx.metrics.queue.clone();
+    let behind = behind.inspect(move |object| queue.asked(object));
+    let unlisted = stopped_unlisted(ctx.stopping.clone(), store.clone());
+    let controller = Controller::for_stream(main, store)
+        .watches_stream(owned, keepers)
+        .with_config(Config::default().concurrency(ctx.config.max_concurrent_reconciles))
+        .reconcile_on(behind)
+        .graceful_shutdown_on(async move { stopping.cancelled().await })
+        .run(
+            |object, ctx| instrument::instrumented(object, ctx, oauth_client::reconcile),
+            instrument::error_policy,
+            Arc::clone(&ctx),
+        )
+        .for_each(|result| ended(Arc::clone(&ctx), result));
+    tokio::select! {
+        biased;
+        () = controller => {}
+        () = unlisted => {}
+    }
+}
+
+/// The objects that keep a Secret: its controller owner or, where somebody took that away, whoever declares its name.
+fn keepers(
+    objects: &Store<OAuthClient>,
+    secret: &PartialObjectMeta<Secret>,
+) -> Vec<ObjectRef<OAuthClient>> {
+    let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
+    let owner = secret
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true) && owner.kind == OAuthClient::kind(&()));
+    if let Some(owner) = owner {
+        return vec![ObjectRef::new(&owner.name).within(&namespace)];
+    }
+    let declares = |object: &OAuthClient| {
+        object.metadata.namespace.as_ref() == Some(&namespace) && object.secret_name() == name
+    };
+    // Most often it has the object's own name; only else all are looked through.
+    let namesake = ObjectRef::new(&name).within(&namespace);
+    match objects.get(&namesake) {
+        Some(object) if declares(&object) => vec![namesake],
+        _ => {
+            let all = objects.state();
+            let such = all.iter().filter(|object| declares(object));
+            such.map(|object| ObjectRef::from_obj(object.as_ref()))
+                .collect()
+        }
+    }
+}
+
+async fn ended(
+    ctx: Arc<Context>,
+    result: Result<
+        (ObjectRef<OAuthClient>, Action),
+        controller::Error<crate::reconcile::Error, watcher::Error>,
+    >,
+) {
+    match result {
+        Ok(_) => {}
+        // Normal after a deletion; what was answered for the object must not go with it.
+        Err(controller::Error::ObjectNotFound(object)) => {
+            let reference =
+                ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
+            ctx.metrics.queue.gone(&reference);
+            if let Err(error) = oauth_client::settle(&ctx, &reference).await {
+                warn!(%error, "an answer of an object that is gone waits");
+            }
+        }
+        Err(error) => warn!(%error, "reconcile"),
+    }
+}

@@ -1,0 +1,263 @@
+//! Watches, their stores, and what is noted of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::{Ready, ready};
+use futures::stream::BoxStream;
+use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
+use tokio::sync::broadcast;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::clock::seconds;
+use crate::cluster::{self, InvalidObject, LenientObject};
+use crate::config::Config;
+use crate::context::{Context, Stores};
+use crate::metrics::Metrics;
+use crate::state::connection_registry::Key;
+use provident_core::api::{APPLY_CRDS, OAuthClient};
+
+/// What `kubectl apply` leaves on every object: its whole manifest once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// A watch that fails is told of this often: kube begins it again about every second.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
+/// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
+const APART: u64 = 90;
+
+/// How long watches have been failing. What goes well makes no sound: a quiet cluster is not a trouble.
+#[derive(Default)]
+pub(super) struct Troubles {
+    first: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Troubles {
+    fn note(&self) {
+        let now = seconds();
+        if now.saturating_sub(self.last.swap(now, Ordering::Relaxed)) > APART {
+            self.first.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether watches have been failing for so long without a pause.
+    pub(super) fn have_lasted(&self, deaf_after: Duration) -> bool {
+        let (first, last) = (
+            self.first.load(Ordering::Relaxed),
+            self.last.load(Ordering::Relaxed),
+        );
+        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > deaf_after.as_secs()
+    }
+}
+
+pub(super) fn store_pair() -> (Stores, Writer<OAuthClient>) {
+    let (clients, writer) = reflector::store();
+    let secrets = Arc::default();
+    (Stores { clients, secrets }, writer)
+}
+
+/// Puts what a watch of clients brings into their store, and hands on what asks for a pass: an object whose status alone
+/// has changed does not, since every write of status is our own.
+pub(super) fn stored(
+    mut writer: Writer<OAuthClient>,
+) -> impl FnMut(&watcher::Event<OAuthClient>) -> bool {
+    let store = writer.as_reader();
+    move |event| {
+        let asks = match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                let former = store.get(&ObjectRef::from_obj(object));
+                former.is_none_or(|former| differs(&former.metadata, &object.metadata))
+            }
+            watcher::Event::Delete(_) => true,
+            watcher::Event::Init | watcher::Event::InitDone => false,
+        };
+        writer.apply_watcher_event(event);
+        asks
+    }
+}
+
+// Finalizers too: a replace erases them.
+fn differs(former: &ObjectMeta, now: &ObjectMeta) -> bool {
+    (&former.uid, former.generation) != (&now.uid, now.generation)
+        || former.finalizers != now.finalizers
+        || former.annotations != now.annotations
+}
+
+pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+// What no decision rests on, and would be most of what is kept of an object. A list that is only cleared keeps its room.
+pub(super) fn slim<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// How everything is watched.
+pub(super) fn config(config: &Config) -> watcher::Config {
+    let seconds = u32::try_from(config.watch_timeout.as_secs()).unwrap_or(u32::MAX);
+    watcher::Config::default().timeout(seconds)
+}
+
+/// Notes that a changed object asks for a pass.
+pub(super) fn asks<K: Resource<DynamicType = ()>>(metrics: &Metrics) -> impl FnMut(&K) + use<K> {
+    let queue = metrics.queue.clone();
+    move |object| queue.asked(&ObjectRef::from_obj(object))
+}
+
+// An error of a watch is counted and logged here: the watcher begins again by itself, each with its own backoff.
+pub(super) fn heard_only<T>(
+    stream: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
+    what: &'static str,
+    metrics: Metrics,
+    troubles: Arc<Troubles>,
+) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
+where
+    T: Send + 'static,
+{
+    let mut told: Option<Instant> = None;
+    stream.filter_map(move |event| {
+        let event = match event {
+            Ok(event) => Some(Ok(event)),
+            Err(error) => {
+                metrics.watches.failed();
+                troubles.note();
+                if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                    told = Some(Instant::now());
+                    if is_unknown_kind(&error) {
+                        warn!(%error, what, "the API server does not know this kind. Run: {APPLY_CRDS}");
+                    } else {
+                        warn!(%error, what, "a watch failed; it is begun again");
+                    }
+                }
+                None
+            }
+        };
+        ready(event)
+    })
+}
+
+/// What this version can read of what a watch brings. The rest is told of, and goes out of the store.
+pub(super) fn readable<K>(
+    event: watcher::Event<LenientObject<K>>,
+    store: &Store<K>,
+    unreadable: &UnboundedSender<InvalidObject>,
+) -> Option<watcher::Event<K>>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    Some(match event {
+        Init => Init,
+        InitDone => InitDone,
+        InitApply(LenientObject(Ok(object))) => InitApply(object),
+        Apply(LenientObject(Ok(object))) => Apply(object),
+        Delete(LenientObject(Ok(object))) => Delete(object),
+        InitApply(LenientObject(Err(object))) => {
+            // Nobody listens any more when the process is leaving.
+            let _ = unreadable.send(*object);
+            return None;
+        }
+        Apply(LenientObject(Err(object))) => {
+            let former = store.get(&reference(&object.metadata));
+            let _ = unreadable.send(*object);
+            Delete(former?.as_ref().clone())
+        }
+        Delete(LenientObject(Err(_))) => return None,
+    })
+}
+
+fn reference<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> ObjectRef<K> {
+    let named = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
+    match &meta.namespace {
+        Some(namespace) => named.within(namespace),
+        None => named,
+    }
+}
+
+// Of a kind without a definition the API server says 404.
+fn is_unknown_kind(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+            cluster::is_not_found(error)
+        }
+        _ => false,
+    }
+}
+
+// A watch of Secrets, or nothing where they are not watched: a stream that is never polled asks for nothing.
+pub(super) fn if_watched<T: Send + 'static>(
+    ctx: &Context,
+    watch: impl Stream<Item = T> + Send + 'static,
+) -> BoxStream<'static, T> {
+    if ctx.config.watch_secrets {
+        watch.boxed()
+    } else {
+        futures::stream::empty().boxed()
+    }
+}
+
+/// What of a watch asks for a pass, as `takes_in` says of each event; `listed` hears of it when it has been taken in.
+pub(super) fn asking<K: Send>(
+    mut takes_in: impl FnMut(&watcher::Event<K>) -> bool,
+    mut listed: impl FnMut(&watcher::Event<K>),
+) -> impl FnMut(watcher::Event<K>) -> Ready<Result<Option<K>, watcher::Error>> {
+    use watcher::Event::{Apply, Delete, InitApply};
+    move |event| {
+        let asks = takes_in(&event);
+        listed(&event);
+        ready(Ok(match event {
+            Apply(object) | InitApply(object) | Delete(object) if asks => Some(object),
+            _ => None,
+        }))
+    }
+}
+
+// A store's own readiness wakes one waiter only, and the controller is that one already.
+pub(super) fn first_list<K>(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<K>) + Send {
+    let mut told = false;
+    move |event| {
+        if matches!(event, watcher::Event::InitDone) && !std::mem::replace(&mut told, true) {
+            ctx.lists.send_modify(|lists| *lists += 1);
+        }
+    }
+}
+
+/// What is told of connections, one after another. `None`: some of it was missed, so all of them may be meant.
+pub(super) fn keys(told: broadcast::Receiver<Key>) -> impl Stream<Item = Option<Key>> + Send {
+    futures::stream::unfold(told, |mut told| async move {
+        match told.recv().await {
+            Ok(key) => Some((Some(key), told)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, told)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    })
+}
+
+/// Returns when the process is told to stop before a controller's first list: kube's controller would wait for that list
+/// even then. No pass of it has begun. Once the list is there this never returns.
+pub(super) async fn stopped_unlisted<K>(stopping: CancellationToken, store: Store<K>)
+where
+    K: reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    stopping.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,50 @@
+//! What both controllers share: how a reconcile ends, and how its writes are marked.
+
+use std::time::Duration;
+
+use kube::Resource;
+use kube::api::PatchParams;
+use provident_core::api::MANAGER;
+use tracing::Span;
+
+use crate::context::Context;
+use crate::metrics::End;
+
+/// When an object is looked at again, unless it changes before.
+pub(crate) enum Next {
+    /// Only when it changes.
+    OnChange,
+    /// After this long.
+    After(Duration),
+    /// After this long, since what was tried failed.
+    Retry(Duration),
+}
+
+/// A pass that failed, for the log and the metric; what the user must know stands in status.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not answer, or refused something of our own.
+    #[error("the API server: {0}")]
+    Cluster(#[from] kube::Error),
+}
+
+/// Notes how the pass of this visit ended. A visit that only finds that it came too early has none.
+pub(crate) fn record_end<K: Resource<DynamicType = ()>>(ctx: &Context, end: End, took: Duration) {
+    ctx.metrics.passes.ended::<K>(end, took);
+    let span = Span::current();
+    span.record("outcome", end.as_str());
+    if let End::Stopped(reason) = end {
+        span.record("reason", reason.as_str());
+    }
+    if matches!(end, End::ApiServer | End::Panic) {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Our field manager, on every patch.
+pub(crate) fn patch_params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}

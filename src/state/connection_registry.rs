@@ -1,0 +1,252 @@
+//! The connections of this process: filled by the connection's own controller, read by every pass.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use kube::ResourceExt;
+use tokio::sync::broadcast;
+
+use crate::vendor::connection::VendorConnection;
+use provident_core::api::{
+    AccessRule, ConnectionKind, ConnectionRef, OAuthClient, Reason, UnknownOutcomePolicy,
+};
+
+/// Messages that one who is slow to listen may have before it; beyond it is told to look at all.
+const BEHIND: usize = 1024;
+
+/// Which connection: a reference, and for a namespaced one where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Its kind.
+    pub kind: ConnectionKind,
+    /// Its namespace; empty for a cluster connection.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Key {
+    /// What `reference` means in an object of `namespace`.
+    #[must_use]
+    pub fn new(reference: &ConnectionRef, namespace: &str) -> Self {
+        let namespace = match reference.kind {
+            ConnectionKind::ClusterProvidentConnection => "",
+            ConnectionKind::ProvidentConnection => namespace,
+        };
+        Self {
+            kind: reference.kind,
+            namespace: namespace.to_owned(),
+            name: reference.name.clone(),
+        }
+    }
+
+    /// The connection that a client names.
+    #[must_use]
+    pub fn of(object: &OAuthClient) -> Self {
+        Self::new(
+            &object.spec.connection_ref,
+            object.metadata.namespace.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// Whether a client names this connection.
+    #[must_use]
+    pub fn is_of(&self, object: &OAuthClient) -> bool {
+        let there =
+            self.namespace.is_empty() || object.namespace().as_ref() == Some(&self.namespace);
+        let reference = &object.spec.connection_ref;
+        there && reference.kind == self.kind && reference.name == self.name
+    }
+
+    /// What its clients are told while the vendor refuses its credential.
+    #[must_use]
+    pub fn refused(&self) -> String {
+        format!(
+            "The vendor refuses the token of connection {self}, or the credentials it is got with. Put valid ones into its \
+             Secret; see {}",
+            self.command()
+        )
+    }
+
+    /// The command that shows it.
+    #[must_use]
+    pub fn command(&self) -> String {
+        match self.kind {
+            ConnectionKind::ClusterProvidentConnection => {
+                format!("kubectl describe cpcn {}", self.name)
+            }
+            ConnectionKind::ProvidentConnection => {
+                format!("kubectl describe pcn {} -n {}", self.name, self.namespace)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ConnectionKind::ClusterProvidentConnection => f.write_str(&self.name),
+            ConnectionKind::ProvidentConnection => write!(f, "{}/{}", self.namespace, self.name),
+        }
+    }
+}
+
+/// A connection as a client's pass finds it.
+#[derive(Clone)]
+pub struct Entry {
+    /// Grows whenever something about it changes that may end a client's wait.
+    pub revision: u64,
+    /// Who may use it, by its rules. `None` where no rules apply: a namespaced connection is its namespace's own.
+    pub access: Option<Vec<AccessRule>>,
+    /// What to do about a create whose outcome stays unknown.
+    pub unknown_outcome_policy: UnknownOutcomePolicy,
+    /// What is usable of it.
+    pub state: State,
+    /// The last that was usable: for what is known of the vendor, and for a dying namespace (`vanished`).
+    pub last: Option<Arc<VendorConnection>>,
+    /// The connection, its Secret or its `ConfigMap` is gone. In a namespace that is being deleted its clients are
+    /// deactivated over the last one all the same.
+    pub vanished: bool,
+}
+
+impl Entry {
+    fn is_gone(&self) -> bool {
+        matches!(self.state, State::Unusable(Reason::ConnectionNotFound, _))
+    }
+}
+
+/// Whether a connection can be used.
+#[derive(Clone)]
+pub enum State {
+    /// It can.
+    Usable(Arc<VendorConnection>),
+    /// It cannot, with the message for the clients behind it.
+    Unusable(Reason, String),
+}
+
+/// What is told of a connection.
+pub struct Update {
+    /// See [`Entry::access`].
+    pub access: Option<Vec<AccessRule>>,
+    /// See [`Entry::unknown_outcome_policy`].
+    pub unknown_outcome_policy: UnknownOutcomePolicy,
+    /// See [`Entry::state`].
+    pub state: State,
+    /// See [`Entry::vanished`].
+    pub vanished: bool,
+    /// Those behind it are to look again.
+    pub news: bool,
+}
+
+/// All connections.
+pub struct Connections {
+    entries: RwLock<HashMap<Key, Arc<Entry>>>,
+    changed: broadcast::Sender<Key>,
+    pokes: broadcast::Sender<Key>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            entries: RwLock::default(),
+            changed: broadcast::Sender::new(BEHIND),
+            pokes: broadcast::Sender::new(BEHIND),
+        }
+    }
+}
+
+impl Connections {
+    /// The connection, if it is known.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.entries.read().get(key).cloned()
+    }
+
+    /// Takes in what is known of a connection now.
+    pub fn set(&self, key: &Key, update: Update) {
+        let mut entries = self.entries.write();
+        let before = entries.get(key);
+        let last = match &update.state {
+            State::Usable(connection) => Some(Arc::clone(connection)),
+            State::Unusable(..) => before.and_then(|entry| entry.last.clone()),
+        };
+        let entry = Entry {
+            revision: before.map_or(0, |entry| entry.revision) + u64::from(update.news),
+            access: update.access,
+            unknown_outcome_policy: update.unknown_outcome_policy,
+            state: update.state,
+            last,
+            vanished: update.vanished,
+        };
+        entries.insert(key.clone(), Arc::new(entry));
+        drop(entries);
+        if update.news {
+            // Without a receiver nobody is left to tell.
+            let _ = self.changed.send(key.clone());
+        }
+    }
+
+    /// A connection was deleted. While clients need it, as `used` tells, what was last known of it is kept for a namespace
+    /// that is being deleted.
+    pub fn remove(&self, key: &Key, used: impl Fn(&Key) -> bool) {
+        let mut entries = self.entries.write();
+        let Some(entry) = entries.get_mut(key).filter(|entry| !entry.is_gone()) else {
+            return;
+        };
+        let entry = Arc::make_mut(entry);
+        let message = format!(
+            "spec.connectionRef: there is no {} {key} any more. Create it, or correct the reference",
+            key.kind.as_str()
+        );
+        entry.revision += 1;
+        entry.state = State::Unusable(Reason::ConnectionNotFound, message);
+        entry.vanished = true;
+        entries.retain(|key, entry| !entry.is_gone() || used(key));
+        drop(entries);
+        let _ = self.changed.send(key.clone());
+    }
+
+    /// A connection cannot be read by this version: it is not used until it can.
+    pub fn unreadable(&self, key: &Key) {
+        let message = format!(
+            "Connection {key} cannot be read by this version of the operator; see {}",
+            key.command()
+        );
+        let update = Update {
+            // Nobody: what its rules are is not known.
+            access: Some(Vec::new()),
+            unknown_outcome_policy: UnknownOutcomePolicy::Hold,
+            state: State::Unusable(Reason::InvalidObject, message),
+            vanished: false,
+            news: true,
+        };
+        self.set(key, update);
+    }
+
+    /// Whether the connection is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self, key: &Key) -> bool {
+        self.get(key)
+            .is_some_and(|entry| matches!(entry.state, State::Unusable(Reason::InvalidObject, _)))
+    }
+
+    /// Connections whose clients should look again.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Key> {
+        self.changed.subscribe()
+    }
+
+    /// Connections that their controller should look at.
+    #[must_use]
+    pub fn pokes(&self) -> broadcast::Receiver<Key> {
+        self.pokes.subscribe()
+    }
+
+    /// Asks the connection's controller to look at it now: a call failed, it was proven, or what it stands on changed.
+    pub fn poke(&self, key: &Key) {
+        let _ = self.pokes.send(key.clone());
+    }
+}

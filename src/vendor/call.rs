@@ -1,0 +1,126 @@
+//! One request to the vendor, as it is timed, counted and traced.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{Instrument, debug_span, field};
+
+use provident_core::vendor::error::CallError;
+
+/// What is asked of the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `POST /oauth2/clients`
+    Create,
+    /// `GET /oauth2/clients/{clientId}`, probes of a connection too.
+    Get,
+    /// `PUT /oauth2/clients/{clientId}`
+    Update,
+    /// The `PUT` that only says `isActive: false`.
+    Deactivate,
+    /// `POST /oauth2/clients/{clientId}/rotate-secret`
+    Rotate,
+    /// `POST /oauth2/token`
+    Token,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 6] = [
+        Self::Create,
+        Self::Get,
+        Self::Update,
+        Self::Deactivate,
+        Self::Rotate,
+        Self::Token,
+    ];
+
+    /// As a label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Get => "get",
+            Self::Update => "update",
+            Self::Deactivate => "deactivate",
+            Self::Rotate => "rotate",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// With this HTTP status.
+    Status(u16),
+    /// With a 2xx that is not what was asked for.
+    NotUnderstood,
+    /// Not at all: no connection was made, so nothing was sent.
+    NoConnection,
+    /// Not at all, or not in time.
+    NoAnswer,
+}
+
+impl Code {
+    /// Whether the request came to nothing. A 404 is an answer.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::Status(200..=299 | 404))
+    }
+
+    /// Of an answer with this status, by what was made of it.
+    pub(super) fn of<T>(status: u16, understood: &Result<T, CallError>) -> Self {
+        match understood {
+            Err(CallError::NotUnderstood(_)) => Self::NotUnderstood,
+            _ => Self::Status(status),
+        }
+    }
+
+    pub(super) fn without_answer(error: &reqwest::Error) -> Self {
+        if error.is_connect() {
+            Self::NoConnection
+        } else {
+            Self::NoAnswer
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => status.fmt(f),
+            Self::NotUnderstood => f.write_str("not_understood"),
+            Self::NoConnection => f.write_str("no_connection"),
+            Self::NoAnswer => f.write_str("no_answer"),
+        }
+    }
+}
+
+/// Is told of each request when it has ended, with the time it took.
+pub type CallObserver = Arc<dyn Fn(Operation, Code, Duration) + Send + Sync>;
+
+/// Carries out one request, in a span of its own.
+pub(super) async fn observed<T>(
+    observer: &CallObserver,
+    operation: Operation,
+    request: impl Future<Output = (Code, T)>,
+) -> T {
+    let span = debug_span!(
+        "vendor",
+        otel.kind = "client",
+        otel.status_code = field::Empty,
+        operation = operation.as_str(),
+        code = field::Empty
+    );
+    let began = Instant::now();
+    let (code, answer) = request.instrument(span.clone()).await;
+    span.record("code", field::display(code));
+    if code.is_failure() {
+        span.record("otel.status_code", "ERROR");
+    }
+    observer(operation, code, began.elapsed());
+    answer
+}

@@ -1,0 +1,99 @@
+//! Who waits, in turns between namespaces, and when those sent away should come back.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Callers of one namespace that wait at a time. Few, since each holds a worker.
+const WAITING_EACH: usize = 8;
+/// Callers that wait at a time; a namespace of which nobody waits has room all the same.
+const WAITING_ALL: usize = 24;
+/// Nobody is sent away for longer.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// Round robin over namespaces.
+pub(super) struct FairQueue<T> {
+    waiting: VecDeque<(String, VecDeque<oneshot::Sender<T>>)>,
+    /// By namespace: the time that was told to the last one sent away. The next is told a later one.
+    told: HashMap<String, Instant>,
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            told: HashMap::new(),
+        }
+    }
+}
+
+impl<T> FairQueue<T> {
+    /// Whether one more of this namespace may wait.
+    pub(super) fn has_room(&mut self, namespace: &str) -> bool {
+        for (_, queue) in &mut self.waiting {
+            queue.retain(|sender| !sender.is_closed());
+        }
+        self.waiting.retain(|(_, queue)| !queue.is_empty());
+        let all: usize = self.waiting.iter().map(|(_, queue)| queue.len()).sum();
+        match self.waiting.iter().find(|(name, _)| name == namespace) {
+            Some((_, queue)) => queue.len() < WAITING_EACH && all < WAITING_ALL,
+            None => true,
+        }
+    }
+
+    /// Puts a caller behind those of its namespace.
+    pub(super) fn wait(&mut self, namespace: &str, sender: oneshot::Sender<T>) {
+        match self.waiting.iter_mut().find(|(name, _)| name == namespace) {
+            Some((_, queue)) => queue.push_back(sender),
+            None => self
+                .waiting
+                .push_back((namespace.to_owned(), VecDeque::from([sender]))),
+        }
+    }
+
+    pub(super) fn anybody_waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Gives the turn to the next namespace's first caller, and puts that namespace last. Given back if nobody took it.
+    pub(super) fn give(&mut self, turn: T) -> Option<T> {
+        let mut turn = turn;
+        while let Some((namespace, mut queue)) = self.waiting.pop_front() {
+            while let Some(sender) = queue.pop_front() {
+                match sender.send(turn) {
+                    Ok(()) => {
+                        if !queue.is_empty() {
+                            self.waiting.push_back((namespace, queue));
+                        }
+                        return None;
+                    }
+                    Err(unwanted) => turn = unwanted,
+                }
+            }
+        }
+        Some(turn)
+    }
+
+    /// When one that is sent away should come back: in line behind those of its namespace that were sent away before,
+    /// a little more densely than turns come, so that there is always somebody to take one.
+    pub(super) fn come_back(
+        &mut self,
+        namespace: &str,
+        from: Instant,
+        interval: Duration,
+    ) -> Duration {
+        let now = Instant::now();
+        self.told.retain(|_, at| *at > now);
+        let last = self
+            .told
+            .get(namespace)
+            .copied()
+            .unwrap_or(now)
+            .max(from.max(now));
+        let at = (last + interval * 4 / 5).min(now + LONGEST);
+        self.told.insert(namespace.to_owned(), at);
+        at.duration_since(now)
+    }
+}
