@@ -1,12 +1,12 @@
-//! Where an answer that this process has read belongs by now.
+//! What becomes of a client that the vendor created for an attempt of this process, while status does not record it yet.
 
 use super::facts::AttemptId;
 use crate::vendor::types::ClientId;
 
-/// The object an answer was asked for, as an uncached read shows it.
+/// The object that the client was created for, as an uncached read shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ObjectState {
-    /// Gone, or another object of that name.
+    /// Gone, or replaced by another object of that name.
     Gone,
     /// There, with the same uid.
     There {
@@ -14,55 +14,55 @@ pub enum ObjectState {
         client: Option<ClientId>,
         /// `status.createAttempt.id`.
         attempt: Option<AttemptId>,
-        /// The client its Secret is validly bound to.
+        /// The client that its Secret is validly bound to.
         secret: Option<ClientId>,
     },
 }
 
-/// What to do with an answer.
+/// What to do with the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Disposition {
-    /// The object recorded_state it already.
+    /// The object records it already.
     AlreadyStored,
-    /// It is to be stored.
+    /// Store it.
     Store,
-    /// Too late: the object is gone, or goes another way. Nothing is overwritten; its client is to be deactivated.
+    /// Too orphaned: the object is gone, or has another client or attempt. Overwrite nothing, and deactivate the client.
     Orphaned,
-    /// Too late, but somebody living recorded_state the client: it is left alone.
+    /// Too orphaned, but a living object or its Secret has the client: leave it alone.
     HeldElsewhere,
 }
 
-/// Decides an answer's disposition. `kept` tells whether an object without deletionTimestamp recorded_state the client, or a Secret
-/// that has no controller owner or such an object as owner.
+/// Decides what becomes of the client. `held` says whether an object without deletionTimestamp records it, or a Secret that
+/// has no controller owner or such an object as owner.
 #[must_use]
 pub fn disposition(
     attempt: &AttemptId,
     client: &ClientId,
     standing: &ObjectState,
-    kept: bool,
+    held: bool,
 ) -> Disposition {
-    let late = if kept {
+    let orphaned = if held {
         Disposition::HeldElsewhere
     } else {
         Disposition::Orphaned
     };
     match standing {
-        ObjectState::Gone => late,
+        ObjectState::Gone => orphaned,
         ObjectState::There {
             client: Some(recorded),
             ..
         } if recorded == client => Disposition::AlreadyStored,
         ObjectState::There {
             client: Some(_), ..
-        } => late,
+        } => orphaned,
         ObjectState::There {
             secret: Some(bound),
             ..
-        } if bound != client => late,
+        } if bound != client => orphaned,
         ObjectState::There {
             attempt: Some(open),
             ..
-        } if open != attempt => late,
+        } if open != attempt => orphaned,
         ObjectState::There { .. } => Disposition::Store,
     }
 }

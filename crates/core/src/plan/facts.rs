@@ -1,14 +1,15 @@
-//! The facts a plan may rest on.
+//! What a decision may rest on: the facts of one object, gathered once at the start of a reconcile.
 
 use std::fmt;
 
+use super::blocked::Blocked;
 use super::diff::Field;
 use super::rotation::Rotation;
 use crate::api::Reason;
 use crate::vendor::outcome::{Ambiguity, Refusal};
 use crate::vendor::types::ClientId;
 
-/// Identifies one attempt to create, as `status.createAttempt.id`.
+/// Identifies one attempt to create, as `status.createAttempt.id` does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptId(pub String);
 
@@ -18,8 +19,10 @@ impl fmt::Display for AttemptId {
     }
 }
 
-/// Everything [`super::next`] may know of one object. Ages are facts here too (`AttemptState`), taken on the process's own
-/// monotonic clock, so that no step depends on two hosts agreeing about the time.
+/// Everything [`super::next`] may know of one object. [`Facts::apply`] is the only function that changes it after a step.
+///
+/// Ages are facts too ([`AttemptState`]), measured on the process's own monotonic clock, so that no step depends on two
+/// hosts agreeing about the time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Facts {
     /// `metadata.deletionTimestamp` is set.
@@ -28,62 +31,71 @@ pub struct Facts {
     pub finalizer: bool,
     /// Status says `Ready=True` for this generation.
     pub ready: bool,
-    /// Status says that the vendor rejected this generation: the same request is not sent again.
+    /// Status says `Ready=True`, for whichever generation.
+    pub was_ready: bool,
+    /// Status says that the vendor rejected this generation, so the same request is not sent again.
     pub rejected: bool,
-    /// The scheduled verification is due.
+    /// A verification is due: by schedule, or because somebody requested one.
     pub due: bool,
-    /// `status.clientId`, held against its binding.
+    /// Somebody requested a verification that did not happen yet.
+    pub verification_requested: bool,
+    /// `status.clientId`, checked against its binding.
     pub record: RecordedClient,
     /// `status.createAttempt`, and what this process knows of it.
     pub attempt: Option<Attempt>,
-    /// Value of the `retry-create` annotation.
+    /// The attempt that the `retry-create` annotation names.
     pub retry: Option<AttemptId>,
-    /// The Secret of the object's name.
+    /// The Secret that holds, or will hold, the credentials.
     pub secret: SecretFacts,
-    /// Whether the vendor may be asked for this object.
+    /// Whether vendor requests are allowed for this object.
     pub connection: ConnectionFacts,
-    /// An unknown outcome has closed this connection for creates until a probe is answered.
+    /// An unknown outcome stopped creates over this connection until a probe is answered.
     pub breaker_open: bool,
-    /// Whether the connection lets the open attempt be made once more without a person.
+    /// Whether the connection's policy retries the open attempt.
     pub auto_retry: AutoRetry,
-    /// The process is about to leave: what runs is finished, nothing is begun.
+    /// The process is shutting down or lost its lease: it finishes running work and starts nothing.
     pub stopping: bool,
-    /// [`super::Step::Preflight`] passed in this pass.
+    /// [`super::Step::Preflight`] passed in this reconcile.
     pub preflight: bool,
-    /// What the vendor said in this pass.
+    /// What the vendor last answered in this reconcile.
     pub vendor: Vendor,
-    /// Fields of which a PUT at this generation is known to have had no effect.
+    /// The vendor accepted an update in this reconcile.
+    pub updated: bool,
+    /// Fields that an update of this generation did not change (`status.fieldsNotApplied`).
     pub not_applied: Vec<Field>,
-    /// Whether there is an existing client to take over.
+    /// Whether there is an existing client to adopt.
     pub adoption: AdoptionFact,
     /// Whether another object has the same client.
     pub conflict: Conflict,
-    /// The Secret's content is another one than that of `status.secretRevision`, and workloads are to be restarted for it.
+    /// The Secret's content differs from that of `status.secretRevision`, and workloads must restart for it.
     pub restart: bool,
-    /// Rotation of the secret.
+    /// Rotation of the client's secret.
     pub rotation: Rotation,
-    /// The Secret was put right so often lately that somebody else must be writing it too.
+    /// The Secret was repaired so often lately that another writer must be overwriting it.
     pub contested: bool,
-    /// The definition of `OAuthClient` itself is being deleted, and every object with it.
-    pub definition_going: bool,
+    /// The `CustomResourceDefinition` of `OAuthClient` is being deleted, and every object with it.
+    pub crd_terminating: bool,
+    /// The last step could not be carried out. The reconcile ends and reports this.
+    pub blocked: Option<Blocked>,
 }
 
-/// Whether there is an existing client to take over; looked at while no client is recorded, or its Secret is not taken
+/// Whether there is an existing client to adopt. Determined while no client is recorded, or while its Secret is not taken
 /// over yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AdoptionFact {
-    /// There is not.
+    /// There is none.
     None,
-    /// There is, and it may not be taken, with the message for the user.
+    /// There is one, but it must not be adopted; with the message for the user.
     Refused(Reason, String),
-    /// There is, and a secret is at hand that must equal the client's.
+    /// There is one, and the operator read a secret that must equal the client's.
     Proof {
         /// The client.
         client: ClientId,
-        /// The proof stands in the very Secret that is to carry the credentials, which is taken over with it.
+        /// The proof is in the very Secret that is to hold the credentials, which is taken over with it.
         in_place: bool,
     },
-    /// Asked for in this pass: its secret is the one at hand. In place also later, until the Secret is taken over.
+    /// The vendor returned the client in this reconcile and its secret equals the proof. An in-place adoption keeps this
+    /// state until the Secret is taken over.
     Proven {
         /// The client.
         client: ClientId,
@@ -92,15 +104,15 @@ pub enum AdoptionFact {
     },
 }
 
-/// Another object without deletionTimestamp that is validly bound to the same client, as two adoptions at once may leave
-/// it. The older one keeps the client.
+/// Another object without deletionTimestamp that is validly bound to the same client; two concurrent adoptions can cause
+/// this. The older object keeps the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Conflict {
-    /// None.
+    /// No other object.
     None,
-    /// A younger one, which will find this one.
+    /// A younger object, which gives way to this one.
     WithYounger,
-    /// An older one, which keeps the client.
+    /// An older object, which keeps the client.
     WithOlder,
 }
 
@@ -111,9 +123,9 @@ pub enum RecordedClient {
     Empty,
     /// With a valid binding.
     Bound(ClientId),
-    /// Without a valid binding: never used in a call.
+    /// Without a valid binding: never used in a request.
     Unverified,
-    /// The binding key is missing, so nothing can be told.
+    /// The binding key is missing, so no binding can be checked.
     KeyMissing,
 }
 
@@ -122,59 +134,75 @@ pub enum RecordedClient {
 pub struct Attempt {
     /// Its id.
     pub id: AttemptId,
-    /// The held attempt that this one tries again.
+    /// The held attempt that this one retries.
     pub retry_of: Option<AttemptId>,
     /// What this process knows of it.
     pub state: AttemptState,
 }
 
-/// What this process knows of an attempt.
+/// What this process knows of a create attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptState {
-    /// Another process's, or an earlier run's, and it may still be under way.
+    /// Started by another process or before a restart, and possibly still running.
     InProgress,
-    /// Another process's, facts unchanged for so long that it cannot be under way any more.
+    /// Started by another process or before a restart, and unchanged for so long that it cannot be running any more. Its
+    /// outcome is unknown.
     Abandoned,
-    /// Ours, and provably not sent. `in_time` while its first byte can still leave soon after the claim.
+    /// Started by this process, and certainly not sent. `in_time` while the request may still be sent.
     Unsent {
-        /// Whether it may still be sent.
+        /// Whether the claim is recent enough to send the request.
         in_time: bool,
     },
-    /// Ours, known not to have made anything.
+    /// Started by this process, and known not to have created anything.
     NotCreated(Refusal),
-    /// Ours, answered with this client.
+    /// Started by this process, and answered with this client.
     Created(ClientId),
-    /// Ours, sent, and its outcome is not known.
+    /// Started by this process and sent; the outcome is unknown.
     Unknown(Ambiguity),
 }
 
-/// Who is the Secret's controller owner.
+impl AttemptState {
+    /// Whether the attempt has ended without anybody knowing its outcome: the hold.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Abandoned | Self::Unknown(_) => true,
+            Self::InProgress | Self::Unsent { .. } | Self::NotCreated(_) | Self::Created(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// The Secret's controller owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// This very object, by uid.
     This,
-    /// Nobody.
+    /// No controller.
     None,
-    /// An `OAuthClient` of this name with another uid: a former one, whose Secret is about to be collected.
+    /// An `OAuthClient` of this name with another uid. The garbage collector is about to delete its Secret.
     Former,
-    /// Anything else.
+    /// Any other object.
     Other,
 }
 
-/// The binding annotation of a Secret, held against the clientId it names.
+/// The binding annotation of a Secret, checked against the clientId it names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Binding {
     /// No such annotation.
     Missing,
-    /// Not made by this operator for this object.
+    /// Not written by this operator for this object.
     Invalid,
-    /// Made for this object and this client.
+    /// Written for this object and this client.
     Valid(ClientId),
 }
 
-/// The Secret of the object's name.
+/// The Secret that holds, or will hold, the credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretFacts {
+    /// Not read yet. Only the preflight may run then, since its dry run would meet a Secret that exists.
+    Unread,
     /// There is none.
     Absent,
     /// There is one.
@@ -183,67 +211,81 @@ pub enum SecretFacts {
         owner: Owner,
         /// Its binding.
         binding: Binding,
-        /// Whether it holds what it should.
+        /// Whether it holds the right content.
         content: Content,
     },
 }
 
 impl SecretFacts {
-    /// Whether it holds what it should; none holds nothing.
+    /// Whether it holds the right content; a Secret that does not exist holds nothing.
     #[must_use]
     pub fn content(&self) -> Content {
         match self {
+            Self::Unread => Content::Unknown,
             Self::Absent => Content::Stale,
             Self::Present { content, .. } => *content,
         }
     }
+
+    /// The same Secret with another assessment of its content.
+    #[must_use]
+    pub fn with_content(self, content: Content) -> Self {
+        match self {
+            Self::Unread | Self::Absent => self,
+            Self::Present { owner, binding, .. } => Self::Present {
+                owner,
+                binding,
+                content,
+            },
+        }
+    }
 }
 
-/// Whether a Secret holds what it should.
+/// Whether a Secret holds the right content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Content {
-    /// Not state: changed since it was last looked at, and no credentials in hand to compare with.
+    /// Unknown: the Secret changed since the last comparison, and there are no credentials at hand to compare with.
     Unknown,
-    /// As it should be: compared, or of the very version that was compared last.
+    /// Right: compared, or of the same resourceVersion as the last comparison.
     Current,
-    /// Something of ours is missing or differs.
+    /// Something that the operator manages is missing or differs.
     Stale,
 }
 
-/// Whether the vendor may be asked for this object.
+/// Whether vendor requests are allowed for this object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionFacts {
-    /// It may.
+    /// Allowed.
     Usable,
-    /// The connection does not let this namespace or scope in. Deactivation is still allowed.
+    /// The connection's access rules do not allow this namespace or scope. Deactivation is still allowed.
     Denied(String),
-    /// Not found, not ready or suspended, with the message for the user.
+    /// Not found, not ready or suspended; with the message for the user.
     Unusable(Reason, String),
 }
 
-/// What `unknownOutcome: Retry` means for the open attempt.
+/// What `unknownOutcomePolicy: Retry` means for the open attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AutoRetry {
-    /// Nothing: a person decides.
+    /// No automatic retry: a person decides.
     No,
-    /// It is tried again later: it may still come to an end.
+    /// Retried later: the attempt may still be running.
     Early,
-    /// It is tried again as soon as the vendor has answered a probe.
+    /// Retried as soon as the vendor answers a probe.
     Unprobed,
-    /// It is tried again now.
+    /// Retried now.
     Due,
 }
 
-/// What the vendor said in this pass.
+/// What the vendor answered in this reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Vendor {
-    /// Nothing was asked.
+    /// Not asked.
     NotAsked,
-    /// The client, and what of the spec it differs in.
+    /// The client.
     Found(Found),
-    /// 404, over a connection that is proven.
+    /// 404, over a connection whose account is verified.
     Missing,
-    /// Confirmed as inactive, by us.
+    /// Deactivated by us, and confirmed.
     Deactivated,
 }
 
@@ -252,12 +294,10 @@ pub enum Vendor {
 pub struct Found {
     /// Stated fields that differ.
     pub differs: Vec<Field>,
-    /// A PUT was answered in this pass; `differs` is what is left after it.
-    pub updated: bool,
-    /// The answer carried the secret.
+    /// The answer contained the client's secret.
     pub credentials: bool,
     /// `isActive`.
     pub active: bool,
-    /// There is an open rotation, and the secret is another one than before it.
+    /// There is an open rotation, and the secret differs from the one before it.
     pub rotated: bool,
 }

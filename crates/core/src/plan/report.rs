@@ -1,51 +1,16 @@
-//! What status says at the end of a pass: one function, so that every message can be read in one place.
+//! What status says at the end of a reconcile: one function per situation, so that every message can be read in one place.
 
 mod bound;
 mod deleting;
 mod unbound;
 
-use std::time::Duration;
-
 use self::bound::bound;
-pub use self::bound::{NOT_APPLIED, not_rotated};
 use self::deleting::deleting;
 use self::unbound::unbound;
-
-use super::facts::{
-    AdoptionFact, Conflict, ConnectionFacts, Content, Facts, RecordedClient, Vendor,
-};
-use super::next::client;
+use super::blocked::{Blocked, Requeue};
+use super::facts::{AdoptionFact, ConnectionFacts, Content, Facts, RecordedClient, Vendor};
+use super::rules::{client, leaves_client_alone};
 use crate::api::{ConditionStatus, OAuthClientSpec, Reason};
-
-/// When the object is looked at again, if nothing about it changes before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Requeue {
-    /// At once: the pass stopped to record something.
-    Now,
-    /// With this object's backoff.
-    Backoff,
-    /// Not before this long.
-    After(Duration),
-    /// When another process's attempt cannot be under way any more.
-    AttemptOver,
-    /// When a rotation that was not answered cannot be carried out any more.
-    RotationOver,
-    /// At the next scheduled verification.
-    Verification,
-}
-
-/// Why a step could not be carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    /// What `Ready` becomes: `False`, or `Unknown` where the vendor's answer cannot be believed.
-    pub ready: ConditionStatus,
-    /// Shared by condition, event and metric.
-    pub reason: Reason,
-    /// What happened and what to do, for people.
-    pub message: String,
-    /// When to try again.
-    pub retry: Requeue,
-}
 
 /// Words of one object that messages need.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +21,16 @@ pub struct MessageContext<'a> {
     pub name: &'a str,
     /// Name of its Secret.
     pub secret: &'a str,
-    /// Name the client has at the vendor.
+    /// Name that the client has at the vendor.
     pub vendor_name: &'a str,
-    /// When the open attempt began, as text.
+    /// When the open attempt started, as text.
     pub attempt_time: &'a str,
 }
 
 /// A condition's status, reason and message.
 pub type ConditionUpdate = (ConditionStatus, Reason, String);
 
-/// The outcome of a pass. A condition that is `None` stays as it is.
+/// What a reconcile reports. A condition that is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The summary.
@@ -74,160 +39,179 @@ pub struct Report {
     pub synced: Option<ConditionUpdate>,
     /// Whether the Secret holds the credentials.
     pub secret_ready: Option<ConditionUpdate>,
-    /// When to look again.
-    pub retry: Requeue,
+    /// When to reconcile again.
+    pub requeue: Requeue,
 }
 
-/// Whether only a person can end this reason: the `Stalled` condition.
+/// Whether only a person can end this reason: the `Stalled` condition. Exhaustive, so that a new reason must say.
 #[must_use]
-pub fn needs_a_person(reason: Reason) -> bool {
-    matches!(
-        reason,
+pub fn needs_action(reason: Reason) -> bool {
+    match reason {
         Reason::AccessDenied
-            | Reason::SecretConflict
-            | Reason::SecretImmutable
-            | Reason::InvalidObject
-            | Reason::SpecRejected
-            | Reason::CreateOutcomeUnknown
-            | Reason::ExistingClientReturned
-            | Reason::AdoptionRejected
-            | Reason::BindingMismatch
-            | Reason::BindingKeyMissing
-            | Reason::ClientInUse
-            | Reason::ClientMissing
-            | Reason::DeactivatedAtVendor
-            | Reason::UpdateNotApplied
-    )
-}
-
-/// Tells what a pass found. Pure: equal facts give equal words, so that a settled object is never written.
-#[must_use]
-pub fn report(
-    spec: &OAuthClientSpec,
-    facts: &Facts,
-    blocked: Option<&Blocked>,
-    texts: MessageContext<'_>,
-) -> Report {
-    match blocked {
-        _ if facts.deleting => deleting(facts, blocked, texts),
-        Some(blocked) => stopped(facts, blocked),
-        None => standing(spec, facts, texts),
+        | Reason::SecretConflict
+        | Reason::SecretImmutable
+        | Reason::InvalidObject
+        | Reason::SpecRejected
+        | Reason::CreateOutcomeUnknown
+        | Reason::ExistingClientReturned
+        | Reason::AdoptionRejected
+        | Reason::BindingMismatch
+        | Reason::BindingKeyMissing
+        | Reason::ClientInUse
+        | Reason::ClientMissing
+        | Reason::DeactivatedAtVendor
+        | Reason::UpdateNotApplied => true,
+        Reason::Available
+        | Reason::Pending
+        | Reason::ConnectionNotFound
+        | Reason::ConnectionNotReady
+        | Reason::SecretWriteDenied
+        | Reason::Drifted
+        | Reason::RestartDenied
+        | Reason::VendorUnavailable
+        | Reason::VendorThrottled
+        | Reason::Suspended
+        | Reason::Deactivating
+        | Reason::CredentialsRejected
+        | Reason::CredentialsNotFound
+        | Reason::HostNotAllowed => false,
     }
 }
 
-fn only(reason: Reason, message: impl Into<String>, retry: Requeue) -> Report {
+/// What status becomes. Pure: equal facts give equal words, so that a settled object is never written.
+#[must_use]
+pub fn report(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) -> Report {
+    if facts.deleting {
+        return deleting(facts, context);
+    }
+    match &facts.blocked {
+        Some(blocked) => stopped(facts, blocked),
+        None => finished(spec, facts, context),
+    }
+}
+
+fn not_ready(reason: Reason, message: impl Into<String>, requeue: Requeue) -> Report {
     Report {
         ready: Some((ConditionStatus::False, reason, message.into())),
         synced: None,
         secret_ready: None,
-        retry,
+        requeue,
     }
 }
 
-fn unchanged(retry: Requeue) -> Report {
+fn unchanged(requeue: Requeue) -> Report {
     Report {
         ready: None,
         synced: None,
         secret_ready: None,
-        retry,
+        requeue,
     }
 }
 
+// A step could not be carried out.
 fn stopped(facts: &Facts, blocked: &Blocked) -> Report {
-    let passing = matches!(
-        blocked.reason,
-        Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady
-    );
-    // Nothing is pending for a client that is as declared: an outage is the connection's to tell.
+    let passing = match blocked.reason {
+        Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady => true,
+        _ => false,
+    };
+    let differs = match &facts.vendor {
+        Vendor::Found(found) => !found.differs.is_empty(),
+        Vendor::NotAsked | Vendor::Missing | Vendor::Deactivated => false,
+    };
+    let pending = differs
+        || facts.verification_requested
+        || facts.rotation.requested.is_some()
+        || facts.rotation.open.is_some();
+    // Nothing is pending for a client that is as declared: the connection reports an outage.
     if passing
         && blocked.ready == ConditionStatus::False
         && facts.ready
         && facts.secret.content() == Content::Current
-        && !matches!(&facts.vendor, Vendor::Found(found) if !found.differs.is_empty())
+        && !pending
     {
-        return unchanged(blocked.retry);
+        return unchanged(blocked.requeue);
     }
-    let told = (blocked.ready, blocked.reason, blocked.message.clone());
+    let update = (blocked.ready, blocked.reason, blocked.message.clone());
     let mut report = Report {
-        ready: Some(told.clone()),
-        ..unchanged(blocked.retry)
+        ready: Some(update.clone()),
+        ..unchanged(blocked.requeue)
     };
     match blocked.reason {
         Reason::SecretConflict | Reason::SecretWriteDenied | Reason::SecretImmutable => {
-            report.secret_ready = Some(told);
+            report.secret_ready = Some(update);
         }
-        Reason::SpecRejected | Reason::UpdateNotApplied => report.synced = Some(told),
+        Reason::SpecRejected | Reason::UpdateNotApplied => report.synced = Some(update),
         _ => {}
     }
     report
 }
 
 const MISMATCH: &str =
-    "The clientId was not recorded by this operator for this object: its binding does not hold";
+    "The operator did not record this clientId for this object: its binding is not valid";
 const KEY_MISSING: &str = "The operator's binding key is missing, so no recorded clientId can be trusted. Restore its Secret from the backup";
 
-fn standing(spec: &OAuthClientSpec, facts: &Facts, texts: MessageContext<'_>) -> Report {
+fn finished(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) -> Report {
     match facts.record {
         RecordedClient::Unverified if client(facts).is_none() => {
             if let AdoptionFact::Refused(reason, message) = &facts.adoption {
-                return only(*reason, message.clone(), Requeue::Backoff);
+                return not_ready(*reason, message.clone(), Requeue::Backoff);
             }
-            let step = "Restore the object and its Secret from one backup, prove the client by its secret in spec.adoption, or remove \
-                        status.clientId with kubectl edit --subresource=status";
-            return only(
+            let step = "Restore the object and its Secret from the same backup, prove ownership of the client in spec.adoption, or \
+                        remove status.clientId with kubectl edit --subresource=status";
+            return not_ready(
                 Reason::BindingMismatch,
                 format!("status.clientId: {MISMATCH}. {step}"),
                 Requeue::Verification,
             );
         }
         RecordedClient::KeyMissing => {
-            return only(Reason::BindingKeyMissing, KEY_MISSING, Requeue::Backoff);
+            return not_ready(Reason::BindingKeyMissing, KEY_MISSING, Requeue::Backoff);
         }
         RecordedClient::Bound(_) | RecordedClient::Empty | RecordedClient::Unverified => {}
     }
-    if client(facts).is_some() && facts.conflict == Conflict::WithOlder {
-        let message = "Another, older OAuthClient has this client, so this one does nothing. Delete one of the two; the client at the \
-                       vendor stays active for the other";
-        return only(Reason::ClientInUse, message, Requeue::Verification);
+    if client(facts).is_none() {
+        return unbound(spec, facts, context);
     }
-    if client(facts).is_some() {
-        return bound(spec, facts, texts);
+    if leaves_client_alone(facts) {
+        let message = "An older OAuthClient has the same client, so this one is inactive. Delete one of the two; the client stays active \
+                       at the vendor for the other";
+        return not_ready(Reason::ClientInUse, message, Requeue::Verification);
     }
-    unbound(spec, facts, texts)
+    bound(spec, facts, context)
 }
 
 fn unusable(facts: &Facts) -> Option<Report> {
     match &facts.connection {
         ConnectionFacts::Usable => None,
-        ConnectionFacts::Denied(message) => Some(only(
+        ConnectionFacts::Denied(message) => Some(not_ready(
             Reason::AccessDenied,
             message.clone(),
             Requeue::Verification,
         )),
         ConnectionFacts::Unusable(reason, message) => {
-            Some(only(*reason, message.clone(), Requeue::Backoff))
+            Some(not_ready(*reason, message.clone(), Requeue::Backoff))
         }
     }
 }
 
-fn conflict(texts: MessageContext<'_>) -> Report {
-    // A stranger's Secret has no label of ours, so no watch tells when it is gone.
-    in_conflict(conflict_message(texts.secret), Requeue::Backoff)
+fn conflict(context: MessageContext<'_>) -> Report {
+    // A foreign Secret does not carry our label, so no watch reports its deletion.
+    in_conflict(conflict_message(context.secret), Requeue::Backoff)
 }
 
-fn in_conflict(message: String, retry: Requeue) -> Report {
-    let report = only(Reason::SecretConflict, message, retry);
+fn in_conflict(message: String, requeue: Requeue) -> Report {
+    let report = not_ready(Reason::SecretConflict, message, requeue);
     Report {
         secret_ready: report.ready.clone(),
         ..report
     }
 }
 
-/// What a user is told whose Secret's name is taken. The name is immutable, so another one needs another object.
+/// The message for an object whose Secret's name is taken. The name is immutable, so another name needs another object.
 #[must_use]
 pub fn conflict_message(secret: &str) -> String {
     format!(
-        "spec.secret.name: the Secret {secret} exists and is not this object's; it is left as it is. Delete it, or delete \
-         this OAuthClient and declare it anew with another spec.secret.name"
+        "spec.secret.name: Secret {secret} exists and does not belong to this OAuthClient; the operator leaves it unchanged. \
+         Delete the Secret, or recreate this OAuthClient with a different spec.secret.name"
     )
 }

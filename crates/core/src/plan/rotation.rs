@@ -1,7 +1,7 @@
 //! When a secret is rotated, and how far a rotation got.
 //!
-//! A rotation cannot be repeated blindly: the vendor replaces the secret each time. So it is recorded before it is sent,
-//! and what GET answers afterwards decides, never the answer to the rotation itself.
+//! A rotation cannot be repeated blindly, because the vendor replaces the secret each time. The operator therefore records
+//! it before sending it, and what GET returns afterwards decides, never the answer to the rotation itself.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,35 +10,35 @@ use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::facts::{Facts, Found};
-use super::next::is_true;
+use super::rules::is_suspended;
 use super::step::Step;
 use crate::api::{OAuthClientSpec, RotationSpec, RotationWindow, parse_duration};
 use crate::vendor::types::ClientId;
 
-/// What is asked of a client's secret beyond keeping it, and what is under way.
+/// Facts about the rotation of a client's secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rotation {
-    /// What asks for a rotation and was not acted on yet.
-    pub asked: Option<Token>,
-    /// Why what the schedule asks for does not begin now.
-    pub waits: Option<Wait>,
+    /// A requested rotation that was not acted on yet.
+    pub requested: Option<Token>,
+    /// Why a scheduled rotation does not start now.
+    pub waiting: Option<Wait>,
     /// `status.rotation`.
     pub open: Option<Open>,
 }
 
-/// What asks for one rotation. Each is obeyed once.
+/// A request for one rotation. Each is acted on once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
     /// The annotation's value, or the due time of the schedule.
     pub text: String,
-    /// Whether the schedule asks.
+    /// Whether it comes from the schedule.
     pub scheduled: bool,
 }
 
 /// A rotation that is recorded and not known to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Open {
-    /// What asked for it.
+    /// The request.
     pub token: Token,
     /// What this process knows of it.
     pub state: RotationState,
@@ -47,37 +47,37 @@ pub struct Open {
 /// What this process knows of a recorded rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RotationState {
-    /// Ours, and not sent. `in_time` while its first byte can still leave soon after the record.
+    /// Recorded by this process, and not sent. `in_time` while the request may still be sent.
     Unsent {
-        /// Whether it may still be sent.
+        /// Whether the record is recent enough to send the request.
         in_time: bool,
     },
-    /// Ours, and known not to have been carried out.
+    /// Sent by this process, and known not to have been carried out.
     Refused,
-    /// The vendor has said that it rotated. GET will show it in the end.
+    /// The vendor accepted it. GET will return the new secret eventually.
     Accepted,
-    /// The vendor has said so long ago, and GET still answers the former secret.
+    /// The vendor accepted it long ago, and GET still returns the previous secret.
     NotApplied,
-    /// RotationState by somebody, and it may still be carried out.
+    /// Sent by some process, and possibly still to be carried out.
     InProgress,
-    /// Facts for so long without effect that it will not be carried out any more.
+    /// Without effect for so long that it will not be carried out any more.
     Abandoned,
 }
 
-/// Why a scheduled rotation does not begin.
+/// Why a scheduled rotation does not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
-    /// Another scheduled rotation runs over this connection.
+    /// Another scheduled rotation is running over this connection.
     Turn,
-    /// This host's clock and the API server's differ, so that what is due is not known.
+    /// The clocks of this host and of the API server differ, so what is due is uncertain.
     Clock,
-    /// `spec.rotation` cannot be read as a schedule.
+    /// `spec.rotation` is not a valid schedule.
     Schedule,
 }
 
-/// Why there is no next rotation: the window's schedule has no further time, or is none.
+/// There is no next rotation: the window's schedule is invalid or never fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("spec.rotation: not a schedule, or one that never comes")]
+#[error("spec.rotation: schedule is invalid or never fires")]
 pub struct NoSchedule;
 
 /// When the next rotation is due: `interval` after `since`, the last one, or when the window opens after that. While a
@@ -126,17 +126,17 @@ fn read(window: &RotationWindow) -> Result<(Cron, TimeZone), NoSchedule> {
     Ok((cron, TimeZone::get(zone).map_err(|_| NoSchedule)?))
 }
 
-/// What asks for a rotation now. The annotation goes before the schedule, and neither asks again for what was handled,
-/// or is open and not to be sent again.
+/// The rotation that is requested now. The annotation takes precedence over the schedule. Neither requests again what was
+/// acknowledged, or what is open and must not be sent again.
 #[must_use]
-pub fn asked(
+pub fn requested_rotation(
     annotation: Option<&str>,
-    handled: Option<&str>,
+    acknowledged: Option<&str>,
     due: Option<Timestamp>,
     open: Option<&Open>,
 ) -> Option<Token> {
     let by_person = annotation
-        .filter(|text| Some(*text) != handled)
+        .filter(|text| Some(*text) != acknowledged)
         .map(|text| Token {
             text: text.to_owned(),
             scheduled: false,
@@ -145,33 +145,33 @@ pub fn asked(
         text: due.to_string(),
         scheduled: true,
     });
-    let news = |token: &Token| open.is_none_or(|open| open.token != *token);
-    by_person.into_iter().chain(by_schedule).find(news)
+    let is_new = |token: &Token| open.is_none_or(|open| open.token != *token);
+    by_person.into_iter().chain(by_schedule).find(is_new)
 }
 
-/// The next step of a rotation, for a client whose Secret is as it should be.
+/// The next step of a rotation, for a client whose Secret holds the right content.
 pub(super) fn rotate(
     spec: &OAuthClientSpec,
     facts: &Facts,
     id: ClientId,
     found: &Found,
 ) -> Option<Step> {
-    if facts.stopping || !found.credentials || is_true(spec.suspend) {
+    if facts.stopping || !found.credentials || is_suspended(spec) {
         return None;
     }
-    let asked = facts.rotation.asked.clone();
+    let requested = facts.rotation.requested.clone();
     let token = match &facts.rotation.open {
-        // Done; the report closes it. What else is asked for begins anew.
+        // Done; the report closes it. Another request starts over.
         Some(_) if found.rotated => return None,
         Some(open) => match open.state {
             RotationState::Unsent { in_time: true } => return Some(Step::Rotate(id)),
             RotationState::InProgress | RotationState::Accepted => return None,
-            RotationState::NotApplied => asked?,
+            RotationState::NotApplied => requested?,
             RotationState::Unsent { in_time: false }
             | RotationState::Refused
-            | RotationState::Abandoned => asked.unwrap_or_else(|| open.token.clone()),
+            | RotationState::Abandoned => requested.unwrap_or_else(|| open.token.clone()),
         },
-        None => asked?,
+        None => requested?,
     };
     Some(if facts.preflight {
         Step::RecordRotation(token)
@@ -180,12 +180,12 @@ pub(super) fn rotate(
     })
 }
 
-/// How long after the record GET must still answer the former secret until `NotApplied` is told, in units of the wait
-/// between the two GETs.
+/// An accepted rotation is reported as not applied when GET still returns the previous secret after this many times the wait
+/// between the two GETs that prove an unanswered rotation abandoned.
 pub const NOT_APPLIED_AFTER: u32 = 10;
 
-/// The longest that our clock and the API server's may differ for a schedule to be obeyed.
-pub const CLOCKS_WITHIN: Duration = Duration::from_mins(5);
+/// The largest difference between our clock and the API server's at which a schedule is followed.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 #[cfg(test)]
 mod tests {
@@ -276,9 +276,9 @@ mod tests {
     fn s32_a_token_asks_once_and_a_person_goes_before_the_schedule() {
         let due = at("2026-01-31T00:00:00Z");
         let text = |token: Option<Token>| token.map(|token| token.text);
-        assert_eq!(text(asked(Some("1"), None, Some(due), None)).unwrap(), "1");
-        assert_eq!(asked(Some("1"), Some("1"), None, None), None);
-        let scheduled = asked(Some("1"), Some("1"), Some(due), None).unwrap();
+        assert_eq!(text(requested_rotation(Some("1"), None, Some(due), None)).unwrap(), "1");
+        assert_eq!(requested_rotation(Some("1"), Some("1"), None, None), None);
+        let scheduled = requested_rotation(Some("1"), Some("1"), Some(due), None).unwrap();
         assert!(scheduled.scheduled);
         let open = Open {
             token: Token {
@@ -287,9 +287,9 @@ mod tests {
             },
             state: RotationState::NotApplied,
         };
-        assert_eq!(asked(Some("2"), Some("1"), None, Some(&open)), None);
+        assert_eq!(requested_rotation(Some("2"), Some("1"), None, Some(&open)), None);
         assert_eq!(
-            text(asked(Some("3"), Some("1"), None, Some(&open))).unwrap(),
+            text(requested_rotation(Some("3"), Some("1"), None, Some(&open))).unwrap(),
             "3"
         );
     }

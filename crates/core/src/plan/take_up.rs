@@ -1,28 +1,30 @@
-//! Whose a Secret of the object's name is, and what status recorded_state of client and attempt.
+//! Which client an existing Secret stands for, and what status records of client and attempt.
 
 use super::facts::{AttemptId, AttemptState, Binding, Facts, Owner, SecretFacts};
+use super::rules::client;
 use crate::vendor::types::ClientId;
 
-/// What may be done with a Secret of the object's name that nothing in status explains.
+/// What a Secret of the object's name means for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TakeUp {
-    /// There is none.
+    /// There is no Secret.
     Absent,
-    /// It carries this client of ours: finish from it.
+    /// It carries this client, validly bound to this object.
     Client(ClientId),
-    /// It looks like ours and its binding is not valid.
+    /// It is this object's, but its binding is not valid.
     Mismatch,
-    /// A former object's: wait for its collection.
+    /// It belongs to a former object of this name: wait for the garbage collector.
     Former,
-    /// Somebody else's.
+    /// It belongs to another owner.
     Stranger,
 }
 
-/// The take-up rule. A Secret counts as ours by its controller owner or, restored or retained without one, by its binding.
+/// Which client an existing Secret stands for. A Secret counts as ours by its controller owner or, restored or retained
+/// without one, by its binding.
 #[must_use]
 pub fn take_up(secret: &SecretFacts) -> TakeUp {
     match secret {
-        SecretFacts::Absent => TakeUp::Absent,
+        SecretFacts::Unread | SecretFacts::Absent => TakeUp::Absent,
         SecretFacts::Present {
             owner: Owner::Former,
             ..
@@ -40,7 +42,11 @@ pub fn take_up(secret: &SecretFacts) -> TakeUp {
             owner: Owner::None,
             ..
         } => TakeUp::Stranger,
-        SecretFacts::Present { .. } => TakeUp::Mismatch,
+        SecretFacts::Present {
+            owner: Owner::This | Owner::None,
+            binding: Binding::Missing | Binding::Invalid,
+            ..
+        } => TakeUp::Mismatch,
     }
 }
 
@@ -53,17 +59,20 @@ pub struct RecordedState {
     pub attempt: Option<AttemptId>,
 }
 
-/// An attempt stays in status while its outcome is open. One that made nothing is dropped, and a retry that is dropped
-/// puts the attempt it retried back, still held.
+/// An attempt stays in status while its outcome is open. An attempt that created nothing is dropped, and dropping a retry
+/// puts the retried attempt back, still held.
 #[must_use]
 pub fn recorded_state(facts: &Facts) -> RecordedState {
-    let client = super::client(facts);
+    let client = client(facts);
     let attempt = match &facts.attempt {
         _ if client.is_some() => None,
         None => None,
         Some(attempt) => match attempt.state {
             AttemptState::NotCreated(_) | AttemptState::Unsent { .. } => attempt.retry_of.clone(),
-            _ => Some(attempt.id.clone()),
+            AttemptState::InProgress
+            | AttemptState::Abandoned
+            | AttemptState::Created(_)
+            | AttemptState::Unknown(_) => Some(attempt.id.clone()),
         },
     };
     RecordedState { client, attempt }

@@ -63,22 +63,23 @@ fn settled_is_silent_and_drift_is_corrected_or_reported() {
 fn s37_a_put_without_effect_is_told_and_not_repeated() {
     let after_put = Found {
         differs: vec![Field::AllowedIps],
-        updated: true,
         credentials: true,
         active: true,
         rotated: false,
     };
     let mut facts = Facts {
         vendor: Vendor::Found(after_put),
+        updated: true,
         ..kept()
     };
     assert_eq!(plan::next(&plain(), &facts), None);
     let (_, reason, message) = ready(&plain(), &facts);
     assert_eq!(reason, Reason::UpdateNotApplied);
-    let remembered = plan::parse_names(message.strip_prefix(plan::NOT_APPLIED).unwrap());
-    assert_eq!(remembered, [Field::AllowedIps]);
+    assert!(message.contains("allowedIps"), "{message}");
+    // The next reconcile knows the field from status.
     facts.vendor = found(vec![Field::AllowedIps]);
-    facts.not_applied = remembered;
+    facts.updated = false;
+    facts.not_applied = vec![Field::AllowedIps];
     assert_eq!(plan::next(&plain(), &facts), None);
 }
 
@@ -120,7 +121,7 @@ fn a_secret_that_is_fought_over_is_neither_written_nor_asked_for_until_it_may_be
         (ConditionStatus::False, Reason::SecretConflict)
     );
     assert!(message.contains("--show-managed-fields"), "{message}");
-    // ConditionUpdate, it is not asked for again, but at its time.
+    // Once reported, it is not verified again before its time.
     facts = Facts {
         contested: true,
         ready: false,
@@ -143,7 +144,7 @@ fn a_secret_that_is_fought_over_is_neither_written_nor_asked_for_until_it_may_be
 fn while_the_definition_goes_every_deletion_is_a_retain() {
     let mut facts = Facts {
         deleting: true,
-        definition_going: true,
+        crd_terminating: true,
         ..kept()
     };
     assert_eq!(plan::next(&plain(), &facts), Some(Step::DisownSecret));
@@ -152,24 +153,133 @@ fn while_the_definition_goes_every_deletion_is_a_retain() {
     // Whatever else a deletion would wait for.
     facts.record = RecordedClient::Unverified;
     assert_eq!(plan::next(&plain(), &facts), Some(Step::Release));
-    facts.definition_going = false;
+    facts.crd_terminating = false;
     assert_eq!(plan::next(&plain(), &facts), None);
 }
 
 #[test]
 fn a_correction_that_could_not_be_sent_is_not_as_declared() {
-    let stop = plan::Blocked {
-        ready: ConditionStatus::False,
-        reason: Reason::VendorUnavailable,
-        message: "away".to_owned(),
-        retry: plan::Requeue::Backoff,
+    let blocked =
+        plan::Blocked::new(Reason::VendorUnavailable, "down", plan::Requeue::Backoff);
+    let mut facts = Facts {
+        blocked: Some(blocked),
+        ..kept()
     };
-    let mut facts = kept();
-    let report = |facts: &Facts| plan::report(&plain(), facts, Some(&stop), texts()).ready;
+    let report = |facts: &Facts| plan::report(&plain(), facts, texts()).ready;
     assert_eq!(report(&facts), None, "nothing is pending for it");
     facts.vendor = found(vec![Field::Name]);
     assert_eq!(
         report(&facts).map(|told| told.1),
         Some(Reason::VendorUnavailable)
+    );
+}
+
+#[test]
+fn a_worse_condition_is_never_hidden_by_a_milder_one() {
+    // From the worst to the mildest: whatever else is the case, the worst one is the reason of Synced.
+    let inactive = |facts: &mut Facts| {
+        if let Vendor::Found(found) = &mut facts.vendor {
+            found.active = false;
+        }
+    };
+    let not_rotated = |facts: &mut Facts| {
+        facts.rotation.open = Some(plan::Open {
+            token: plan::Token {
+                text: "1".to_owned(),
+                scheduled: false,
+            },
+            state: plan::RotationState::NotApplied,
+        });
+    };
+    let drifted = |facts: &mut Facts| {
+        if let Vendor::Found(found) = &mut facts.vendor {
+            found.differs = vec![Field::Name];
+        }
+    };
+    let report_only = spec(json!({ "name": "n", "driftPolicy": "Report" }));
+    let problems: [(&dyn Fn(&mut Facts), Reason); 3] = [
+        (&inactive, Reason::DeactivatedAtVendor),
+        (&not_rotated, Reason::UpdateNotApplied),
+        (&drifted, Reason::Drifted),
+    ];
+    for (worse, (apply_worse, reason)) in problems.iter().enumerate() {
+        for (apply_milder, _) in &problems[worse..] {
+            let mut facts = Facts {
+                vendor: found(Vec::new()),
+                ..kept()
+            };
+            apply_milder(&mut facts);
+            apply_worse(&mut facts);
+            let synced = told(&report_only, &facts).synced.unwrap();
+            assert_eq!(synced.1, *reason);
+            let ready = ready(&report_only, &facts);
+            let truth = if *reason == Reason::Drifted {
+                ConditionStatus::True
+            } else {
+                ConditionStatus::False
+            };
+            assert_eq!(ready.0, truth, "{reason}");
+        }
+    }
+    // Also where the spec states isActive: true and the operator may not correct it.
+    let stated = spec(json!({ "isActive": true, "driftPolicy": "Report" }));
+    let mut facts = Facts {
+        vendor: found(vec![Field::IsActive]),
+        ..kept()
+    };
+    inactive(&mut facts);
+    assert_eq!(ready(&stated, &facts).1, Reason::DeactivatedAtVendor);
+}
+
+#[test]
+fn a_suspended_ready_object_stays_ready_for_its_new_generation() {
+    let suspended = spec(json!({ "suspend": true }));
+    let mut facts = Facts {
+        ready: false,
+        was_ready: true,
+        ..kept()
+    };
+    assert_eq!(plan::next(&suspended, &facts), None);
+    let (status, reason, _) = ready(&suspended, &facts);
+    assert_eq!((status, reason), (ConditionStatus::True, Reason::Suspended));
+    facts.was_ready = false;
+    assert_eq!(told(&suspended, &facts).ready, None);
+}
+
+#[test]
+fn a_failing_rotation_and_an_unanswered_verification_show() {
+    let blocked =
+        plan::Blocked::new(Reason::VendorUnavailable, "down", plan::Requeue::Backoff);
+    let facts = Facts {
+        blocked: Some(blocked),
+        ..kept()
+    };
+    assert_eq!(told(&plain(), &facts).ready, None, "nothing is pending");
+    let rotating = Facts {
+        rotation: plan::Rotation {
+            requested: Some(plan::Token {
+                text: "1".to_owned(),
+                scheduled: false,
+            }),
+            ..plan::Rotation::default()
+        },
+        ..facts.clone()
+    };
+    assert_eq!(ready(&plain(), &rotating).1, Reason::VendorUnavailable);
+    let requested = Facts {
+        verification_requested: true,
+        ..facts
+    };
+    assert_eq!(ready(&plain(), &requested).1, Reason::VendorUnavailable);
+    // Its connection is gone: the client says that it is no longer verified, and stays Ready.
+    let unconnected = Facts {
+        connection: ConnectionFacts::Unusable(Reason::ConnectionNotFound, "gone".to_owned()),
+        ..kept()
+    };
+    let report = told(&plain(), &unconnected);
+    let synced = report.synced.unwrap();
+    assert_eq!(
+        (report.ready, synced.0, synced.1),
+        (None, ConditionStatus::Unknown, Reason::ConnectionNotFound)
     );
 }

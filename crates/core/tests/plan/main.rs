@@ -58,7 +58,6 @@ fn ours(content: Content) -> SecretFacts {
 fn found(differs: Vec<Field>) -> Vendor {
     Vendor::Found(Found {
         differs,
-        updated: false,
         credentials: true,
         active: true,
         rotated: false,
@@ -76,7 +75,7 @@ fn kept() -> Facts {
 }
 
 fn told(spec: &OAuthClientSpec, facts: &Facts) -> Report {
-    plan::report(spec, facts, None, texts())
+    plan::report(spec, facts, texts())
 }
 
 fn texts() -> MessageContext<'static> {

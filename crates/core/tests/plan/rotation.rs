@@ -19,7 +19,7 @@ fn token(text: &str) -> Token {
 fn asked() -> Facts {
     Facts {
         rotation: Rotation {
-            asked: Some(token("1")),
+            requested: Some(token("1")),
             ..Rotation::default()
         },
         ..kept()
@@ -92,7 +92,7 @@ fn s29_s30_what_was_sent_is_not_sent_again_until_it_is_proven_lost() {
         assert_eq!(next(&plain(), &facts), again, "recorded anew: {state:?}");
     }
     assert_eq!(
-        told(&plain(), &open(RotationState::InProgress)).retry,
+        told(&plain(), &open(RotationState::InProgress)).requeue,
         Requeue::RotationOver
     );
 }
@@ -110,10 +110,10 @@ fn s31_a_changed_secret_is_the_end_of_it_whatever_was_answered() {
         assert_eq!(next(&plain(), &facts), Some(Step::WriteSecret(id())));
         facts.secret = ours(Content::Current);
         assert_eq!(next(&plain(), &facts), None);
-        assert_eq!(told(&plain(), &facts).retry, Requeue::Verification);
-        facts.rotation.asked = Some(token("2"));
+        assert_eq!(told(&plain(), &facts).requeue, Requeue::Verification);
+        facts.rotation.requested = Some(token("2"));
         assert_eq!(
-            told(&plain(), &facts).retry,
+            told(&plain(), &facts).requeue,
             Requeue::Now,
             "then the next one"
         );
@@ -133,7 +133,7 @@ fn s33_an_accepted_rotation_without_effect_is_told_and_ends_with_a_new_token() {
         preflight: true,
         ..facts
     };
-    facts.rotation.asked = Some(token("2"));
+    facts.rotation.requested = Some(token("2"));
     let anew = Some(Step::RecordRotation(token("2")));
     assert_eq!(next(&plain(), &facts), anew);
 }
@@ -143,7 +143,7 @@ fn the_secret_and_the_spec_come_first_and_workloads_restart_before_all_else() {
     let mut facts = Facts {
         vendor: found(vec![Field::Name]),
         restart: true,
-        ..asked()
+        ..requested()
     };
     facts.secret = ours(Content::Stale);
     assert_eq!(next(&plain(), &facts), Some(Step::WriteSecret(id())));
@@ -158,7 +158,7 @@ fn nothing_is_rotated_while_suspended_leaving_or_unrecorded() {
     let facts = Facts {
         vendor: found(vec![]),
         preflight: true,
-        ..asked()
+        ..requested()
     };
     assert_eq!(next(&spec(json!({ "suspend": true })), &facts), None);
     let stopping = Facts {
@@ -171,12 +171,12 @@ fn nothing_is_rotated_while_suspended_leaving_or_unrecorded() {
 #[test]
 fn a_schedule_that_waits_says_why_and_looks_again() {
     let mut facts = kept();
-    facts.rotation.waits = Some(Wait::Turn);
+    facts.rotation.waiting = Some(Wait::Turn);
     assert_eq!(next(&plain(), &facts), None);
-    assert!(matches!(told(&plain(), &facts).retry, Requeue::After(_)));
+    assert!(matches!(told(&plain(), &facts).requeue, Requeue::After(_)));
     facts.vendor = found(vec![]);
     for (wait, word) in [(Wait::Clock, "clocks"), (Wait::Schedule, "spec.rotation")] {
-        facts.rotation.waits = Some(wait);
+        facts.rotation.waiting = Some(wait);
         let (_, reason, message) = told(&plain(), &facts).synced.unwrap();
         assert_eq!(reason, Reason::Available);
         assert!(message.contains(word), "{message}");

@@ -1,110 +1,138 @@
-//! What is told of an object that has its client.
+//! The report on an object that has its client.
 
 use std::time::Duration;
 
 use super::{
-    ConditionUpdate, MessageContext, Report, Requeue, conflict, in_conflict, only, unchanged,
-    unusable,
+    ConditionUpdate, MessageContext, Report, conflict, in_conflict, not_ready, unchanged, unusable,
 };
 use crate::api::{ConditionStatus, DriftPolicy, OAuthClientSpec, ROTATE, Reason};
+use crate::plan::blocked::Requeue;
 use crate::plan::diff::names;
 use crate::plan::facts::{Content, Facts, Found, RecordedClient, Vendor};
-use crate::plan::next::adopted_out_of_a_hold;
-use crate::plan::rotation::{Open, RotationState, Wait};
+use crate::plan::rotation::{RotationState, Wait};
+use crate::plan::rules::{is_recovering_from_hold, is_suspended};
 
-/// How the message of `NotApplied` begins; the fields follow, to the end.
-pub const NOT_APPLIED: &str = "The vendor took the change and did not apply it. State its own value, or leave the field out: ";
-
-/// How the message begins that tells of a rotation which the vendor did not carry out.
-#[must_use]
-pub fn not_rotated(token: &str) -> String {
-    format!("The vendor took the rotation {token} and GET still answers the former secret.")
-}
-
-/// A scheduled rotation that waits for its turn looks again after this.
+/// A scheduled rotation that waits for another one checks again after this.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a Secret that somebody else writes too is left alone.
+/// How long the operator leaves a Secret alone that another writer keeps overwriting.
 const CONTESTED_PAUSE: Duration = Duration::from_mins(1);
 
-pub(super) fn bound(spec: &OAuthClientSpec, facts: &Facts, texts: MessageContext<'_>) -> Report {
-    let unrecorded = facts.record == RecordedClient::Empty;
+pub(super) fn bound(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) -> Report {
     let found = match &facts.vendor {
         Vendor::Found(found) => found,
-        Vendor::Missing => {
-            let message = "The vendor has no client of this clientId any more. It is looked for again at every refreshInterval; \
-                           to have a new one, delete this OAuthClient and declare it again";
-            let report = only(Reason::ClientMissing, message, Requeue::Verification);
-            return Report {
-                synced: report.ready.clone(),
-                ..report
-            };
-        }
+        Vendor::Missing => return missing(),
         Vendor::NotAsked
             if facts.contested && !facts.ready && facts.secret.content() != Content::Current =>
         {
-            return contested(texts);
+            return contested(context);
         }
-        Vendor::NotAsked | Vendor::Deactivated => {
-            return match unusable(facts) {
-                _ if spec.suspend == Some(true) => unchanged(Requeue::Verification),
-                Some(report) if !(facts.ready && report.retry == Requeue::Backoff) => report,
-                Some(report) => unchanged(report.retry),
-                None => unchanged(if unrecorded {
-                    Requeue::Now
-                } else {
-                    until_turn(facts)
-                }),
-            };
-        }
+        Vendor::NotAsked | Vendor::Deactivated => return not_asked(spec, facts),
     };
-    if adopted_out_of_a_hold(facts) {
+    if is_recovering_from_hold(facts) {
         return unchanged(Requeue::Now);
     }
     if facts.secret.content() != Content::Current {
         return if facts.contested {
-            contested(texts)
+            contested(context)
         } else if found.credentials {
-            conflict(texts)
+            conflict(context)
         } else {
             unchanged(Requeue::Now)
         };
     }
-    let good = |message: String| Some((ConditionStatus::True, Reason::Available, message));
-    let secret_ready = good(format!(
-        "The Secret {} holds the client's credentials",
-        texts.secret
+    let secret_ready = available(format!(
+        "Secret {} holds the client's credentials",
+        context.secret
     ));
-    let (ready, mut synced) = synced(spec, facts, found, texts);
-    if let Some(why) = facts.rotation.waits.and_then(waiting) {
+    let (ready, mut synced) = synced(spec, facts, found, context);
+    if let Some(why) = facts.rotation.waiting.and_then(waiting) {
         synced.2 = format!("{}. {why}", synced.2);
     }
     Report {
         ready: Some(ready),
         synced: Some(synced),
-        secret_ready,
-        retry: rotating(facts, found),
+        secret_ready: Some(secret_ready),
+        requeue: until_rotation(facts, found),
     }
 }
 
-/// Why a scheduled rotation does not come; a turn that is another's passes too soon to be told.
+fn available(message: impl Into<String>) -> ConditionUpdate {
+    (ConditionStatus::True, Reason::Available, message.into())
+}
+
+fn missing() -> Report {
+    let message = "The client no longer exists at the vendor. The operator rechecks every refreshInterval. To create a new client, delete \
+                   and recreate this OAuthClient";
+    let report = not_ready(Reason::ClientMissing, message, Requeue::Verification);
+    Report {
+        synced: report.ready.clone(),
+        ..report
+    }
+}
+
+fn not_asked(spec: &OAuthClientSpec, facts: &Facts) -> Report {
+    if is_suspended(spec) {
+        return suspended(facts);
+    }
+    match unusable(facts) {
+        Some(report) if facts.ready && report.requeue == Requeue::Backoff => {
+            unverified(facts, report)
+        }
+        Some(report) => report,
+        None if facts.record == RecordedClient::Empty => unchanged(Requeue::Now),
+        None => unchanged(until_turn(facts)),
+    }
+}
+
+// What was true at the last verification stays reported. A ready object keeps Ready=True, for the new generation too, so that
+// whoever waits for it does not wait for as long as it is suspended.
+fn suspended(facts: &Facts) -> Report {
+    if !facts.was_ready {
+        return unchanged(Requeue::Verification);
+    }
+    let message = "spec.suspend is true: the client and its Secret are as last verified, and later edits of the spec are not applied";
+    Report {
+        ready: Some((ConditionStatus::True, Reason::Suspended, message.to_owned())),
+        ..unchanged(Requeue::Verification)
+    }
+}
+
+// The client is as declared, as far as the last verification shows. A connection that is down reports that itself; one that
+// is gone, or a verification that somebody requested, must be answered here.
+fn unverified(facts: &Facts, report: Report) -> Report {
+    let requeue = report.requeue;
+    match report.ready {
+        Some((_, reason, message))
+            if facts.verification_requested || reason == Reason::ConnectionNotFound =>
+        {
+            let message = format!("{message}. The client is no longer verified");
+            Report {
+                synced: Some((ConditionStatus::Unknown, reason, message)),
+                ..unchanged(requeue)
+            }
+        }
+        _ => unchanged(requeue),
+    }
+}
+
+/// Why a scheduled rotation does not start. Waiting for another rotation is too short to report.
 fn waiting(why: Wait) -> Option<&'static str> {
     match why {
         Wait::Turn => None,
         Wait::Clock => Some(
-            "The scheduled rotation waits: the clocks of the operator's host and of the API server differ by more than 5 min",
+            "The scheduled rotation is paused: the clocks of the operator's host and of the API server differ by more than 5 minutes",
         ),
         Wait::Schedule => Some(
-            "spec.rotation: no rotation is scheduled, since the window's schedule is not a cron expression that ever comes",
+            "spec.rotation: no rotation is scheduled, because window.schedule is invalid or never fires",
         ),
     }
 }
 
-/// When to look again for the sake of a rotation.
-fn rotating(facts: &Facts, found: &Found) -> Requeue {
+fn until_rotation(facts: &Facts, found: &Found) -> Requeue {
     let rotation = &facts.rotation;
     match &rotation.open {
-        Some(_) if found.rotated => match rotation.asked {
+        Some(_) if found.rotated => match rotation.requested {
             Some(_) => Requeue::Now,
             None => Requeue::Verification,
         },
@@ -119,20 +147,20 @@ fn rotating(facts: &Facts, found: &Found) -> Requeue {
 }
 
 fn until_turn(facts: &Facts) -> Requeue {
-    match facts.rotation.waits {
+    match facts.rotation.waiting {
         Some(Wait::Turn) => Requeue::After(TURN_WAIT),
         Some(Wait::Clock) => Requeue::Backoff,
         Some(Wait::Schedule) | None => Requeue::Verification,
     }
 }
 
-fn contested(texts: MessageContext<'_>) -> Report {
+fn contested(context: MessageContext<'_>) -> Report {
     let MessageContext {
         namespace, secret, ..
-    } = texts;
+    } = context;
     let message = format!(
-        "The Secret {secret} is changed again each time it is put right; it is left as it is for a minute. Find the other \
-         writer in its metadata.managedFields and blocked it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
+        "Secret {secret} keeps being overwritten; repairs are paused for one minute. Find the other writer in \
+         metadata.managedFields and stop it: kubectl get secret {secret} -n {namespace} -o yaml --show-managed-fields"
     );
     in_conflict(message, Requeue::After(CONTESTED_PAUSE))
 }
@@ -141,41 +169,65 @@ fn synced(
     spec: &OAuthClientSpec,
     facts: &Facts,
     found: &Found,
-    texts: MessageContext<'_>,
+    context: MessageContext<'_>,
 ) -> (ConditionUpdate, ConditionUpdate) {
-    let good = |message: &str| (ConditionStatus::True, Reason::Available, message.to_owned());
-    let ready = good("The client exists as declared, and the Secret holds its credentials");
-    let bad = |reason, message: String| {
-        let told = (ConditionStatus::False, reason, message);
-        (told.clone(), told)
+    let ready =
+        available("The client exists as declared, and the Secret holds its credentials");
+    let both = |reason, message: String| {
+        let update = (ConditionStatus::False, reason, message);
+        (update.clone(), update)
     };
-    if !found.differs.is_empty() {
-        let fields = names(&found.differs);
-        return match spec.drift_policy {
-            DriftPolicy::Report => {
-                let message = format!("Differs at the vendor, and driftPolicy is Report: {fields}");
-                (ready, (ConditionStatus::False, Reason::Drifted, message))
-            }
-            DriftPolicy::Correct if facts.rejected && !found.updated => bad(
+    let fields = names(&found.differs);
+    // The worst first: an inactive client serves nobody, whatever else differs.
+    if let Some(message) = deactivated(spec, found) {
+        return both(Reason::DeactivatedAtVendor, message);
+    }
+    if !found.differs.is_empty() && spec.drift_policy == DriftPolicy::Correct {
+        return if facts.rejected && !facts.updated {
+            both(
                 Reason::SpecRejected,
-                format!("The vendor rejected the change of: {fields}. Edit the spec"),
-            ),
-            DriftPolicy::Correct => bad(Reason::UpdateNotApplied, format!("{NOT_APPLIED}{fields}")),
+                format!("The vendor rejected the update of {fields}. Edit these fields of the spec"),
+            )
+        } else {
+            both(
+                Reason::UpdateNotApplied,
+                format!(
+                    "The vendor accepted the update but did not apply it to: {fields}. Set the vendor's value or remove the field"
+                ),
+            )
         };
     }
-    let refused = |open: &Open| open.state == RotationState::NotApplied && !found.rotated;
-    if let Some(open) = facts.rotation.open.as_ref().filter(|open| refused(open)) {
+    if let Some(open) = &facts.rotation.open
+        && open.state == RotationState::NotApplied
+        && !found.rotated
+    {
         let message = format!(
-            "{} Ask again with a new value: kubectl annotate oauthclient {} -n {} --overwrite {ROTATE}=<value>",
-            not_rotated(&open.token.text),
-            texts.name,
-            texts.namespace
+            "The vendor accepted rotation {:?} but still returns the previous secret. Request it again with a new value: \
+             kubectl annotate oauthclients.oauth.provident.ae {} -n {} --overwrite {ROTATE}=<value>",
+            open.token.text, context.name, context.namespace
         );
-        return bad(Reason::UpdateNotApplied, message);
+        return both(Reason::UpdateNotApplied, message);
     }
-    if !found.active && spec.is_active.is_none() {
-        let message = "The client was deactivated at the vendor. To activate it again, set spec.isActive: true";
-        return bad(Reason::DeactivatedAtVendor, message.to_owned());
+    if !found.differs.is_empty() {
+        let message = format!(
+            "The vendor's client differs in: {fields}. driftPolicy is Report, so the operator does not correct it"
+        );
+        return (ready, (ConditionStatus::False, Reason::Drifted, message));
     }
-    (ready, good("The vendor's client equals the spec"))
+    (ready, available("The vendor's client equals the spec"))
+}
+
+// An inactive client that nobody declared inactive, and that no update is about to activate.
+fn deactivated(spec: &OAuthClientSpec, found: &Found) -> Option<String> {
+    if found.active {
+        return None;
+    }
+    let what = "The client was deactivated at the vendor";
+    match (spec.is_active, spec.drift_policy) {
+        (Some(false), _) | (Some(true), DriftPolicy::Correct) => None,
+        (None, _) => Some(format!("{what}. To activate it again, set spec.isActive: true")),
+        (Some(true), DriftPolicy::Report) => Some(format!(
+            "{what}, and driftPolicy is Report. Activate it there, or set driftPolicy: Correct"
+        )),
+    }
 }

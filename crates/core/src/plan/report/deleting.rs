@@ -1,30 +1,24 @@
-//! What is told of an object that is being deleted.
+//! The report on an object that is being deleted.
 
-use super::{Blocked, KEY_MISSING, MISMATCH, MessageContext, Report, Requeue, only, unchanged};
+use super::{KEY_MISSING, MISMATCH, MessageContext, Report, not_ready, unchanged};
 use crate::api::Reason;
-use crate::plan::facts::{AttemptState, ConnectionFacts, Facts, RecordedClient};
+use crate::plan::blocked::Requeue;
+use crate::plan::facts::{ConnectionFacts, Facts, RecordedClient};
+use crate::plan::rules::{answer_is_unrecorded, attempt_may_answer};
 
-pub(super) fn deleting(
-    facts: &Facts,
-    blocked: Option<&Blocked>,
-    texts: MessageContext<'_>,
-) -> Report {
-    if let Some(attempt) = &facts.attempt {
-        if attempt.state == AttemptState::InProgress {
-            let message = format!(
-                "Deletion waits for the create that began at {}: it may still be answered",
-                texts.attempt_time
-            );
-            return only(Reason::Deactivating, message, Requeue::AttemptOver);
-        }
-        if matches!(attempt.state, AttemptState::Created(_))
-            && facts.record == RecordedClient::Empty
-        {
-            return unchanged(Requeue::Now);
-        }
+pub(super) fn deleting(facts: &Facts, context: MessageContext<'_>) -> Report {
+    if attempt_may_answer(facts) {
+        let message = format!(
+            "Deletion waits for the create started at {}, which may still be answered",
+            context.attempt_time
+        );
+        return not_ready(Reason::Deactivating, message, Requeue::AttemptOver);
     }
-    let (reason, cause, retry) = match (blocked, &facts.connection, &facts.record) {
-        (Some(blocked), _, _) => (blocked.reason, blocked.message.as_str(), blocked.retry),
+    if answer_is_unrecorded(facts) {
+        return unchanged(Requeue::Now);
+    }
+    let (reason, cause, requeue) = match (&facts.blocked, &facts.connection, &facts.record) {
+        (Some(blocked), _, _) => (blocked.reason, blocked.message.as_str(), blocked.requeue),
         (None, _, RecordedClient::Unverified) => {
             (Reason::BindingMismatch, MISMATCH, Requeue::Verification)
         }
@@ -34,12 +28,16 @@ pub(super) fn deleting(
         (None, ConnectionFacts::Unusable(reason, message), _) => {
             (*reason, message.as_str(), Requeue::Backoff)
         }
-        _ => return unchanged(Requeue::Verification),
+        (
+            None,
+            ConnectionFacts::Usable | ConnectionFacts::Denied(_),
+            RecordedClient::Empty | RecordedClient::Bound(_),
+        ) => return unchanged(Requeue::Verification),
     };
     let message = format!(
-        "Deletion waits for the client to be deactivated. {cause}. To delete without deactivating it: \
-         kubectl patch oauthclient {} -n {} --type merge -p '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'",
-        texts.name, texts.namespace
+        "Deletion waits until the client is deactivated. {cause}. To delete without deactivating the client, run: \
+         kubectl patch oauthclients.oauth.provident.ae {} -n {} --type merge -p '{{\"spec\":{{\"deletionPolicy\":\"Retain\"}}}}'",
+        context.name, context.namespace
     );
-    only(reason, message, retry)
+    not_ready(reason, message, requeue)
 }

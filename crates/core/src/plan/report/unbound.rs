@@ -1,50 +1,50 @@
-//! What is told of an object that has no client.
+//! The report on an object that has no client.
 
-use super::{MessageContext, Report, Requeue, conflict, only, unchanged, unusable};
+use super::{MessageContext, Report, conflict, not_ready, unchanged, unusable};
 use crate::api::{OAuthClientSpec, Reason};
+use crate::plan::blocked::Requeue;
 use crate::plan::facts::{AdoptionFact, AttemptState, AutoRetry, Facts};
-use crate::plan::next::is_held;
+use crate::plan::rules::{attempt_may_answer, is_held, is_suspended};
 use crate::plan::take_up::{TakeUp, take_up};
 use crate::vendor::outcome::Ambiguity;
 
-pub(super) fn unbound(spec: &OAuthClientSpec, facts: &Facts, texts: MessageContext<'_>) -> Report {
-    if facts
-        .attempt
-        .as_ref()
-        .is_some_and(|attempt| attempt.state == AttemptState::InProgress)
-    {
-        return unchanged(Requeue::AttemptOver);
+pub(super) fn unbound(
+    spec: &OAuthClientSpec,
+    facts: &Facts,
+    context: MessageContext<'_>,
+) -> Report {
+    if attempt_may_answer(facts) {
+        return in_progress(context);
     }
     if let AdoptionFact::Refused(reason, message) = &facts.adoption {
-        return only(*reason, message.clone(), Requeue::Backoff);
+        return not_ready(*reason, message.clone(), Requeue::Backoff);
     }
-    if is_held(facts) && !retry_asked(facts) && facts.adoption == AdoptionFact::None {
-        return held(facts, texts);
+    if is_held(facts) && !retry_requested(facts) && facts.adoption == AdoptionFact::None {
+        return held(facts, context);
     }
     match take_up(&facts.secret) {
         TakeUp::Mismatch => {
             let message = format!(
-                "spec.secret.name: the Secret {} carries a client that was not recorded for this object. \
-                 Delete that Secret, or name its client in spec.adoption, or delete this OAuthClient and declare it anew with \
-                 another spec.secret.name",
-                texts.secret
+                "spec.secret.name: Secret {} carries a client that was not recorded for this object. Delete that Secret, name its \
+                 client in spec.adoption, or recreate this OAuthClient with a different spec.secret.name",
+                context.secret
             );
-            return only(Reason::BindingMismatch, message, Requeue::Backoff);
+            return not_ready(Reason::BindingMismatch, message, Requeue::Backoff);
         }
-        TakeUp::Stranger => return conflict(texts),
+        TakeUp::Stranger => return conflict(context),
         TakeUp::Former => {
             let message = format!(
-                "Waiting for the Secret {} of a former object of this name to be collected",
-                texts.secret
+                "Waiting for the garbage collector to delete Secret {}, which belongs to a former OAuthClient of this name",
+                context.secret
             );
-            return only(Reason::Pending, message, Requeue::Backoff);
+            return not_ready(Reason::Pending, message, Requeue::Backoff);
         }
         TakeUp::Absent | TakeUp::Client(_) => {}
     }
-    if spec.suspend == Some(true) {
-        return only(
+    if is_suspended(spec) {
+        return not_ready(
             Reason::Suspended,
-            "spec.suspend is true: set it to false to have the client",
+            "spec.suspend is true. Set it to false to create the client",
             Requeue::Verification,
         );
     }
@@ -52,10 +52,10 @@ pub(super) fn unbound(spec: &OAuthClientSpec, facts: &Facts, texts: MessageConte
         return report;
     }
     if facts.breaker_open {
-        let message = "No client is created until the vendor answers again: an earlier create was left unanswered";
-        return only(Reason::VendorUnavailable, message, Requeue::Backoff);
+        let message = "An earlier create over this connection was not answered. No client is created until the vendor responds again";
+        return not_ready(Reason::VendorUnavailable, message, Requeue::Backoff);
     }
-    // A claim that is dropped, a process that leaves, a spec that waits for an edit.
+    // A dropped claim, a process that is shutting down, or a rejected spec that waits for an edit.
     unchanged(if facts.rejected {
         Requeue::Verification
     } else {
@@ -63,48 +63,64 @@ pub(super) fn unbound(spec: &OAuthClientSpec, facts: &Facts, texts: MessageConte
     })
 }
 
-fn retry_asked(facts: &Facts) -> bool {
+fn retry_requested(facts: &Facts) -> bool {
     facts.retry.is_some()
         && facts.retry.as_ref() == facts.attempt.as_ref().map(|attempt| &attempt.id)
 }
 
-fn held(facts: &Facts, texts: MessageContext<'_>) -> Report {
-    let (doubt, id) = match &facts.attempt {
+// Status may still say that no operator is running, from before the crash that interrupted the attempt.
+fn in_progress(context: MessageContext<'_>) -> Report {
+    let message = format!(
+        "A create started at {} may still be in progress. The operator waits up to two minutes for its outcome",
+        context.attempt_time
+    );
+    not_ready(Reason::Pending, message, Requeue::AttemptOver)
+}
+
+fn held(facts: &Facts, context: MessageContext<'_>) -> Report {
+    let (state, id) = match &facts.attempt {
         Some(attempt) => (&attempt.state, attempt.id.to_string()),
         None => return unchanged(Requeue::Verification),
     };
-    let again = match facts.auto_retry {
+    let MessageContext {
+        namespace,
+        name,
+        vendor_name,
+        attempt_time,
+        ..
+    } = context;
+    let retried = match facts.auto_retry {
         AutoRetry::No => None,
         AutoRetry::Early => Some(Requeue::AttemptOver),
         AutoRetry::Unprobed | AutoRetry::Due => Some(Requeue::Backoff),
     };
-    if let Some(retry) = again {
+    if let Some(requeue) = retried {
         let message = format!(
-            "The create that began at {} has no known outcome. The connection says unknownOutcome: Requeue, so it is made once \
-             more when it can be under way no longer and the vendor answers; a client named \"{}\" may then be there twice",
-            texts.attempt_time, texts.vendor_name
+            "The outcome of the create started at {attempt_time} is unknown. The connection's unknownOutcomePolicy is Retry, so the \
+             operator retries once, as soon as the create cannot be running any more and the vendor responds. A client named \
+             {vendor_name:?} may then exist twice"
         );
-        return only(Reason::Pending, message, retry);
+        return not_ready(Reason::Pending, message, requeue);
     }
-    let (reason, what) = match doubt {
+    let (reason, what) = match state {
         AttemptState::Unknown(Ambiguity::ExistingClient) => (
             Reason::ExistingClientReturned,
-            "was answered with a client that is not new, so whether one was made is not known",
+            format!(
+                "The create started at {attempt_time} returned a client that existed before, so it is unknown whether it created one"
+            ),
         ),
         _ => (
             Reason::CreateOutcomeUnknown,
-            "has no known outcome, and trying again could make a second client",
+            format!(
+                "The outcome of the create started at {attempt_time} is unknown, and a retry could create a second client"
+            ),
         ),
     };
     let message = format!(
-        "The create that began at {} {what}. Look for the name \"{}\" at the vendor. If it is there, take it over: \
-         put its clientSecret into a Secret and name both in spec.adoption. If it is not there: \
-         kubectl annotate oauthclient {} -n {} --overwrite {}={id}",
-        texts.attempt_time,
-        texts.vendor_name,
-        texts.name,
-        texts.namespace,
+        "{what}. Look for the name {vendor_name:?} at the vendor. If the client exists, adopt it: store its clientSecret in a Secret \
+         and name both in spec.adoption. If it does not exist, run: kubectl annotate oauthclients.oauth.provident.ae {name} \
+         -n {namespace} --overwrite {}={id}",
         crate::api::RETRY_CREATE,
     );
-    only(reason, message, Requeue::Verification)
+    not_ready(reason, message, Requeue::Verification)
 }
