@@ -1,181 +1,125 @@
-//! What all passes of one process share.
+//! What all reconciles of one process share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Once};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::controller::Action;
 use kube::runtime::events::Reporter;
 use kube::runtime::reflector::Store;
 use kube::{Api, ResourceExt};
+use provident_core::api::OAuthClient;
+use provident_core::secret::SecretMetadata;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::clock::seconds;
 use crate::cluster::LenientObject;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::state::backoff::Backoff;
+use crate::state::State;
 use crate::state::binding_key::KeyState;
-use crate::state::client_index::{Recorded, recorded_client};
-use crate::state::connection_registry::{Connections, Key};
-use crate::state::create_attempts::Memory;
-use crate::state::keyed_locks::KeyedLocks;
+use crate::state::client_index::recorded_client;
+use crate::state::connection_registry::ConnectionKey;
 use crate::state::leadership::Leadership;
-use crate::state::repairs::Repairs;
-use crate::state::rotation_memory::Rotations;
 use crate::state::secret_cache::Secrets;
-use provident_core::api::OAuthClient;
-use provident_core::secret::SecretMetadata;
 
 /// The watched objects of one namespace, or of all.
 #[derive(Clone)]
 pub struct Stores {
     /// `OAuthClient` objects.
     pub clients: Store<OAuthClient>,
-    /// Generated Secrets; none of them if Secrets are not watched.
+    /// Generated Secrets; empty if Secrets are not watched.
     pub secrets: Arc<Secrets>,
 }
 
-/// Shared by all passes.
+/// Shared by all reconciles.
 pub struct Context {
-    /// Talks to the API server; see [`crate::cluster`].
+    /// Client of the API server; see [`crate::cluster`].
     pub client: kube::Client,
-    /// Who publishes our events.
+    /// Source of our events.
     pub reporter: Reporter,
-    /// What the operator was told.
+    /// Configuration, fixed at start.
     pub config: Config,
-    /// Connections by name.
-    pub connections: Connections,
-    /// What this process knows of attempts.
-    pub memory: Memory,
-    /// What it knows of rotations.
-    pub rotations: Rotations,
-    /// Which object records which client.
-    pub recorded: Arc<Recorded>,
-    /// Waits of objects that failed.
-    pub backoff: Backoff,
-    /// How often Secrets were put right lately.
-    pub repairs: Repairs,
-    /// Said once: whether the definition of `OAuthClient` is being deleted cannot be told here.
-    pub blind_to_definition: std::sync::Once,
-    /// Figures.
+    /// Metrics.
     pub metrics: Metrics,
-    /// The binding key, or its absence.
-    pub key: tokio::sync::watch::Receiver<KeyState>,
-    /// First lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are watched.
-    pub lists: tokio::sync::watch::Sender<usize>,
-    /// Whether the definitions of the kinds have all fields that are used, as far as may be known.
-    pub defined: tokio::sync::watch::Sender<bool>,
-    /// When each client was last verified: uid to period number.
-    pub verified: Mutex<std::collections::HashMap<String, u64>>,
-    /// Seconds since the epoch at which this process began to work: at its first pass, before which it may have stood by
-    /// for days.
-    pub began: OnceLock<u64>,
-    /// What only one pass may be at: a Secret's name in a create, a client in an adoption, a scheduled rotation over one
-    /// connection.
-    pub names: Arc<KeyedLocks>,
-    /// Whether the process may begin work.
-    pub leadership: Leadership,
-    /// Set when the process is told to stop, or has lost its lease: what runs is finished, nothing is begun.
-    pub stopping: CancellationToken,
-    /// Work that must end before the process may leave.
-    pub tasks: TaskTracker,
+    /// What this process remembers.
+    pub state: State,
     /// The watched objects.
     pub stores: Vec<Stores>,
+    /// The binding key, or its absence.
+    pub key: watch::Receiver<KeyState>,
+    /// Number of first lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are
+    /// watched.
+    pub lists: watch::Sender<usize>,
+    /// Whether the CRDs have all fields that this version uses, as far as can be known.
+    pub crds_ready: watch::Sender<bool>,
+    /// Whether this process may start work.
+    pub leadership: Leadership,
+    /// Cancelled on shutdown, or when the lease is lost: running work is finished, and nothing is started.
+    pub stopping: CancellationToken,
+    /// Work that must end before the process may exit.
+    pub tasks: TaskTracker,
+    /// Makes the warning about unreadable CRDs appear once.
+    pub crd_unreadable: Once,
 }
 
 impl Context {
-    /// Waits until the first lists are in the stores, of objects with all the fields that are used.
-    pub(crate) async fn listed(&self) {
-        let all = self.all_lists();
+    /// Waits until the first lists are in the stores, of objects with all the fields that this version uses.
+    pub(crate) async fn wait_until_listed(&self) {
+        let all = self.expected_lists();
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
-        let _ = self.defined.subscribe().wait_for(|whole| *whole).await;
+        let _ = self.crds_ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    // Per watched namespace its clients, and its Secrets if they are watched.
-    fn all_lists(&self) -> usize {
+    /// Whether [`Self::wait_until_listed`] would return at once.
+    pub(crate) fn is_listed(&self) -> bool {
+        *self.lists.borrow() >= self.expected_lists() && *self.crds_ready.borrow()
+    }
+
+    fn expected_lists(&self) -> usize {
         self.stores.len() * (1 + usize::from(self.config.watch_secrets))
     }
 
-    /// Whether the key was looked for.
+    /// Whether the operator has looked for the binding key.
     pub(crate) fn is_key_known(&self) -> bool {
         !matches!(*self.key.borrow(), KeyState::Unknown)
     }
 
-    /// What keeps a pass from beginning, as the controller is told it; `None`: it may begin. It needs the lease, and the
-    /// first lists and the key, without which no object can be judged. Where that had to be waited for, which a standby
-    /// does for days, the view at hand is old: the controller is to come back at once with another one.
-    pub(crate) async fn held_back(&self) -> Option<Action> {
-        let listed = *self.lists.borrow() >= self.all_lists() && *self.defined.borrow();
-        if listed
-            && self.is_key_known()
-            && self.leadership.is_held()
-            && !self.stopping.is_cancelled()
-        {
-            return None;
-        }
-        let mut key = self.key.clone();
-        let known = async {
-            self.listed().await;
-            self.leadership.held().await;
-            key.wait_for(|key| !matches!(key, KeyState::Unknown))
-                .await
-                .is_ok()
-        };
-        let again = self.stopping.run_until_cancelled(known).await;
-        Some(match again {
-            Some(true) => Action::requeue(Duration::ZERO),
-            Some(false) | None => Action::await_change(),
-        })
-    }
-
-    /// See [`Self::began`].
-    pub(crate) fn began(&self) -> u64 {
-        *self.began.get_or_init(seconds)
-    }
-
-    /// Drops what is kept per object for one that is gone. Not its attempts: one may still be answered.
+    /// Drops what is kept of an object that is gone. A client that the object leaves behind without our finalizer is counted.
     pub(crate) fn forget(&self, object: &LenientObject<OAuthClient>) {
         let uid = object.uid().unwrap_or_default();
-        let client = recorded_client(object);
-        // A standby does not know what the leader let go.
-        if !self.memory.gone(&uid)
+        // A standby does not know what the leader released.
+        if !self.state.views.is_released(&uid)
             && self.leadership.is_held()
-            && let Some(client_id) = client
+            && let Some(client_id) = recorded_client(object)
         {
             self.metrics.outcomes.orphaned();
             warn!(
                 namespace = object.namespace(),
                 name = object.name_any(),
                 client_id,
-                "went without its finalizer: its client is left at the vendor as it is"
+                "Object was removed without our finalizer; its client is orphaned at the vendor"
             );
         }
-        self.backoff.clear(&uid);
+        self.state.forget(&uid);
         self.metrics.clients.forget(&uid);
-        self.rotations.forget(&uid);
-        self.verified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&uid);
     }
 
     /// Takes in that a connection was deleted.
-    pub(crate) fn removed(&self, connection: &Key) {
+    pub(crate) fn removed(&self, connection: &ConnectionKey) {
         self.metrics.connections.forget(
             connection.kind.as_str(),
             &connection.namespace,
             &connection.name,
         );
-        self.connections
+        self.state
+            .connections
             .remove(connection, |connection| self.is_used(connection));
     }
 
     /// Whether some client names the connection.
-    pub(crate) fn is_used(&self, connection: &Key) -> bool {
+    pub(crate) fn is_used(&self, connection: &ConnectionKey) -> bool {
         self.stores.iter().any(|stores| {
             stores
                 .clients
@@ -204,8 +148,8 @@ impl Context {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// An object by its uid. It looks at every one, so it is for what is rare.
-    pub(crate) fn object_of(&self, uid: &str) -> Option<Arc<OAuthClient>> {
+    /// An object by its uid. It scans all objects, so it is for rare cases.
+    pub(crate) fn object_by_uid(&self, uid: &str) -> Option<Arc<OAuthClient>> {
         self.stores.iter().find_map(|stores| {
             stores
                 .clients
@@ -213,11 +157,7 @@ impl Context {
         })
     }
 
-    pub(crate) fn secret_in_store(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Arc<SecretMetadata>> {
+    pub(crate) fn cached_secret(&self, namespace: &str, name: &str) -> Option<Arc<SecretMetadata>> {
         self.stores
             .iter()
             .find_map(|stores| stores.secrets.get(namespace, name))

@@ -1,51 +1,49 @@
-//! What this process remembers of attempts: which it began, which it sent, what was answered and is not stored yet.
+//! Create attempts: which this process started, which it sent, and which clients it has not stored yet.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
-
+use parking_lot::Mutex;
 use provident_core::api::{ConnectionRef, OAuthClient};
 use provident_core::plan::{AttemptId, AttemptState};
 use provident_core::vendor::outcome::{Ambiguity, Refusal};
 use provident_core::vendor::types::ClientId;
 
-/// The first byte of a create or a rotation leaves within 5 s of its record: it may begin this long after it, and connects
-/// within [`crate::vendor::client::CONNECT_WITHIN`].
-pub(super) const SEND_WITHIN: Duration = Duration::from_secs(2);
-/// A claim of which it is not known whether it was written is remembered this long as one that was never sent.
+/// A create or a rotation may be sent this long after its record. With the time to connect
+/// ([`crate::vendor::http::CONNECT_WITHIN`]), its first byte leaves within 5 s.
+pub const SEND_WITHIN: Duration = Duration::from_secs(2);
+/// A claim that may not have been written is remembered this long as one that was never sent.
 const FORGET_UNSENT: Duration = Duration::from_mins(10);
 
-/// The most writes to an object in one pass: a view may lag behind all of them.
-const OWN_WRITES: usize = 4;
-
-/// Shared by all passes of one process.
+/// Create attempts of this process, and attempts of others that it has seen.
 #[derive(Default)]
-pub struct Memory {
-    own: Mutex<HashMap<AttemptId, Own>>,
-    foreign: Mutex<HashMap<String, (AttemptId, Instant)>>,
-    doubted: Mutex<HashSet<String>>,
-    replaced: Mutex<HashMap<String, Replaced>>,
-    released: Mutex<HashSet<String>>,
+pub struct CreateAttempts(Mutex<Attempts>);
+
+#[derive(Default)]
+struct Attempts {
+    own: HashMap<AttemptId, OwnAttempt>,
+    /// By the object's uid.
+    foreign: HashMap<String, ForeignAttempt>,
 }
 
-/// What writes of our own have replaced of an object.
-struct Replaced {
-    versions: [u64; OWN_WRITES],
-    at: Instant,
+struct ForeignAttempt {
+    id: AttemptId,
+    first_seen: Instant,
 }
 
-struct Own {
+struct OwnAttempt {
     object: ObjectRef<OAuthClient>,
     target: Target,
-    since: Instant,
-    state: State,
+    started: Instant,
+    start_time: Timestamp,
+    retry_of: Option<AttemptId>,
+    progress: Progress,
 }
 
 #[derive(Clone)]
-enum State {
+enum Progress {
     Unsent,
     Sent,
     NotCreated(Refusal),
@@ -64,12 +62,12 @@ pub struct Target {
     pub connection: ConnectionRef,
 }
 
-/// An answer that this process has read and not stored yet.
+/// A client that the vendor created and that status does not record yet.
 #[derive(Clone)]
-pub struct Answer {
-    /// The attempt it answers.
+pub struct UnstoredClient {
+    /// The attempt that created it.
     pub attempt: AttemptId,
-    /// The object the attempt was for.
+    /// The object that the attempt was for.
     pub object: ObjectRef<OAuthClient>,
     /// What the attempt was for.
     pub target: Target,
@@ -77,186 +75,175 @@ pub struct Answer {
     pub client_id: ClientId,
 }
 
-impl Memory {
+/// An attempt of this process that status must name, whatever became of status.
+pub struct Remembered {
+    /// Its id.
+    pub id: AttemptId,
+    /// The held attempt that it retries.
+    pub retry_of: Option<AttemptId>,
+    /// When it was claimed.
+    pub start_time: Timestamp,
+}
+
+impl CreateAttempts {
     /// Notes an attempt before its claim is written.
-    pub fn claim(&self, attempt: &AttemptId, object: ObjectRef<OAuthClient>, target: Target) {
-        let mut own = lock(&self.own);
-        own.retain(|_, own| {
-            !matches!(own.state, State::Unsent) || own.since.elapsed() < FORGET_UNSENT
+    pub fn claim(
+        &self,
+        attempt: &AttemptId,
+        object: ObjectRef<OAuthClient>,
+        target: Target,
+        start_time: Timestamp,
+        retry_of: Option<AttemptId>,
+    ) {
+        let mut attempts = self.0.lock();
+        attempts.own.retain(|_, own| {
+            !matches!(own.progress, Progress::Unsent) || own.started.elapsed() < FORGET_UNSENT
         });
-        let claim = Own {
+        let claim = OwnAttempt {
             object,
             target,
-            since: Instant::now(),
-            state: State::Unsent,
+            started: Instant::now(),
+            start_time,
+            retry_of,
+            progress: Progress::Unsent,
         };
-        own.insert(attempt.clone(), claim);
+        attempts.own.insert(attempt.clone(), claim);
     }
 
-    /// Notes that the create is about to be sent. From here on only an answer tells what happened.
+    /// Notes that the create is about to be sent. From here on only an answer shows what happened.
     pub fn sending(&self, attempt: &AttemptId) {
-        self.set(attempt, State::Sent);
+        self.set(attempt, Progress::Sent);
     }
 
-    /// Notes that nothing was made.
+    /// Notes that nothing was created.
     pub fn not_created(&self, attempt: &AttemptId, refusal: Refusal) {
-        self.set(attempt, State::NotCreated(refusal));
+        self.set(attempt, Progress::NotCreated(refusal));
     }
 
-    /// Notes that the outcome is not known.
-    pub fn unknown(&self, attempt: &AttemptId, doubt: Ambiguity) {
-        self.set(attempt, State::Unknown(doubt));
+    /// Notes that the outcome is unknown.
+    pub fn unknown(&self, attempt: &AttemptId, ambiguity: Ambiguity) {
+        self.set(attempt, Progress::Unknown(ambiguity));
     }
 
-    /// Notes the answer.
+    /// Notes the client that was created.
     pub fn created(&self, attempt: &AttemptId, client_id: ClientId) {
-        self.set(attempt, State::Created(client_id));
+        self.set(attempt, Progress::Created(client_id));
     }
 
-    /// Drops one attempt: stored, dropped from status, or dealt with as late.
+    /// Forgets one attempt: stored, dropped from status, or resolved otherwise.
     pub fn forget(&self, attempt: &AttemptId) {
-        lock(&self.own).remove(attempt);
+        self.0.lock().own.remove(attempt);
     }
 
-    /// Drops all that is known of an object, but answers that are not stored yet.
+    /// Forgets all attempts for an object, except clients that are not stored yet.
     pub fn forget_object(&self, uid: &str) {
-        lock(&self.own)
-            .retain(|_, own| own.target.uid != uid || matches!(own.state, State::Created(..)));
-        lock(&self.foreign).remove(uid);
-        lock(&self.doubted).remove(uid);
-        lock(&self.replaced).remove(uid);
-    }
-
-    /// Notes that the operator lets an object go.
-    pub fn release(&self, uid: &str) {
-        lock(&self.released).insert(uid.to_owned());
-    }
-
-    /// Drops what is noted of an object that is gone, its attempts aside; says whether the operator let it go.
-    pub fn gone(&self, uid: &str) -> bool {
-        lock(&self.doubted).remove(uid);
-        lock(&self.replaced).remove(uid);
-        lock(&self.released).remove(uid)
-    }
-
-    /// Notes the version of an object that a write of our own has replaced.
-    pub fn replaced(&self, uid: &str, version: &str) {
-        let mut replaced = lock(&self.replaced);
-        let own = replaced.entry(uid.to_owned()).or_insert(Replaced {
-            versions: [0; OWN_WRITES],
-            at: Instant::now(),
-        });
-        own.versions.rotate_right(1);
-        own.versions[0] = hash(version);
-        own.at = Instant::now();
-    }
-
-    /// If a view of this version is older than what this process wrote last: how long ago that was. If not, the writes are
-    /// forgotten.
-    pub fn replaced_since(&self, uid: &str, version: &str) -> Option<Duration> {
-        let mut replaced = lock(&self.replaced);
-        let own = replaced.get(uid)?;
-        if own.versions.contains(&hash(version)) {
-            return Some(own.at.elapsed());
-        }
-        // A watch does not go back.
-        replaced.remove(uid);
-        None
-    }
-
-    /// Notes that the watch's view of an object was found stale.
-    pub fn doubt(&self, uid: &str) {
-        lock(&self.doubted).insert(uid.to_owned());
-    }
-
-    /// Whether the next pass must read the object itself; told once.
-    pub fn take_doubt(&self, uid: &str) -> bool {
-        lock(&self.doubted).remove(uid)
+        let mut attempts = self.0.lock();
+        attempts
+            .own
+            .retain(|_, own| own.target.uid != uid || matches!(own.progress, Progress::Created(_)));
+        attempts.foreign.remove(uid);
     }
 
     /// Time since this process claimed an attempt of its own.
     pub fn age(&self, attempt: &AttemptId) -> Option<Duration> {
-        lock(&self.own).get(attempt).map(|own| own.since.elapsed())
+        let attempts = self.0.lock();
+        attempts.own.get(attempt).map(|own| own.started.elapsed())
     }
 
-    /// Whether this process has begun an attempt for the object: then its view must be a fresh one.
+    /// Whether this process started an attempt for the object. Its view must then be a fresh one.
     pub fn concerns(&self, object: &ObjectRef<OAuthClient>) -> bool {
-        lock(&self.own).values().any(|own| own.object == *object)
+        let attempts = self.0.lock();
+        attempts.own.values().any(|own| own.object == *object)
     }
 
-    /// Answers not stored yet that were asked for under this name, an earlier object's among them.
-    pub fn answers_for(&self, object: &ObjectRef<OAuthClient>) -> Vec<Answer> {
-        self.answers()
-            .into_iter()
-            .filter(|answer| answer.object == *object)
-            .collect()
+    /// The attempt of this process that was sent for an object and did not end with a known refusal. Status must name it, or
+    /// its client, even if somebody emptied status.
+    pub fn sent_for(&self, uid: &str) -> Option<Remembered> {
+        let attempts = self.0.lock();
+        attempts.own.iter().find_map(|(id, own)| {
+            let open = match own.progress {
+                Progress::Sent | Progress::Created(_) | Progress::Unknown(_) => true,
+                Progress::Unsent | Progress::NotCreated(_) => false,
+            };
+            (open && own.target.uid == uid).then(|| Remembered {
+                id: id.clone(),
+                retry_of: own.retry_of.clone(),
+                start_time: own.start_time,
+            })
+        })
     }
 
-    /// All answers not stored yet.
-    pub fn answers(&self) -> Vec<Answer> {
-        let own = lock(&self.own);
-        own.iter()
-            .filter_map(|(attempt, own)| match &own.state {
-                State::Created(client_id) => Some(Answer {
+    /// Clients that are not stored yet and were created under this name, for an earlier object too.
+    pub fn unstored_for(&self, object: &ObjectRef<OAuthClient>) -> Vec<UnstoredClient> {
+        let mut unstored = self.unstored();
+        unstored.retain(|client| client.object == *object);
+        unstored
+    }
+
+    /// All clients that are not stored yet.
+    pub fn unstored(&self) -> Vec<UnstoredClient> {
+        let attempts = self.0.lock();
+        attempts
+            .own
+            .iter()
+            .filter_map(|(attempt, own)| match &own.progress {
+                Progress::Created(client_id) => Some(UnstoredClient {
                     attempt: attempt.clone(),
                     object: own.object.clone(),
                     target: own.target.clone(),
                     client_id: client_id.clone(),
                 }),
-                _ => None,
+                Progress::Unsent
+                | Progress::Sent
+                | Progress::NotCreated(_)
+                | Progress::Unknown(_) => None,
             })
             .collect()
     }
 
-    /// What is known of the attempt in an object's status. An attempt of somebody else is over when this process has
-    /// seen it unchanged for `wait` on its own monotonic clock.
-    pub fn known(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> AttemptState {
-        if let Some(own) = lock(&self.own).get(attempt) {
-            return match &own.state {
-                State::Unsent => AttemptState::Unsent {
-                    in_time: own.since.elapsed() < SEND_WITHIN,
+    /// What is known of the attempt in an object's status. Another process's attempt is abandoned when this process has seen
+    /// it unchanged for `wait` on its own monotonic clock.
+    pub fn state(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> AttemptState {
+        if let Some(own) = self.0.lock().own.get(attempt) {
+            return match &own.progress {
+                Progress::Unsent => AttemptState::Unsent {
+                    in_time: own.started.elapsed() < SEND_WITHIN,
                 },
-                State::Sent => AttemptState::Unknown(Ambiguity::NoAnswer),
-                State::NotCreated(refusal) => AttemptState::NotCreated(*refusal),
-                State::Created(client) => AttemptState::Created(client.clone()),
-                State::Unknown(doubt) => AttemptState::Unknown(*doubt),
+                Progress::Sent => AttemptState::Unknown(Ambiguity::NoAnswer),
+                Progress::NotCreated(refusal) => AttemptState::NotCreated(*refusal),
+                Progress::Created(client) => AttemptState::Created(client.clone()),
+                Progress::Unknown(ambiguity) => AttemptState::Unknown(*ambiguity),
             };
         }
-        if self.left(attempt, uid, wait).is_zero() {
+        if self.watch_foreign(attempt, uid, wait).is_zero() {
             AttemptState::Abandoned
         } else {
             AttemptState::InProgress
         }
     }
 
-    /// How long somebody else's attempt still counts as one that may run.
-    pub fn left(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> Duration {
-        let mut foreign = lock(&self.foreign);
-        let seen = foreign
+    /// How long another process's attempt still counts as possibly running. Starts watching it if it is new.
+    pub fn watch_foreign(&self, attempt: &AttemptId, uid: &str, wait: Duration) -> Duration {
+        let mut attempts = self.0.lock();
+        let new = || ForeignAttempt {
+            id: attempt.clone(),
+            first_seen: Instant::now(),
+        };
+        let seen = attempts
+            .foreign
             .entry(uid.to_owned())
             .and_modify(|seen| {
-                if seen.0 != *attempt {
-                    *seen = (attempt.clone(), Instant::now());
+                if seen.id != *attempt {
+                    *seen = new();
                 }
             })
-            .or_insert_with(|| (attempt.clone(), Instant::now()));
-        wait.saturating_sub(seen.1.elapsed())
+            .or_insert_with(new);
+        wait.saturating_sub(seen.first_seen.elapsed())
     }
 
-    fn set(&self, attempt: &AttemptId, state: State) {
-        if let Some(own) = lock(&self.own).get_mut(attempt) {
-            own.state = state;
+    fn set(&self, attempt: &AttemptId, progress: Progress) {
+        if let Some(own) = self.0.lock().own.get_mut(attempt) {
+            own.progress = progress;
         }
     }
-}
-
-// A number is small, and two versions that share one cost a read at most.
-fn hash(version: &str) -> u64 {
-    let mut hash = DefaultHasher::new();
-    version.hash(&mut hash);
-    hash.finish()
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }

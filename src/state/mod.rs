@@ -1,4 +1,5 @@
-//! What this process remembers between reconciles.
+//! What this process remembers between reconciles. Everything here is lost on a restart, and nothing here is needed for
+//! correctness after one: status and the Secret are.
 
 pub mod backoff;
 pub mod binding_key;
@@ -8,5 +9,54 @@ pub mod create_attempts;
 pub mod keyed_locks;
 pub mod leadership;
 pub mod repairs;
-pub mod rotation_memory;
+pub mod rotations;
 pub mod secret_cache;
+pub mod verifications;
+pub mod views;
+
+use std::sync::Arc;
+
+use self::backoff::Backoff;
+use self::client_index::ClientIndex;
+use self::connection_registry::Connections;
+use self::create_attempts::CreateAttempts;
+use self::keyed_locks::KeyedLocks;
+use self::repairs::Repairs;
+use self::rotations::Rotations;
+use self::verifications::Verifications;
+use self::views::Views;
+
+/// What this process remembers, by concern.
+#[derive(Default)]
+pub struct State {
+    /// Create attempts: which this process started, which it sent, and which clients are not stored yet.
+    pub attempts: CreateAttempts,
+    /// Open rotations.
+    pub rotations: Rotations,
+    /// How far the watch may lag behind our own writes.
+    pub views: Views,
+    /// When each client was last verified.
+    pub verifications: Verifications,
+    /// Waits of objects whose reconcile failed.
+    pub backoff: Backoff,
+    /// How often each Secret was repaired lately.
+    pub repairs: Repairs,
+    /// Which object records which client.
+    pub client_index: Arc<ClientIndex>,
+    /// Connections by name.
+    pub connections: Connections,
+    /// What only one reconcile may do at a time: create a Secret of one name, adopt one client, rotate by schedule over one
+    /// connection.
+    pub locks: Arc<KeyedLocks>,
+}
+
+impl State {
+    /// Drops what is kept of an object that is gone, except its create attempts: one may still be answered.
+    pub fn forget(&self, uid: &str) {
+        self.rotations.forget(uid);
+        self.views.forget(uid);
+        self.verifications.forget(uid);
+        self.backoff.clear(uid);
+        self.repairs.forget(uid);
+    }
+}

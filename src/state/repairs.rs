@@ -1,25 +1,30 @@
 //! Repairs of Secrets, counted per object, so that two writers do not fight over one for ever.
 
-use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// So many repairs of one object
+use parking_lot::Mutex;
+
+/// After this many repairs of one Secret within [`WITHIN`], the operator pauses until the first of them is older.
 const MOST: usize = 3;
-/// within this time, and it is left alone until the first of them is older.
 const WITHIN: Duration = Duration::from_mins(1);
 
-/// When the Secret of each object was put right lately.
+/// When each object's Secret was repaired lately, by uid.
 #[derive(Default)]
 pub struct Repairs(Mutex<HashMap<String, VecDeque<Instant>>>);
 
 impl Repairs {
-    /// Notes that an object's Secret was put right.
+    /// Notes that an object's Secret was repaired.
     pub fn note(&self, uid: &str) {
         self.note_at(uid, Instant::now());
     }
 
-    /// Whether it was put right so often that somebody else must be writing it too.
+    /// Forgets an object.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().remove(uid);
+    }
+
+    /// Whether it was repaired so often that another writer must be overwriting it.
     pub fn are_too_many(&self, uid: &str) -> bool {
         self.are_too_many_at(uid, Instant::now())
     }

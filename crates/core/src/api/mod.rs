@@ -31,7 +31,7 @@ pub use oauth_client::{
 };
 pub use reason::Reason;
 pub use rotation::{RestartTarget, RestartTargetKind, RotationSpec, RotationWindow};
-pub use status::{CreateAttempt, OAuthClientStatus, RotationRecord, stored_time};
+pub use status::{AttemptOutcome, CreateAttempt, OAuthClientStatus, RotationRecord, stored_time};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "oauth.provident.ae";

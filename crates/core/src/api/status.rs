@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the operator last saw and recorded. Written by the operator only.
@@ -55,6 +56,9 @@ pub struct OAuthClientStatus {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_hash: Option<String>,
+    /// Fields that the vendor accepted in an update of the observed generation but did not apply. They are not sent again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields_not_applied: Vec<String>,
     /// Ready (the summary), Synced (the vendor's client equals the spec), `SecretReady`, and Stalled, which is there only
     /// while a person must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -73,6 +77,18 @@ pub struct CreateAttempt {
     /// The attempt whose outcome stayed unknown and that a person allowed to be made once more by this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
+    /// Why the outcome is unknown; set once the attempt is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<AttemptOutcome>,
+}
+
+/// Why the outcome of a create attempt is unknown.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The vendor did not answer, or its answer does not show the outcome.
+    NoAnswer,
+    /// The vendor returned a client that existed before.
+    ExistingClientReturned,
 }
 
 /// The record that stands in status before a rotation is sent.
@@ -92,6 +108,9 @@ pub struct RotationRecord {
     /// Whether the vendor has said that it rotated: then it is not asked again for this token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted: bool,
+    /// Whether the vendor accepted it but still returns the previous secret after a long wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_applied: bool,
 }
 
 /// A time as status stores it, in whole seconds, so that a record in memory equals the one that is read back.

@@ -273,7 +273,7 @@ fn a_failing_rotation_and_an_unanswered_verification_show() {
     assert_eq!(ready(&plain(), &requested).1, Reason::VendorUnavailable);
     // Its connection is gone: the client says that it is no longer verified, and stays Ready.
     let unconnected = Facts {
-        connection: ConnectionFacts::Unusable(Reason::ConnectionNotFound, "gone".to_owned()),
+        connection: plan::ConnectionFacts::Unusable(Reason::ConnectionNotFound, "gone".to_owned()),
         ..kept()
     };
     let report = told(&plain(), &unconnected);

@@ -143,7 +143,7 @@ fn the_secret_and_the_spec_come_first_and_workloads_restart_before_all_else() {
     let mut facts = Facts {
         vendor: found(vec![Field::Name]),
         restart: true,
-        ..requested()
+        ..asked()
     };
     facts.secret = ours(Content::Stale);
     assert_eq!(next(&plain(), &facts), Some(Step::WriteSecret(id())));
@@ -158,7 +158,7 @@ fn nothing_is_rotated_while_suspended_leaving_or_unrecorded() {
     let facts = Facts {
         vendor: found(vec![]),
         preflight: true,
-        ..requested()
+        ..asked()
     };
     assert_eq!(next(&spec(json!({ "suspend": true })), &facts), None);
     let stopping = Facts {

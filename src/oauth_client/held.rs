@@ -1,0 +1,279 @@
+//! What a reconcile holds between its steps: the view of the object, answers with secrets in them, permits and locks. None of
+//! it is a fact; the plan never sees it.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PostParams};
+use kube::{Resource, ResourceExt};
+use provident_core::api::{MANAGER, OAuthClient};
+use provident_core::binding::{BindingKey, Bound};
+use provident_core::plan::{
+    Binding, ClientAnswer, Content, Facts, SecretFacts, differing, SecretChange,
+};
+use provident_core::secret::{self, SecretMetadata, Values};
+use provident_core::vendor::types::{ClientId, VendorClient};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::Abort;
+use crate::cluster;
+use crate::cluster::events::{EventType, publish};
+use crate::context::Context;
+use crate::reconcile::patch_params;
+use crate::state::connection_registry::ConnectionKey;
+use crate::state::keyed_locks::KeyedLock;
+use crate::vendor::connection::VendorConnection;
+use crate::vendor::limiter::Permit;
+
+/// What a reconcile holds between its steps.
+pub(crate) struct Held {
+    pub ctx: Arc<Context>,
+    /// The view; each write of ours replaces it with the API server's answer.
+    pub object: OAuthClient,
+    pub key: Option<BindingKey>,
+    pub connection: Option<Arc<VendorConnection>>,
+    /// The Secret as it was read or written in this reconcile; `None` if absent, not read, or known by its version.
+    pub secret: Option<Secret>,
+    /// The vendor's client with its secret, as returned in this reconcile.
+    pub client: Option<VendorClient>,
+    /// The connection allows this namespace to adopt clients.
+    pub may_adopt: bool,
+    /// The secret that must equal that of the client to adopt.
+    pub proof: Option<SecretString>,
+    /// From the preflight to the create or the rotation.
+    pub permit: Option<Permit>,
+    /// The Secret's name in a create, the client in an adoption or a deactivation.
+    pub lock: Option<KeyedLock>,
+    /// The turn of a scheduled rotation.
+    pub rotation_turn: Option<KeyedLock>,
+    /// Workloads were restarted in this reconcile.
+    pub restarted: bool,
+}
+
+impl Held {
+    pub fn uid(&self) -> String {
+        self.object.uid().unwrap_or_default()
+    }
+
+    pub fn namespace(&self) -> String {
+        self.object.namespace().unwrap_or_default()
+    }
+
+    /// What the binding of this object's client covers.
+    pub fn bound(&self) -> Bound<'_> {
+        let meta = &self.object.metadata;
+        Bound {
+            connection: &self.object.spec.connection_ref,
+            namespace: meta.namespace.as_deref().unwrap_or_default(),
+            name: meta.name.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// What a Secret's metadata says, for the plan.
+    pub fn secret_facts(&self, metadata: &SecretMetadata, content: Content) -> SecretFacts {
+        let binding = match &self.key {
+            Some(key) => metadata.binding(key, self.bound()),
+            None => Binding::Invalid,
+        };
+        SecretFacts::Present {
+            owner: metadata.owner(&self.object),
+            binding,
+            content,
+        }
+    }
+
+    /// Reads the Secret. Whether it holds the right content is unknown then.
+    pub async fn read_secret(&mut self) -> Result<SecretFacts, Abort> {
+        let secrets = self.ctx.secrets(&self.namespace());
+        let found = secrets.get_opt(self.object.secret_name()).await;
+        self.secret = found.map_err(Abort::Api)?;
+        Ok(match &self.secret {
+            Some(found) => {
+                self.secret_facts(&SecretMetadata::of(&found.metadata), Content::Unknown)
+            }
+            None => SecretFacts::Absent,
+        })
+    }
+
+    /// The Secret that should exist for this client; `None` without credentials at hand.
+    pub fn desired_secret(&self, id: &ClientId) -> Option<Secret> {
+        let client_secret = self.client.as_ref()?.client_secret.as_ref()?;
+        let token_url = self.connection.as_ref().map(|c| c.client.token_url())?;
+        let mac = self.key.as_ref()?.mac(self.bound(), id);
+        let values = Values {
+            client_id: id.as_str(),
+            client_secret,
+            token_url: &token_url,
+        };
+        Some(secret::render(&self.object, values, &mac))
+    }
+
+    /// The hash of the content that the Secret should have; `None` without credentials at hand.
+    pub fn content_hash(&self, id: &ClientId) -> Option<String> {
+        let content = self.desired_secret(id)?.data?;
+        Some(self.key.as_ref()?.digest(&content))
+    }
+
+    /// The hash of the client's secret at hand.
+    pub fn client_secret_hash(&self, id: &ClientId) -> Option<String> {
+        let secret = self.client.as_ref()?.client_secret.as_ref()?;
+        Some(self.key.as_ref()?.secret_hash(id, secret))
+    }
+
+    /// Takes in a client that the vendor returned, compared with the spec, the Secret and the open rotation.
+    pub fn take_client(&mut self, facts: &Facts, id: &ClientId, client: VendorClient) -> ClientAnswer {
+        let (differs, credentials, active) = (
+            differing(&self.object.spec, &client),
+            client.client_secret.is_some(),
+            client.is_active != Some(false),
+        );
+        // An answer to a PUT without the secret does not discard the one at hand.
+        let client_secret = client
+            .client_secret
+            .clone()
+            .or_else(|| self.client.take().and_then(|former| former.client_secret));
+        self.client = Some(VendorClient {
+            client_secret,
+            ..client
+        });
+        ClientAnswer {
+            differs,
+            credentials,
+            active,
+            secret: self.compare_secret(&facts.secret, id),
+            rotation: self.compare_rotation(id),
+            restart: !self.restarted && self.must_restart(id),
+        }
+    }
+
+    /// The Secret, compared with the credentials at hand.
+    pub fn compare_secret(&self, known: &SecretFacts, id: &ClientId) -> SecretFacts {
+        let Some(observed) = &self.secret else {
+            return self.compare_hash(known.clone(), id);
+        };
+        let Some(desired) = self.desired_secret(id) else {
+            return known.clone();
+        };
+        let content = if secret::is_current(observed, &desired) {
+            Content::Current
+        } else {
+            Content::Stale
+        };
+        self.secret_facts(&SecretMetadata::of(&observed.metadata), content)
+    }
+
+    // A Secret that is known by its version holds what status says. The vendor may have another secret by now.
+    fn compare_hash(&self, known: SecretFacts, id: &ClientId) -> SecretFacts {
+        if known.content() != Content::Current {
+            return known;
+        }
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.secret_hash.as_deref());
+        match self.content_hash(id) {
+            Some(hash) if recorded != Some(&hash) => known.with_content(Content::Stale),
+            _ => known,
+        }
+    }
+
+    // An unchanged secret is remembered: two of them, far apart, prove that the rotation will not happen.
+    fn compare_rotation(&self, id: &ClientId) -> Option<SecretChange> {
+        let status = self.object.status.as_ref()?;
+        let record = status.rotation.as_ref()?;
+        let now = self.client_secret_hash(id)?;
+        if now != record.previous_secret_hash {
+            return Some(SecretChange::Rotated);
+        }
+        let (uid, wait) = (self.uid(), self.ctx.config.rotation_wait());
+        self.ctx.state.rotations.secret_unchanged(&uid, wait);
+        let state = self.ctx.state.rotations.observe(&uid, record, wait);
+        Some(SecretChange::Unchanged(state))
+    }
+
+    /// Merges into status, guarded by the resourceVersion of the view that it was computed from.
+    pub async fn patch_status(&mut self, status: Value) -> Result<(), Abort> {
+        let patch = json!({
+            "metadata": { "resourceVersion": self.object.resource_version() },
+            "status": status,
+        });
+        let api = self.ctx.objects(&self.namespace());
+        let written = api
+            .patch_status(&self.object.name_any(), &patch_params(), &Patch::Merge(&patch))
+            .await;
+        self.adopt_written(written.map_err(abort_for)?);
+        Ok(())
+    }
+
+    /// Takes the API server's answer to a write of ours as the view. The watch may still show what it replaced.
+    pub fn adopt_written(&mut self, written: OAuthClient) {
+        if let Some(before) = self.object.resource_version()
+            && written.resource_version().as_ref() != Some(&before)
+        {
+            self.ctx.state.views.replaced(&self.uid(), &before);
+        }
+        self.object = written;
+    }
+
+    /// The object as it is now, if it is still the one in view.
+    pub async fn live(&self) -> Result<OAuthClient, Abort> {
+        let api = self.ctx.objects(&self.namespace());
+        let live = api.get(&self.object.name_any()).await.map_err(abort_for)?;
+        if live.uid() == self.object.uid() {
+            Ok(live)
+        } else {
+            Err(Abort::StaleView)
+        }
+    }
+
+    /// Fails if the spec changed since the view was taken, for example its policy to `Retain`.
+    pub async fn check_generation(&self) -> Result<(), Abort> {
+        let live = self.live().await?;
+        if live.metadata.generation == self.object.metadata.generation {
+            Ok(())
+        } else {
+            Err(Abort::StaleView)
+        }
+    }
+
+    /// Publishes an event about the object.
+    pub async fn event(&self, type_: EventType, reason: impl Into<&'static str>, note: &str) {
+        publish(
+            &self.ctx.client,
+            &self.ctx.reporter,
+            &self.object.object_ref(&()),
+            type_,
+            reason.into(),
+            note,
+        )
+        .await;
+    }
+
+    /// The connection's key in the registry.
+    pub fn connection_key(&self) -> ConnectionKey {
+        ConnectionKey::of(&self.object)
+    }
+
+    /// Asks the connection's controller to reconcile it.
+    pub fn trigger_connection(&self) {
+        self.ctx.state.connections.trigger(&self.connection_key());
+    }
+}
+
+/// A refused write: the view was stale, the object is gone, or the API server failed.
+pub(crate) fn abort_for(error: kube::Error) -> Abort {
+    if cluster::is_conflict(&error) {
+        Abort::StaleView
+    } else if cluster::is_not_found(&error) {
+        Abort::ObjectGone
+    } else {
+        Abort::Api(error)
+    }
+}
+
+/// Our field manager, for POST and PUT.
+pub(crate) fn post_params(dry_run: bool) -> PostParams {
+    PostParams {
+        dry_run,
+        field_manager: Some(MANAGER.to_owned()),
+    }
+}
