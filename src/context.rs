@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::state::backoff::Backoff;
 use crate::state::binding_key::KeyState;
 use crate::state::client_index::{Recorded, recorded_client};
-use crate::state::connection_registry::{Connections, Key};
+use crate::state::connection_registry::{ConnectionKey, ConnectionRegistry};
 use crate::state::create_attempts::Memory;
 use crate::state::keyed_locks::KeyedLocks;
 use crate::state::leadership::Leadership;
@@ -46,8 +46,8 @@ pub struct Context {
     pub reporter: Reporter,
     /// What the operator was told.
     pub config: Config,
-    /// Connections by name.
-    pub connections: Connections,
+    /// ConnectionRegistry by name.
+    pub connections: ConnectionRegistry,
     /// What this process knows of attempts.
     pub memory: Memory,
     /// What it knows of rotations.
@@ -164,7 +164,7 @@ impl Context {
     }
 
     /// Takes in that a connection was deleted.
-    pub(crate) fn removed(&self, connection: &Key) {
+    pub(crate) fn removed(&self, connection: &ConnectionKey) {
         self.metrics.connections.forget(
             connection.kind.as_str(),
             &connection.namespace,
@@ -175,7 +175,7 @@ impl Context {
     }
 
     /// Whether some client names the connection.
-    pub(crate) fn is_used(&self, connection: &Key) -> bool {
+    pub(crate) fn is_used(&self, connection: &ConnectionKey) -> bool {
         self.stores.iter().any(|stores| {
             stores
                 .clients

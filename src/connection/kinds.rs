@@ -6,7 +6,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::LenientObject;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{
     AccessRule, ClusterProvidentConnection, ConnectionKind, ConnectionSpec, ConnectionStatus,
     ProvidentConnection,
@@ -35,9 +35,9 @@ pub trait AnyConnection:
     fn guarded(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>>;
 
     /// Which one it is.
-    fn key(&self) -> Key {
+    fn key(&self) -> ConnectionKey {
         let meta = self.meta();
-        Key {
+        ConnectionKey {
             kind: Self::KIND,
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),

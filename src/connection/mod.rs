@@ -17,7 +17,7 @@ use crate::metrics::End;
 use crate::reconcile::Error;
 use crate::reconcile::{Next, record_end};
 use crate::state::binding_key::KeyState;
-use crate::state::connection_registry::{Key, State, Update};
+use crate::state::connection_registry::{Availability, ConnectionKey, Update};
 use crate::vendor::connection::{Probe, VendorConnection};
 use provident_core::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason};
 use provident_core::binding::{BindingKey, Bound};
@@ -75,7 +75,10 @@ async fn look<K: AnyConnection>(
                 told.1,
                 this.command()
             );
-            (told, State::Unusable(Reason::ConnectionNotReady, message))
+            (
+                told,
+                Availability::Unusable(Reason::ConnectionNotReady, message),
+            )
         }
     };
     let ready = told.0 == ConditionStatus::True;
@@ -118,11 +121,11 @@ async fn look<K: AnyConnection>(
 // A probe only where there is reason for one, so that a restart asks nothing.
 async fn health(
     ctx: &Context,
-    this: &Key,
+    this: &ConnectionKey,
     key: &BindingKey,
     connection: Arc<VendorConnection>,
     before: &ConnectionStatus,
-) -> (ConditionUpdate, State) {
+) -> (ConditionUpdate, Availability) {
     let good = (
         ConditionStatus::True,
         Reason::Available,
@@ -132,7 +135,7 @@ async fn health(
     let was_ready = api::find(&before.conditions, ConditionType::Ready)
         .is_some_and(|ready| ready.status == "True");
     if accepted && was_ready && !connection.needs_probe() {
-        return (good, State::Usable(connection));
+        return (good, Availability::Usable(connection));
     }
     let told = match connection.probe(bound_client(ctx, this, key)).await {
         Ok(Probe::Answered) => good,
@@ -141,7 +144,10 @@ async fn health(
             let message = "spec.auth: the vendor refuses the credential. Put a valid one into its Secret; it is used at once";
             let told = bad(Reason::CredentialsRejected, message);
             let message = this.refused();
-            return (told, State::Unusable(Reason::ConnectionNotReady, message));
+            return (
+                told,
+                Availability::Unusable(Reason::ConnectionNotReady, message),
+            );
         }
         // Not asked: the connection's own limit, or a pause that the vendor asked for.
         Err(_) => bad(
@@ -157,25 +163,25 @@ async fn health(
             format!("spec.baseUrl: {error}; tried again with backoff"),
         ),
     };
-    (told, State::Usable(connection))
+    (told, Availability::Usable(connection))
 }
 
 // Clients look again when the connection becomes usable or ready, another one, or lets others in.
 fn is_news(
     ctx: &Context,
-    this: &Key,
+    this: &ConnectionKey,
     access: Option<&[api::AccessRule]>,
-    state: &State,
+    state: &Availability,
     ready: bool,
 ) -> bool {
     let Some(before) = ctx.connections.get(this) else {
         return true;
     };
     let same = match (&before.state, state) {
-        (State::Usable(old), State::Usable(new)) => {
+        (Availability::Usable(old), Availability::Usable(new)) => {
             Arc::ptr_eq(old, new) && !(new.recovered() && ready)
         }
-        (State::Unusable(old, old_message), State::Unusable(new, message)) => {
+        (Availability::Unusable(old, old_message), Availability::Unusable(new, message)) => {
             old == new && old_message == message
         }
         _ => false,
@@ -183,7 +189,7 @@ fn is_news(
     !same || before.access.as_deref() != access
 }
 
-fn bound_client(ctx: &Context, this: &Key, key: &BindingKey) -> Option<ClientId> {
+fn bound_client(ctx: &Context, this: &ConnectionKey, key: &BindingKey) -> Option<ClientId> {
     let is_bound = |client: &api::OAuthClient| this.is_of(client) && bound(client, key).is_some();
     ctx.stores.iter().find_map(|stores| {
         let client = stores.clients.find(is_bound)?;

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::Error;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use crate::vendor::call::CallObserver;
 use crate::vendor::client::ClientError;
 use crate::vendor::connection::{AccountConfig, VendorConnection};
@@ -49,7 +49,7 @@ pub(crate) fn bad(reason: Reason, message: impl Into<String>) -> ConditionUpdate
 }
 
 /// Where the Secret and the `ConfigMap` of a connection are: beside a namespaced one, beside the operator for a cluster's.
-pub(crate) fn home<'a>(key: &'a Key, config: &'a Config) -> &'a str {
+pub(crate) fn home<'a>(key: &'a ConnectionKey, config: &'a Config) -> &'a str {
     match key.kind {
         ConnectionKind::ClusterProvidentConnection => &config.namespace,
         ConnectionKind::ProvidentConnection => &key.namespace,
@@ -147,7 +147,7 @@ fn host(base_url: &str, config: &Config) -> Result<bool, String> {
 
 async fn credential(
     auth: &ConnectionAuth,
-    this: &Key,
+    this: &ConnectionKey,
     ctx: &Context,
 ) -> Result<Result<Credential, String>, Error> {
     let namespace = home(this, &ctx.config);
@@ -207,7 +207,7 @@ async fn credential(
 
 async fn authorities<K: AnyConnection>(
     object: &K,
-    this: &Key,
+    this: &ConnectionKey,
     ctx: &Context,
 ) -> Result<Result<Option<String>, String>, Error> {
     let Some(wanted) = &object.account().ca_config_map_ref else {

@@ -12,7 +12,7 @@ use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::Error;
 use crate::reconcile::patch_params;
-use crate::state::connection_registry::State;
+use crate::state::connection_registry::Availability;
 use provident_core::api::{
     self, ConditionStatus, ConditionType, ConnectionStatus, Reason, stored_time,
 };
@@ -22,7 +22,7 @@ use provident_core::plan::ConditionUpdate;
 pub(super) fn after<K: AnyConnection>(
     object: &K,
     before: &ConnectionStatus,
-    state: &State,
+    state: &Availability,
     told: &ConditionUpdate,
 ) -> ConnectionStatus {
     let (value, reason, message) = told;
@@ -45,7 +45,7 @@ pub(super) fn after<K: AnyConnection>(
         after.accepted_credential_hash = None;
         after.token_expiration_time = None;
     }
-    if let State::Usable(connection) = state {
+    if let Availability::Usable(connection) = state {
         if *value == ConditionStatus::True {
             after.accepted_credential_hash = Some(connection.fingerprint.clone());
         }

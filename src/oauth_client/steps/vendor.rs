@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use crate::oauth_client::observe::Pass;
 use crate::oauth_client::steps::stop;
 use crate::oauth_client::{Abort, SOON};
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::limiter::Permit;
 use provident_core::api::{ConditionStatus, Reason};
@@ -172,7 +172,7 @@ impl Pass {
             connection.trouble();
             self.poke();
         }
-        let key = Key::of(&self.object);
+        let key = ConnectionKey::of(&self.object);
         match error {
             CallError::Unauthorized => {
                 stop(Reason::ConnectionNotReady, key.refused(), Requeue::Backoff)
