@@ -40,7 +40,7 @@ pub(super) async fn connections<K: AnyConnection>(
     let tell = invalid_objects::tell_all::<K>(Arc::clone(&ctx), told);
     tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
     let main = watcher(
-        K::guarded(ctx.client.clone(), namespace.as_deref()),
+        K::lenient_api(ctx.client.clone(), namespace.as_deref()),
         config(&ctx.config),
     )
     .default_backoff()

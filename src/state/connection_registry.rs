@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use tokio::sync::broadcast;
 
 use crate::vendor::connection::VendorConnection;
+use crate::vendor::health::HealthListener;
 use provident_core::api::{
     AccessRule, ConnectionKind, ConnectionRef, OAuthClient, Reason, UnknownOutcomePolicy,
 };
@@ -65,8 +66,16 @@ impl ConnectionKey {
     #[must_use]
     pub fn refused(&self) -> String {
         format!(
-            "The vendor refuses the token of connection {self}, or the credentials it is got with. Put valid ones into its \
-             Secret; see {}",
+            "The vendor refuses the token or the client credentials of connection {self}. Put valid ones into its Secret; see {}",
+            self.command()
+        )
+    }
+
+    /// The message for its clients while it cannot be used.
+    #[must_use]
+    pub fn not_ready(&self, reason: Reason) -> String {
+        format!(
+            "Connection {self} cannot be used now ({reason}); see {}",
             self.command()
         )
     }
@@ -76,10 +85,16 @@ impl ConnectionKey {
     pub fn command(&self) -> String {
         match self.kind {
             ConnectionKind::ClusterProvidentConnection => {
-                format!("kubectl describe cpcn {}", self.name)
+                format!(
+                    "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
+                    self.name
+                )
             }
             ConnectionKind::ProvidentConnection => {
-                format!("kubectl describe pcn {} -n {}", self.name, self.namespace)
+                format!(
+                    "kubectl describe providentconnections.oauth.provident.ae {} -n {}",
+                    self.name, self.namespace
+                )
             }
         }
     }
@@ -104,7 +119,7 @@ pub struct ConnectionEntry {
     /// What to do about a create whose outcome stays unknown.
     pub unknown_outcome_policy: UnknownOutcomePolicy,
     /// What is usable of it.
-    pub state: Availability,
+    pub availability: Availability,
     /// The last that was usable: for what is known of the vendor, and for a dying namespace (`vanished`).
     pub last: Option<Arc<VendorConnection>>,
     /// The connection, its Secret or its `ConfigMap` is gone. In a namespace that is being deleted its clients are
@@ -115,7 +130,7 @@ pub struct ConnectionEntry {
 impl ConnectionEntry {
     fn is_gone(&self) -> bool {
         matches!(
-            self.state,
+            self.availability,
             Availability::Unusable(Reason::ConnectionNotFound, _)
         )
     }
@@ -136,8 +151,8 @@ pub struct Update {
     pub access: Option<Vec<AccessRule>>,
     /// See [`ConnectionEntry::unknown_outcome_policy`].
     pub unknown_outcome_policy: UnknownOutcomePolicy,
-    /// See [`ConnectionEntry::state`].
-    pub state: Availability,
+    /// See [`ConnectionEntry::availability`].
+    pub availability: Availability,
     /// See [`ConnectionEntry::vanished`].
     pub vanished: bool,
     /// Those behind it are to look again.
@@ -172,7 +187,7 @@ impl ConnectionRegistry {
     pub fn set(&self, key: &ConnectionKey, update: Update) {
         let mut entries = self.entries.write();
         let before = entries.get(key);
-        let last = match &update.state {
+        let last = match &update.availability {
             Availability::Usable(connection) => Some(Arc::clone(connection)),
             Availability::Unusable(..) => before.and_then(|entry| entry.last.clone()),
         };
@@ -180,7 +195,7 @@ impl ConnectionRegistry {
             revision: before.map_or(0, |entry| entry.revision) + u64::from(update.news),
             access: update.access,
             unknown_outcome_policy: update.unknown_outcome_policy,
-            state: update.state,
+            availability: update.availability,
             last,
             vanished: update.vanished,
         };
@@ -205,7 +220,7 @@ impl ConnectionRegistry {
             key.kind.as_str()
         );
         entry.revision += 1;
-        entry.state = Availability::Unusable(Reason::ConnectionNotFound, message);
+        entry.availability = Availability::Unusable(Reason::ConnectionNotFound, message);
         entry.vanished = true;
         entries.retain(|key, entry| !entry.is_gone() || used(key));
         drop(entries);
@@ -222,7 +237,7 @@ impl ConnectionRegistry {
             // Nobody: what its rules are is not known.
             access: Some(Vec::new()),
             unknown_outcome_policy: UnknownOutcomePolicy::Hold,
-            state: Availability::Unusable(Reason::InvalidObject, message),
+            availability: Availability::Unusable(Reason::InvalidObject, message),
             vanished: false,
             news: true,
         };
@@ -234,7 +249,7 @@ impl ConnectionRegistry {
     pub fn is_unreadable(&self, key: &ConnectionKey) -> bool {
         self.get(key).is_some_and(|entry| {
             matches!(
-                entry.state,
+                entry.availability,
                 Availability::Unusable(Reason::InvalidObject, _)
             )
         })
@@ -252,7 +267,16 @@ impl ConnectionRegistry {
         self.pokes.subscribe()
     }
 
-    /// Asks the connection's controller to look at it now: a call failed, it was proven, or what it stands on changed.
+    /// The same as [`Self::poke`], for one who holds no registry.
+    #[must_use]
+    pub fn trigger_of(&self, key: &ConnectionKey) -> HealthListener {
+        let (sender, key) = (self.pokes.clone(), key.clone());
+        Arc::new(move || {
+            let _ = sender.send(key.clone());
+        })
+    }
+
+    /// Requests a reconcile of the connection now: its health changed, or something that it refers to.
     pub fn poke(&self, key: &ConnectionKey) {
         let _ = self.pokes.send(key.clone());
     }

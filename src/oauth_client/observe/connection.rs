@@ -36,8 +36,8 @@ impl Pass {
         self.connection.clone_from(&entry.last);
         // Also while the vendor is away: what the rules say does not hang on it.
         let denied = self.denied(&entry).await?;
-        match &entry.state {
-            Availability::Usable(connection) if connection.is_away() => {
+        match &entry.availability {
+            Availability::Usable(connection) if connection.is_unreachable() => {
                 let message = format!(
                     "The vendor is not reached over connection {key}, or answers with errors. This ends by itself; see {}",
                     key.command()
@@ -151,11 +151,10 @@ impl Pass {
         let wait = self.ctx.config.attempt_wait;
         self.facts.auto_retry = if !self.ctx.memory.left(&attempt.id, &uid, wait).is_zero() {
             AutoRetry::Early
-        } else if connection.has_answered() && !connection.is_breaker_open() {
+        } else if connection.has_responded() && !connection.is_breaker_open() {
             AutoRetry::Due
         } else {
-            connection.trouble();
-            self.poke();
+            connection.request_probe();
             AutoRetry::Unprobed
         };
     }
@@ -184,7 +183,7 @@ pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
         return None;
     }
     let entry = ctx.connections.get(&ConnectionKey::of(object))?;
-    let Availability::Usable(connection) = &entry.state else {
+    let Availability::Usable(connection) = &entry.availability else {
         return None;
     };
     connection
@@ -198,7 +197,7 @@ pub(crate) fn for_a_late_answer(
     key: &ConnectionKey,
 ) -> Option<Arc<crate::vendor::connection::VendorConnection>> {
     let entry = ctx.connections.get(key)?;
-    match &entry.state {
+    match &entry.availability {
         Availability::Usable(connection) => Some(Arc::clone(connection)),
         Availability::Unusable(..) => entry.last.clone().filter(|_| entry.vanished),
     }
