@@ -6,7 +6,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::LenientObject;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{
     AccessRule, ClusterProvidentConnection, ConnectionKind, ConnectionSpec, ConnectionStatus,
     ProvidentConnection,
@@ -25,19 +25,19 @@ pub trait AnyConnection:
     /// Its access rules; `None` for a kind that has none, since it serves its own namespace only.
     fn access(&self) -> Option<&[AccessRule]>;
 
-    /// What was last told of it.
-    fn told(&self) -> Option<&ConnectionStatus>;
+    /// Its status.
+    fn status(&self) -> Option<&ConnectionStatus>;
 
     /// Where objects of this kind are: in `namespace`, or everywhere.
     fn api(client: Client, namespace: Option<&str>) -> Api<Self>;
 
-    /// The same, of which some may not be readable.
-    fn guarded(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>>;
+    /// The same for a watch that tolerates objects that cannot be decoded.
+    fn lenient_api(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>>;
 
     /// Which one it is.
-    fn key(&self) -> Key {
+    fn key(&self) -> ConnectionKey {
         let meta = self.meta();
-        Key {
+        ConnectionKey {
             kind: Self::KIND,
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
@@ -56,7 +56,7 @@ impl AnyConnection for ClusterProvidentConnection {
         Some(&self.spec.access)
     }
 
-    fn told(&self) -> Option<&ConnectionStatus> {
+    fn status(&self) -> Option<&ConnectionStatus> {
         self.status.as_ref()
     }
 
@@ -64,7 +64,7 @@ impl AnyConnection for ClusterProvidentConnection {
         Api::all(client)
     }
 
-    fn guarded(client: Client, _: Option<&str>) -> Api<LenientObject<Self>> {
+    fn lenient_api(client: Client, _: Option<&str>) -> Api<LenientObject<Self>> {
         Api::all(client)
     }
 }
@@ -80,7 +80,7 @@ impl AnyConnection for ProvidentConnection {
         None
     }
 
-    fn told(&self) -> Option<&ConnectionStatus> {
+    fn status(&self) -> Option<&ConnectionStatus> {
         self.status.as_ref()
     }
 
@@ -91,7 +91,7 @@ impl AnyConnection for ProvidentConnection {
         }
     }
 
-    fn guarded(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>> {
+    fn lenient_api(client: Client, namespace: Option<&str>) -> Api<LenientObject<Self>> {
         match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),

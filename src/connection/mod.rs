@@ -1,6 +1,7 @@
-//! Keeps one connection of either kind: reads its credential, probes the vendor when there is reason to, tells its status,
-//! and hands clients something to call with.
+//! Reconciles a connection of either kind: reads its credential, probes the vendor when there is reason to, writes its
+//! status, and gives clients something to call with.
 
+mod condition;
 pub mod kinds;
 pub mod resolve;
 mod status;
@@ -8,21 +9,20 @@ mod status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::warn;
-
+use crate::connection::condition::{availability, condition};
 use crate::connection::kinds::AnyConnection;
-use crate::connection::resolve::{bad, resolve};
+use crate::connection::resolve::resolve;
 use crate::context::Context;
 use crate::metrics::End;
 use crate::reconcile::Error;
 use crate::reconcile::{Next, record_end};
 use crate::state::binding_key::KeyState;
-use crate::state::connection_registry::{Key, State, Update};
-use crate::vendor::connection::{Probe, VendorConnection};
-use provident_core::api::{self, ConditionStatus, ConditionType, ConnectionStatus, Reason};
+use crate::state::connection_registry::{Availability, ConnectionKey, Update};
+use crate::vendor::connection::VendorConnection;
+use crate::vendor::health::Health;
+use provident_core::api::{self, ConditionStatus, Reason};
 use provident_core::binding::{BindingKey, Bound};
 use provident_core::plan::ConditionUpdate;
-use provident_core::vendor::error::CallError;
 use provident_core::vendor::types::ClientId;
 
 /// Probes of a connection in trouble grow from a second to this.
@@ -66,35 +66,34 @@ async fn look<K: AnyConnection>(
         let reason = Reason::BindingKeyMissing;
         return Ok((Next::Retry(Duration::from_secs(5)), Some(reason)));
     };
-    let before = object.told().cloned().unwrap_or_default();
-    let (told, state) = match resolve(object, ctx, &key, &before).await? {
-        Ok(connection) => health(ctx, &this, &key, connection, &before).await,
-        Err(told) => {
-            let message = format!(
-                "Connection {this} cannot be used now ({}); see {}",
-                told.1,
-                this.command()
-            );
-            (told, State::Unusable(Reason::ConnectionNotReady, message))
+    let before = object.status().cloned().unwrap_or_default();
+    let (condition, availability) = match resolve(object, ctx, &key, &before).await? {
+        Ok(connection) => health(ctx, &this, &key, connection).await,
+        Err(condition) => {
+            let message = this.not_ready(condition.1);
+            let unusable = Availability::Unusable(Reason::ConnectionNotReady, message);
+            (condition, unusable)
         }
     };
-    let ready = told.0 == ConditionStatus::True;
+    let ready = condition.0 == ConditionStatus::True;
+    let reason = condition.1;
     let access = object.access().map(<[_]>::to_vec);
-    let news = is_news(ctx, &this, access.as_deref(), &state, ready);
-    let after = status::after(object, &before, &state, &told);
+    let news = is_news(ctx, &this, access.as_deref(), &availability, ready);
+    let after = status::after(object, &before, &availability, &condition);
     let update = Update {
         access,
         unknown_outcome_policy: object.account().unknown_outcome_policy,
-        vanished: told.1 == Reason::CredentialsNotFound,
-        state,
+        vanished: matches!(reason, Reason::CredentialsNotFound | Reason::CaNotFound),
+        availability,
         news,
     };
+    let pending =
+        matches!(&update.availability, Availability::Usable(usable) if usable.needs_probe());
     ctx.connections.set(&this, update);
     ctx.metrics
         .connections
-        .told(this.kind.as_str(), &this.namespace, &this.name, told.1);
-    let reason = told.1;
-    if !status::write(object, ctx, &before, &after, told).await? {
+        .told(this.kind.as_str(), &this.namespace, &this.name, reason);
+    if !status::write(object, ctx, &before, &after, condition).await? {
         return Ok((Next::After(STALE), None));
     }
     // No watch tells of a changed credential: it is read every so often.
@@ -104,78 +103,50 @@ async fn look<K: AnyConnection>(
         ctx.config.credential_poll
     };
     let uid = object.meta().uid.clone().unwrap_or_default();
-    if ready || object.account().suspend == Some(true) {
+    if (ready && !pending) || object.account().suspend == Some(true) {
         ctx.backoff.clear(&uid);
         return Ok((Next::After(RESYNC.min(longest)), None));
     }
     let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
     Ok((
         Next::Retry(delay.min(LONGEST_WAIT).min(longest)),
-        Some(reason),
+        Some(reason).filter(|_| !ready),
     ))
 }
 
-// A probe only where there is reason for one, so that a restart asks nothing.
+// A probe only where there is reason for one, so that a restart sends nothing.
 async fn health(
     ctx: &Context,
-    this: &Key,
+    this: &ConnectionKey,
     key: &BindingKey,
     connection: Arc<VendorConnection>,
-    before: &ConnectionStatus,
-) -> (ConditionUpdate, State) {
-    let good = (
-        ConditionStatus::True,
-        Reason::Available,
-        "The vendor answers, and takes the connection's credential".to_owned(),
-    );
-    let accepted = before.accepted_credential_hash.as_ref() == Some(&connection.fingerprint);
-    let was_ready = api::find(&before.conditions, ConditionType::Ready)
-        .is_some_and(|ready| ready.status == "True");
-    if accepted && was_ready && !connection.needs_probe() {
-        return (good, State::Usable(connection));
-    }
-    let told = match connection.probe(bound_client(ctx, this, key)).await {
-        Ok(Probe::Answered) => good,
-        Ok(Probe::Rejected) => {
-            warn!("the vendor refuses the credential");
-            let message = "spec.auth: the vendor refuses the credential. Put a valid one into its Secret; it is used at once";
-            let told = bad(Reason::CredentialsRejected, message);
-            let message = this.refused();
-            return (told, State::Unusable(Reason::ConnectionNotReady, message));
-        }
-        // Not asked: the connection's own limit, or a pause that the vendor asked for.
-        Err(_) => bad(
-            Reason::VendorThrottled,
-            "spec.requestsPerSecond: no turn to ask the vendor; tried again with backoff",
-        ),
-        Ok(Probe::Away(CallError::Throttled(_))) => bad(
-            Reason::VendorThrottled,
-            "The vendor limits the rate of requests (429); tried again with backoff",
-        ),
-        Ok(Probe::Away(error)) => bad(
-            Reason::VendorUnavailable,
-            format!("spec.baseUrl: {error}; tried again with backoff"),
-        ),
-    };
-    (told, State::Usable(connection))
+) -> (ConditionUpdate, Availability) {
+    let probe = connection.needs_probe() || connection.health() != Health::Ready;
+    let throttled = probe
+        && connection
+            .probe(bound_client(ctx, this, key))
+            .await
+            .is_err();
+    let condition = condition(&connection.health(), throttled);
+    (condition, availability(this, connection))
 }
 
 // Clients look again when the connection becomes usable or ready, another one, or lets others in.
 fn is_news(
     ctx: &Context,
-    this: &Key,
+    this: &ConnectionKey,
     access: Option<&[api::AccessRule]>,
-    state: &State,
+    availability: &Availability,
     ready: bool,
 ) -> bool {
     let Some(before) = ctx.connections.get(this) else {
         return true;
     };
-    let same = match (&before.state, state) {
-        (State::Usable(old), State::Usable(new)) => {
-            Arc::ptr_eq(old, new) && !(new.recovered() && ready)
+    let same = match (&before.availability, availability) {
+        (Availability::Usable(old), Availability::Usable(new)) => {
+            Arc::ptr_eq(old, new) && !(ready && new.take_recovered())
         }
-        (State::Unusable(old, old_message), State::Unusable(new, message)) => {
+        (Availability::Unusable(old, old_message), Availability::Unusable(new, message)) => {
             old == new && old_message == message
         }
         _ => false,
@@ -183,7 +154,7 @@ fn is_news(
     !same || before.access.as_deref() != access
 }
 
-fn bound_client(ctx: &Context, this: &Key, key: &BindingKey) -> Option<ClientId> {
+fn bound_client(ctx: &Context, this: &ConnectionKey, key: &BindingKey) -> Option<ClientId> {
     let is_bound = |client: &api::OAuthClient| this.is_of(client) && bound(client, key).is_some();
     ctx.stores.iter().find_map(|stores| {
         let client = stores.clients.find(is_bound)?;

@@ -1,4 +1,4 @@
-//! What is told of a connection.
+//! The status of a connection, and the event of its transitions.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::Patch;
@@ -12,7 +12,7 @@ use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::Error;
 use crate::reconcile::patch_params;
-use crate::state::connection_registry::State;
+use crate::state::connection_registry::Availability;
 use provident_core::api::{
     self, ConditionStatus, ConditionType, ConnectionStatus, Reason, stored_time,
 };
@@ -22,21 +22,22 @@ use provident_core::plan::ConditionUpdate;
 pub(super) fn after<K: AnyConnection>(
     object: &K,
     before: &ConnectionStatus,
-    state: &State,
-    told: &ConditionUpdate,
+    availability: &Availability,
+    condition: &ConditionUpdate,
 ) -> ConnectionStatus {
-    let (value, reason, message) = told;
+    let (value, reason, message) = condition;
     let generation = object.meta().generation.unwrap_or_default();
     let now = clock::now();
     let mut after = ConnectionStatus {
         observed_generation: Some(generation),
         failing_since: match reason {
-            Reason::VendorUnavailable | Reason::VendorThrottled | Reason::CredentialsRejected => {
-                before
-                    .failing_since
-                    .clone()
-                    .or_else(|| Some(stored_time(now)))
-            }
+            Reason::VendorUnavailable
+            | Reason::VendorThrottled
+            | Reason::CredentialsRejected
+            | Reason::UnexpectedResponse => before
+                .failing_since
+                .clone()
+                .or_else(|| Some(stored_time(now))),
             _ => None,
         },
         ..before.clone()
@@ -45,14 +46,14 @@ pub(super) fn after<K: AnyConnection>(
         after.accepted_credential_hash = None;
         after.token_expiration_time = None;
     }
-    if let State::Usable(connection) = state {
+    if let Availability::Usable(connection) = availability {
         if *value == ConditionStatus::True {
             after.accepted_credential_hash = Some(connection.fingerprint.clone());
         }
-        if connection.is_proven() {
+        if connection.is_account_verified() {
             after.verified_account_hash = Some(connection.fingerprint.clone());
         }
-        // One that is not at hand after a restart is not looked for.
+        // After a restart no token is cached, and none is requested for this.
         if let Some(expires) = connection.client.token_expires() {
             after.token_expiration_time = Some(stored_time(expires));
         }
@@ -72,14 +73,14 @@ pub(super) fn after<K: AnyConnection>(
     after
 }
 
-/// Writes it if it differs, and tells a transition in an event. `false`: the view was stale. Its own change of status wakes
-/// nobody, so it must be looked at again.
+/// Writes the status if it differs, and publishes a transition as an event. `false`: the view was stale. A change of status
+/// triggers no reconcile, so the caller must requeue.
 pub(super) async fn write<K: AnyConnection>(
     object: &K,
     ctx: &Context,
     before: &ConnectionStatus,
     after: &ConnectionStatus,
-    told: ConditionUpdate,
+    condition: ConditionUpdate,
 ) -> Result<bool, Error> {
     if after == before {
         return Ok(true);
@@ -111,10 +112,10 @@ pub(super) async fn write<K: AnyConnection>(
     let [old, new] =
         [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
     let of = |ready: Option<&Condition>| ready.map(|r| (r.status.clone(), r.reason.clone()));
-    // One event per transition of the connection: those behind it point at it.
+    // One event per transition of the connection: its clients refer to it.
     if of(old) != of(new) {
-        let (value, reason, note) = told;
-        info!(%reason, note, "connection");
+        let (value, reason, note) = condition;
+        info!(%reason, note, "Connection condition changed");
         let bad = value != ConditionStatus::True;
         publish(ctx, &object.object_ref(&()), bad, reason, &note).await;
     }

@@ -21,7 +21,7 @@ use super::watches::{
 use super::{instrument, invalid_objects};
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{ConnectionKind, ConnectionSpec};
 
 /// Runs until the process is told to stop. `namespace` is where the connections are, `home` where their Secrets and
@@ -40,7 +40,7 @@ pub(super) async fn connections<K: AnyConnection>(
     let tell = invalid_objects::tell_all::<K>(Arc::clone(&ctx), told);
     tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
     let main = watcher(
-        K::guarded(ctx.client.clone(), namespace.as_deref()),
+        K::lenient_api(ctx.client.clone(), namespace.as_deref()),
         config(&ctx.config),
     )
     .default_backoff()
@@ -93,7 +93,7 @@ pub(super) async fn connections<K: AnyConnection>(
             match result {
                 Ok(_) => {}
                 Err(controller::Error::ObjectNotFound(object)) => {
-                    let key = Key {
+                    let key = ConnectionKey {
                         kind: K::KIND,
                         namespace: object.namespace.unwrap_or_default(),
                         name: object.name,
@@ -114,8 +114,8 @@ pub(super) async fn connections<K: AnyConnection>(
     }
 }
 
-fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> Key {
-    Key {
+fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> ConnectionKey {
+    ConnectionKey {
         kind: K::KIND,
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
@@ -200,14 +200,14 @@ fn to_look_at<K: AnyConnection>(
     store: Store<K>,
 ) -> impl Stream<Item = ObjectRef<K>> + Send + use<K> {
     keys(ctx.connections.pokes()).flat_map(move |poked| {
-        let ours = |key: &Key| {
+        let ours = |key: &ConnectionKey| {
             key.kind == K::KIND
                 && namespace
                     .as_ref()
                     .is_none_or(|namespace| *namespace == key.namespace)
         };
         let all = || store.state().iter().map(|c| c.key()).collect();
-        let keys: Vec<Key> = poked.map_or_else(all, |key| vec![key]);
+        let keys: Vec<ConnectionKey> = poked.map_or_else(all, |key| vec![key]);
         let references: Vec<_> = keys
             .into_iter()
             .filter(ours)
@@ -217,7 +217,7 @@ fn to_look_at<K: AnyConnection>(
     })
 }
 
-fn reference<K: AnyConnection>(key: &Key) -> ObjectRef<K> {
+fn reference<K: AnyConnection>(key: &ConnectionKey) -> ObjectRef<K> {
     match key.kind {
         ConnectionKind::ClusterProvidentConnection => ObjectRef::new(&key.name),
         ConnectionKind::ProvidentConnection => ObjectRef::new(&key.name).within(&key.namespace),

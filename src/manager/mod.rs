@@ -32,7 +32,7 @@ use crate::oauth_client;
 use crate::state::backoff::Backoff;
 use crate::state::binding_key::KeyState;
 use crate::state::client_index::Recorded;
-use crate::state::connection_registry::Connections;
+use crate::state::connection_registry::ConnectionRegistry;
 use crate::state::create_attempts::Memory;
 use crate::state::keyed_locks::KeyedLocks;
 use crate::state::leadership::Leadership;
@@ -75,7 +75,7 @@ pub async fn run(
         reporter,
         client,
         config,
-        connections: Connections::default(),
+        connections: ConnectionRegistry::default(),
         memory: Memory::default(),
         rotations: Rotations::default(),
         recorded,

@@ -21,7 +21,7 @@ use crate::cluster::{self, InvalidObject, LenientObject};
 use crate::config::Config;
 use crate::context::{Context, Stores};
 use crate::metrics::Metrics;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{APPLY_CRDS, OAuthClient};
 
 /// What `kubectl apply` leaves on every object: its whole manifest once more.
@@ -240,7 +240,9 @@ pub(super) fn first_list<K>(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<K>)
 }
 
 /// What is told of connections, one after another. `None`: some of it was missed, so all of them may be meant.
-pub(super) fn keys(told: broadcast::Receiver<Key>) -> impl Stream<Item = Option<Key>> + Send {
+pub(super) fn keys(
+    told: broadcast::Receiver<ConnectionKey>,
+) -> impl Stream<Item = Option<ConnectionKey>> + Send {
     futures::stream::unfold(told, |mut told| async move {
         match told.recv().await {
             Ok(key) => Some((Some(key), told)),

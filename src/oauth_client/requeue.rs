@@ -11,7 +11,7 @@ use crate::clock::seconds;
 use crate::context::Context;
 use crate::oauth_client::SOON;
 use crate::oauth_client::observe::Pass;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{OAuthClient, RECONCILE, RETRY_CREATE, ROTATE, parse_duration};
 use provident_core::plan::{AttemptId, NoSchedule, due_slot, next_rotation, until_next_slot};
 
@@ -33,7 +33,7 @@ pub(crate) fn inputs(ctx: &Context, object: &OAuthClient) -> u64 {
     let secret = ctx.secret_in_store(&namespace, object.secret_name());
     secret.as_ref().map(|marks| marks.version()).hash(&mut hash);
     ctx.connections
-        .get(&Key::of(object))
+        .get(&ConnectionKey::of(object))
         .map(|entry| entry.revision)
         .hash(&mut hash);
     hash.finish()

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::oauth_client::Abort;
 use crate::oauth_client::observe::connection::for_a_late_answer;
 use crate::state::binding_key::KeyState;
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use crate::state::create_attempts::Answer;
 use provident_core::api::OAuthClient;
 use provident_core::binding::Bound;
@@ -150,7 +150,7 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
         return Ok(());
     }
     let namespace = answer.object.namespace.clone().unwrap_or_default();
-    let key = Key::new(&answer.target.connection, &namespace);
+    let key = ConnectionKey::new(&answer.target.connection, &namespace);
     let Some(connection) = for_a_late_answer(ctx, &key) else {
         return Err("its connection is not usable".to_owned());
     };

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use tokio::sync::broadcast;
 
 use crate::vendor::connection::VendorConnection;
+use crate::vendor::health::HealthListener;
 use provident_core::api::{
     AccessRule, ConnectionKind, ConnectionRef, OAuthClient, Reason, UnknownOutcomePolicy,
 };
@@ -19,7 +20,7 @@ const BEHIND: usize = 1024;
 
 /// Which connection: a reference, and for a namespaced one where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct ConnectionKey {
     /// Its kind.
     pub kind: ConnectionKind,
     /// Its namespace; empty for a cluster connection.
@@ -28,7 +29,7 @@ pub struct Key {
     pub name: String,
 }
 
-impl Key {
+impl ConnectionKey {
     /// What `reference` means in an object of `namespace`.
     #[must_use]
     pub fn new(reference: &ConnectionRef, namespace: &str) -> Self {
@@ -65,8 +66,16 @@ impl Key {
     #[must_use]
     pub fn refused(&self) -> String {
         format!(
-            "The vendor refuses the token of connection {self}, or the credentials it is got with. Put valid ones into its \
-             Secret; see {}",
+            "The vendor refuses the token or the client credentials of connection {self}. Put valid ones into its Secret; see {}",
+            self.command()
+        )
+    }
+
+    /// The message for its clients while it cannot be used.
+    #[must_use]
+    pub fn not_ready(&self, reason: Reason) -> String {
+        format!(
+            "Connection {self} cannot be used now ({reason}); see {}",
             self.command()
         )
     }
@@ -76,16 +85,22 @@ impl Key {
     pub fn command(&self) -> String {
         match self.kind {
             ConnectionKind::ClusterProvidentConnection => {
-                format!("kubectl describe cpcn {}", self.name)
+                format!(
+                    "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
+                    self.name
+                )
             }
             ConnectionKind::ProvidentConnection => {
-                format!("kubectl describe pcn {} -n {}", self.name, self.namespace)
+                format!(
+                    "kubectl describe providentconnections.oauth.provident.ae {} -n {}",
+                    self.name, self.namespace
+                )
             }
         }
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ConnectionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             ConnectionKind::ClusterProvidentConnection => f.write_str(&self.name),
@@ -96,7 +111,7 @@ impl fmt::Display for Key {
 
 /// A connection as a client's pass finds it.
 #[derive(Clone)]
-pub struct Entry {
+pub struct ConnectionEntry {
     /// Grows whenever something about it changes that may end a client's wait.
     pub revision: u64,
     /// Who may use it, by its rules. `None` where no rules apply: a namespaced connection is its namespace's own.
@@ -104,7 +119,7 @@ pub struct Entry {
     /// What to do about a create whose outcome stays unknown.
     pub unknown_outcome_policy: UnknownOutcomePolicy,
     /// What is usable of it.
-    pub state: State,
+    pub availability: Availability,
     /// The last that was usable: for what is known of the vendor, and for a dying namespace (`vanished`).
     pub last: Option<Arc<VendorConnection>>,
     /// The connection, its Secret or its `ConfigMap` is gone. In a namespace that is being deleted its clients are
@@ -112,15 +127,18 @@ pub struct Entry {
     pub vanished: bool,
 }
 
-impl Entry {
+impl ConnectionEntry {
     fn is_gone(&self) -> bool {
-        matches!(self.state, State::Unusable(Reason::ConnectionNotFound, _))
+        matches!(
+            self.availability,
+            Availability::Unusable(Reason::ConnectionNotFound, _)
+        )
     }
 }
 
 /// Whether a connection can be used.
 #[derive(Clone)]
-pub enum State {
+pub enum Availability {
     /// It can.
     Usable(Arc<VendorConnection>),
     /// It cannot, with the message for the clients behind it.
@@ -129,26 +147,26 @@ pub enum State {
 
 /// What is told of a connection.
 pub struct Update {
-    /// See [`Entry::access`].
+    /// See [`ConnectionEntry::access`].
     pub access: Option<Vec<AccessRule>>,
-    /// See [`Entry::unknown_outcome_policy`].
+    /// See [`ConnectionEntry::unknown_outcome_policy`].
     pub unknown_outcome_policy: UnknownOutcomePolicy,
-    /// See [`Entry::state`].
-    pub state: State,
-    /// See [`Entry::vanished`].
+    /// See [`ConnectionEntry::availability`].
+    pub availability: Availability,
+    /// See [`ConnectionEntry::vanished`].
     pub vanished: bool,
     /// Those behind it are to look again.
     pub news: bool,
 }
 
 /// All connections.
-pub struct Connections {
-    entries: RwLock<HashMap<Key, Arc<Entry>>>,
-    changed: broadcast::Sender<Key>,
-    pokes: broadcast::Sender<Key>,
+pub struct ConnectionRegistry {
+    entries: RwLock<HashMap<ConnectionKey, Arc<ConnectionEntry>>>,
+    changed: broadcast::Sender<ConnectionKey>,
+    pokes: broadcast::Sender<ConnectionKey>,
 }
 
-impl Default for Connections {
+impl Default for ConnectionRegistry {
     fn default() -> Self {
         Self {
             entries: RwLock::default(),
@@ -158,26 +176,26 @@ impl Default for Connections {
     }
 }
 
-impl Connections {
+impl ConnectionRegistry {
     /// The connection, if it is known.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+    pub fn get(&self, key: &ConnectionKey) -> Option<Arc<ConnectionEntry>> {
         self.entries.read().get(key).cloned()
     }
 
     /// Takes in what is known of a connection now.
-    pub fn set(&self, key: &Key, update: Update) {
+    pub fn set(&self, key: &ConnectionKey, update: Update) {
         let mut entries = self.entries.write();
         let before = entries.get(key);
-        let last = match &update.state {
-            State::Usable(connection) => Some(Arc::clone(connection)),
-            State::Unusable(..) => before.and_then(|entry| entry.last.clone()),
+        let last = match &update.availability {
+            Availability::Usable(connection) => Some(Arc::clone(connection)),
+            Availability::Unusable(..) => before.and_then(|entry| entry.last.clone()),
         };
-        let entry = Entry {
+        let entry = ConnectionEntry {
             revision: before.map_or(0, |entry| entry.revision) + u64::from(update.news),
             access: update.access,
             unknown_outcome_policy: update.unknown_outcome_policy,
-            state: update.state,
+            availability: update.availability,
             last,
             vanished: update.vanished,
         };
@@ -191,7 +209,7 @@ impl Connections {
 
     /// A connection was deleted. While clients need it, as `used` tells, what was last known of it is kept for a namespace
     /// that is being deleted.
-    pub fn remove(&self, key: &Key, used: impl Fn(&Key) -> bool) {
+    pub fn remove(&self, key: &ConnectionKey, used: impl Fn(&ConnectionKey) -> bool) {
         let mut entries = self.entries.write();
         let Some(entry) = entries.get_mut(key).filter(|entry| !entry.is_gone()) else {
             return;
@@ -202,7 +220,7 @@ impl Connections {
             key.kind.as_str()
         );
         entry.revision += 1;
-        entry.state = State::Unusable(Reason::ConnectionNotFound, message);
+        entry.availability = Availability::Unusable(Reason::ConnectionNotFound, message);
         entry.vanished = true;
         entries.retain(|key, entry| !entry.is_gone() || used(key));
         drop(entries);
@@ -210,7 +228,7 @@ impl Connections {
     }
 
     /// A connection cannot be read by this version: it is not used until it can.
-    pub fn unreadable(&self, key: &Key) {
+    pub fn unreadable(&self, key: &ConnectionKey) {
         let message = format!(
             "Connection {key} cannot be read by this version of the operator; see {}",
             key.command()
@@ -219,7 +237,7 @@ impl Connections {
             // Nobody: what its rules are is not known.
             access: Some(Vec::new()),
             unknown_outcome_policy: UnknownOutcomePolicy::Hold,
-            state: State::Unusable(Reason::InvalidObject, message),
+            availability: Availability::Unusable(Reason::InvalidObject, message),
             vanished: false,
             news: true,
         };
@@ -228,25 +246,38 @@ impl Connections {
 
     /// Whether the connection is there and cannot be read.
     #[must_use]
-    pub fn is_unreadable(&self, key: &Key) -> bool {
-        self.get(key)
-            .is_some_and(|entry| matches!(entry.state, State::Unusable(Reason::InvalidObject, _)))
+    pub fn is_unreadable(&self, key: &ConnectionKey) -> bool {
+        self.get(key).is_some_and(|entry| {
+            matches!(
+                entry.availability,
+                Availability::Unusable(Reason::InvalidObject, _)
+            )
+        })
     }
 
-    /// Connections whose clients should look again.
+    /// ConnectionRegistry whose clients should look again.
     #[must_use]
-    pub fn changes(&self) -> broadcast::Receiver<Key> {
+    pub fn changes(&self) -> broadcast::Receiver<ConnectionKey> {
         self.changed.subscribe()
     }
 
-    /// Connections that their controller should look at.
+    /// ConnectionRegistry that their controller should look at.
     #[must_use]
-    pub fn pokes(&self) -> broadcast::Receiver<Key> {
+    pub fn pokes(&self) -> broadcast::Receiver<ConnectionKey> {
         self.pokes.subscribe()
     }
 
-    /// Asks the connection's controller to look at it now: a call failed, it was proven, or what it stands on changed.
-    pub fn poke(&self, key: &Key) {
+    /// The same as [`Self::poke`], for one who holds no registry.
+    #[must_use]
+    pub fn trigger_of(&self, key: &ConnectionKey) -> HealthListener {
+        let (sender, key) = (self.pokes.clone(), key.clone());
+        Arc::new(move || {
+            let _ = sender.send(key.clone());
+        })
+    }
+
+    /// Requests a reconcile of the connection now: its health changed, or something that it refers to.
+    pub fn poke(&self, key: &ConnectionKey) {
         let _ = self.pokes.send(key.clone());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{Instrument, debug_span, field};
 
-use provident_core::vendor::error::CallError;
+use provident_core::vendor::error::{CallError, TokenError};
 
 /// What is asked of the vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +57,7 @@ pub enum Code {
     /// With this HTTP status.
     Status(u16),
     /// With a 2xx that is not what was asked for.
-    NotUnderstood,
+    MalformedResponse,
     /// Not at all: no connection was made, so nothing was sent.
     NoConnection,
     /// Not at all, or not in time.
@@ -71,10 +71,18 @@ impl Code {
         !matches!(self, Self::Status(200..=299 | 404))
     }
 
-    /// Of an answer with this status, by what was made of it.
-    pub(super) fn of<T>(status: u16, understood: &Result<T, CallError>) -> Self {
-        match understood {
-            Err(CallError::NotUnderstood(_)) => Self::NotUnderstood,
+    /// Of an API response with this status, by what was read from it.
+    pub(super) fn of_call<T>(status: u16, read: &Result<T, CallError>) -> Self {
+        match read {
+            Err(CallError::MalformedResponse(_)) => Self::MalformedResponse,
+            _ => Self::Status(status),
+        }
+    }
+
+    /// The same of a token response.
+    pub(super) fn of_token<T>(status: u16, read: &Result<T, TokenError>) -> Self {
+        match read {
+            Err(TokenError::MalformedResponse(_)) => Self::MalformedResponse,
             _ => Self::Status(status),
         }
     }
@@ -92,7 +100,7 @@ impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => status.fmt(f),
-            Self::NotUnderstood => f.write_str("not_understood"),
+            Self::MalformedResponse => f.write_str("malformed_response"),
             Self::NoConnection => f.write_str("no_connection"),
             Self::NoAnswer => f.write_str("no_answer"),
         }

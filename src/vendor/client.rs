@@ -1,5 +1,6 @@
 //! The client that asks the vendor: one request per call, every answer bounded in size and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,10 +10,12 @@ use serde::Serialize;
 use tracing::debug;
 
 use super::call::{CallObserver, Code, Operation, observed};
-use super::http::{self, NetworkPolicy, SetupError, read};
+use super::health::HealthTracker;
+use super::http::{self, NetworkPolicy, SetupError, read, request_id};
 use super::limiter::Permit;
-use super::response::{Answer, parse_response};
+use super::response::{Answer, NoAnswer, parse_response};
 use super::token::{Credential, Tokens};
+use super::transport_error::describe;
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::outcome::Reply;
 use provident_core::vendor::types::{ClientId, CreateRequest, UpdateRequest, VendorClient};
@@ -31,6 +34,7 @@ pub struct Client {
     base_url: String,
     tokens: Tokens,
     observer: CallObserver,
+    health: Arc<HealthTracker>,
 }
 
 /// Why a client cannot be made.
@@ -45,7 +49,8 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// A client for `base_url` (without a trailing slash) that proves itself by `credential`.
+    /// A client for `base_url` (without a trailing slash) that authenticates with `credential`, and reports every response
+    /// to `health`.
     ///
     /// # Errors
     /// The token cannot be sent, or TLS cannot be set up.
@@ -54,16 +59,24 @@ impl Client {
         credential: Credential,
         network: &NetworkPolicy,
         observer: CallObserver,
+        health: Arc<HealthTracker>,
     ) -> Result<Self, ClientError> {
         let http = http::client(network)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
         let token_url = token_url(&base_url);
-        let tokens = Tokens::new(http.clone(), token_url, credential, observer.clone());
+        let tokens = Tokens::new(
+            http.clone(),
+            token_url,
+            credential,
+            observer.clone(),
+            Arc::clone(&health),
+        );
         Ok(Self {
             http,
             base_url,
             tokens: tokens.ok_or(ClientError::Token)?,
             observer,
+            health,
         })
     }
 
@@ -73,30 +86,39 @@ impl Client {
         token_url(&self.base_url)
     }
 
-    /// Sees to it that there is a token, so that a create has nothing to wait for.
+    /// Obtains a token unless one is cached, so that a create does not have to wait for it.
     ///
     /// # Errors
-    /// There is none, and none could be got.
+    /// No token could be obtained.
     pub async fn authorize(&self) -> Result<(), CallError> {
-        self.tokens.get().await.map(|_| ())
+        self.tokens.get().await?;
+        Ok(())
     }
 
-    /// Whether a token was got since this was last asked.
+    /// Whether a call could be sent now, without a request for a token.
     #[must_use]
-    pub fn token_is_new(&self) -> bool {
-        self.tokens.is_new()
+    pub fn has_token(&self) -> bool {
+        self.tokens.cached().is_some()
     }
 
-    /// When the token at hand runs out, if the vendor has said so.
+    /// Whether a token was obtained since this was last called.
+    #[must_use]
+    pub fn take_token_refreshed(&self) -> bool {
+        self.tokens.take_refreshed()
+    }
+
+    /// When the cached token expires, if the vendor has said so.
     #[must_use]
     pub fn token_expires(&self) -> Option<Timestamp> {
         self.tokens.expires()
     }
 
-    /// `POST /oauth2/clients`, once. Never fails: what is known of it is in the reply.
+    /// `POST /oauth2/clients`, once. Never fails: what is known about it is in the reply.
     pub async fn create(&self, _permit: Permit, request: &CreateRequest) -> CreateReply {
         let sent = self.once(Operation::Create, "", Some(request), CREATE_WITHIN);
-        CreateReply::of_create(sent.await)
+        let reply = CreateReply::of_create(sent.await);
+        self.health.create_response(&reply.reply);
+        reply
     }
 
     /// `GET /oauth2/clients/{clientId}`.
@@ -104,7 +126,29 @@ impl Client {
     /// # Errors
     /// Every answer but a 2xx with this very client.
     pub async fn get(&self, _permit: Permit, id: &ClientId) -> Result<VendorClient, CallError> {
-        self.call::<()>(Operation::Get, Method::GET, id, None).await
+        let client = self.call::<()>(Operation::Get, Method::GET, id, None);
+        self.report(client.await)
+    }
+
+    /// The same for a probe, which reports what it found itself.
+    pub(super) async fn probe(&self, _permit: Permit, id: &ClientId) -> Result<(), CallError> {
+        let client = self.call::<()>(Operation::Get, Method::GET, id, None);
+        client.await.map(|_| ())
+    }
+
+    /// The same without the credential: what the API answers with 401 (API document), and nothing else does.
+    pub(super) async fn probe_without_token(
+        &self,
+        _permit: Permit,
+        id: &ClientId,
+    ) -> Result<(), CallError> {
+        let path = format!("/{id}");
+        let request = async {
+            let sent = self.send::<()>(Method::GET, &path, None, CALL_WITHIN, None);
+            parse_response(sent.await, id, false)
+        };
+        let client = observed(&self.observer, Operation::Get, request);
+        client.await.map(|_| ())
     }
 
     /// `PUT /oauth2/clients/{clientId}` with the given fields; answers the client as it is then.
@@ -117,8 +161,8 @@ impl Client {
         id: &ClientId,
         request: &UpdateRequest,
     ) -> Result<VendorClient, CallError> {
-        self.call(Operation::Update, Method::PUT, id, Some(request))
-            .await
+        let client = self.call(Operation::Update, Method::PUT, id, Some(request));
+        self.report(client.await)
     }
 
     /// `PUT /oauth2/clients/{clientId}` with `isActive: false` and nothing else.
@@ -134,40 +178,74 @@ impl Client {
             is_active: Some(false),
             ..UpdateRequest::default()
         };
-        self.call(Operation::Deactivate, Method::PUT, id, Some(&request))
-            .await
+        let client = self.call(Operation::Deactivate, Method::PUT, id, Some(&request));
+        self.report(client.await)
     }
 
-    /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails; the body is not looked at, as its shape is not
+    /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails. Its body is not read, because its shape is not
     /// documented (API document), so the reply has no client.
     pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
         let path = format!("/{id}/rotate-secret");
         let sent = self.once::<()>(Operation::Rotate, &path, None, CALL_WITHIN);
-        CreateReply::of_rotation(sent.await)
+        let reply = CreateReply::of_rotation(sent.await);
+        if !matches!(reply.reply, Reply::Answer { status, .. } if !is_suspect(status)) {
+            self.health.request_probe();
+        }
+        reply
     }
 
-    // A POST is sent at once, with the token at hand, and whatever is answered not again from here: of a refused token
-    // it is known that nothing was done, so that the next attempt, with its own record, finds another.
+    // The response to a call for one client: what it says about the connection.
+    fn report(&self, client: Result<VendorClient, CallError>) -> Result<VendorClient, CallError> {
+        match &client {
+            Ok(_) => self.health.succeeded(),
+            Err(
+                CallError::Unauthorized
+                | CallError::Forbidden
+                | CallError::Status(_)
+                | CallError::Unreachable(_)
+                | CallError::MalformedResponse(_),
+            ) => self.health.request_probe(),
+            // One client is missing, or its spec is wrong, or there was no request; a limit is no failure.
+            Err(
+                CallError::NotFound
+                | CallError::Rejected { .. }
+                | CallError::Token(_)
+                | CallError::Throttled(_),
+            ) => {}
+        }
+        client
+    }
+
+    // A POST is sent once, with the cached token, and never repeated here, whatever the response: when its token was
+    // refused nothing was done, so the next attempt, with its own record, uses another token.
     async fn once<B: Serialize>(
         &self,
         operation: Operation,
         path: &str,
         body: Option<&B>,
         within: Duration,
-    ) -> Result<Answer, Reply> {
-        let token = self.tokens.at_hand().ok_or(Reply::NeverConnected)?;
+    ) -> Result<Answer, NoAnswer> {
+        let token = self.tokens.cached().ok_or_else(|| NoAnswer {
+            reply: Reply::NeverConnected,
+            why: Some("no access token is cached".to_owned()),
+        })?;
         let request = async {
-            match self.send(Method::POST, path, body, within, &token).await {
-                Ok(answer) => (Code::Status(answer.status.as_u16()), Ok(answer)),
-                Err(error) => match Code::without_answer(&error) {
-                    code @ Code::NoConnection => (code, Err(Reply::NeverConnected)),
-                    code => (code, Err(Reply::NoAnswer)),
-                },
-            }
+            let sent = self.send(Method::POST, path, body, within, Some(&token));
+            let error = match sent.await {
+                Ok(answer) => return (Code::Status(answer.status.as_u16()), Ok(answer)),
+                Err(error) => error,
+            };
+            let code = Code::without_answer(&error);
+            let reply = match code {
+                Code::NoConnection => Reply::NeverConnected,
+                _ => Reply::NoAnswer,
+            };
+            let why = Some(describe(&error));
+            (code, Err(NoAnswer { reply, why }))
         };
         let answer = observed(&self.observer, operation, request).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            self.tokens.refused(&token);
+            self.tokens.drop_refused(&token);
         }
         Ok(answer)
     }
@@ -183,15 +261,15 @@ impl Client {
         let path = format!("/{id}");
         let ask = async |token: HeaderValue| {
             let request = async {
-                let sent = self.send(method.clone(), &path, body, CALL_WITHIN, &token);
-                parse_response(sent.await, id)
+                let sent = self.send(method.clone(), &path, body, CALL_WITHIN, Some(&token));
+                parse_response(sent.await, id, operation == Operation::Update)
             };
             observed(&self.observer, operation, request).await
         };
         let token = self.tokens.get().await?;
         let answer = ask(token.clone()).await;
-        if matches!(answer, Err(CallError::Unauthorized)) && self.tokens.refused(&token) {
-            // GET and PUT may be repeated: with a token that is not the refused one, once.
+        if matches!(answer, Err(CallError::Unauthorized)) && self.tokens.drop_refused(&token) {
+            // GET and PUT may be repeated: once, with another token than the refused one.
             return ask(self.tokens.get().await?).await;
         }
         answer
@@ -203,7 +281,7 @@ impl Client {
         path: &str,
         body: Option<&B>,
         within: Duration,
-        token: &HeaderValue,
+        token: Option<&HeaderValue>,
     ) -> Result<Answer, reqwest::Error> {
         let mut request = self
             .http
@@ -211,9 +289,11 @@ impl Client {
                 method.clone(),
                 format!("{}/oauth2/clients{path}", self.base_url),
             )
-            .header(AUTHORIZATION, token.clone())
             .header(ACCEPT, "application/json")
             .timeout(within);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token.clone());
+        }
         if let Some(body) = body {
             // Plain structs of strings and numbers always serialize.
             let body = serde_json::to_vec(body).unwrap_or_default();
@@ -226,17 +306,21 @@ impl Client {
             headers: response.headers().clone(),
             body,
         };
-        let request_id = answer.headers.get("x-request-id");
         // Of the body its size and no more: a vendor may echo a token or a secret in it.
         debug!(
             %method,
             status = answer.status.as_u16(),
             bytes = answer.body.as_ref().map_or(0, Vec::len),
-            request_id = request_id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
-            "vendor answered"
+            request_id = request_id(&answer.headers).unwrap_or_default(),
+            "Received a vendor response"
         );
         Ok(answer)
     }
+}
+
+// Statuses that may be the connection's problem as well as one client's.
+const fn is_suspect(status: u16) -> bool {
+    matches!(status, 401 | 403 | 500..=599)
 }
 
 fn token_url(base_url: &str) -> String {

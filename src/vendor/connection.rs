@@ -1,26 +1,28 @@
 //! One account at the vendor, as all its clients share it: token, limits, breaker, and what is known of its health.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::rand;
 
 use super::call::CallObserver;
 use super::client::{Client, ClientError};
+use super::health::{ApiHealth, Health, HealthListener, HealthTracker};
 use super::http::NetworkPolicy;
 use super::limiter::{Limiter, RetryAfter};
 use super::token::Credential;
-use provident_core::vendor::error::CallError;
+use provident_core::vendor::error::{CallError, TokenError};
 use provident_core::vendor::types::ClientId;
 
-/// Whose turn a probe takes: no namespace has this name.
+/// The name under which probes take their share of the rate: no namespace has it.
 const PROBES: &str = "";
 
 /// What a connection is made of.
 pub struct AccountConfig {
     /// The vendor's address, without a trailing slash.
     pub base_url: String,
-    /// What proves who the operator is.
+    /// Proves who the operator is.
     pub credential: Credential,
     /// How the host is reached.
     pub network: NetworkPolicy,
@@ -28,36 +30,35 @@ pub struct AccountConfig {
     pub per_second: NonZeroU32,
     /// Tells this credential at this URL from any other, and reveals neither.
     pub fingerprint: String,
-    /// Is told of each request.
+    /// Called for each request.
     pub observer: CallObserver,
+    /// Called when the health of the connection may have changed.
+    pub health_listener: HealthListener,
+}
+
+/// What is known about a connection from its status.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proofs {
+    /// The vendor accepted this credential at this URL, and that is the last that was reported.
+    pub credential_accepted: bool,
+    /// The vendor returned a client that is bound to one of our objects: it is the right account.
+    pub account_verified: bool,
 }
 
 /// A connection that may be used.
 pub struct VendorConnection {
-    /// Asks the vendor.
+    /// Calls the vendor.
     pub client: Client,
-    /// Rate and bound of what is asked.
+    /// The rate and the number of requests in flight.
     pub limiter: Limiter,
     /// Tells this credential at this URL from any other, and reveals neither.
     pub fingerprint: String,
     network: NetworkPolicy,
+    health: Arc<HealthTracker>,
     breaker_open: AtomicBool,
-    troubled: AtomicBool,
-    away: AtomicBool,
-    answered: AtomicBool,
-    proven: AtomicBool,
+    responded: AtomicBool,
+    account_verified: AtomicBool,
     recovered: AtomicBool,
-}
-
-/// What a probe found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// The vendor answers, and takes the token.
-    Answered,
-    /// The vendor refuses the token.
-    Rejected,
-    /// Not reached, 5xx or 429, as the error says: nothing about the token.
-    Away(CallError),
 }
 
 impl VendorConnection {
@@ -66,44 +67,57 @@ impl VendorConnection {
     /// # Errors
     /// See [`Client::new`].
     pub fn new(
-        setup: AccountConfig,
-        proven: bool,
+        config: AccountConfig,
+        proofs: Proofs,
         former: Option<&Self>,
     ) -> Result<Self, ClientError> {
         let flag = |of: fn(&Self) -> &AtomicBool| {
             AtomicBool::new(former.is_some_and(|former| of(former).load(Ordering::SeqCst)))
         };
-        Ok(Self {
+        let listener = Some(config.health_listener);
+        let health = Arc::new(HealthTracker::new(proofs.credential_accepted, listener));
+        let connection = Self {
             client: Client::new(
-                &setup.base_url,
-                setup.credential,
-                &setup.network,
-                setup.observer,
+                &config.base_url,
+                config.credential,
+                &config.network,
+                config.observer,
+                Arc::clone(&health),
             )?,
-            limiter: Limiter::new(setup.per_second),
-            fingerprint: setup.fingerprint,
-            network: setup.network,
+            limiter: Limiter::new(config.per_second),
+            fingerprint: config.fingerprint,
+            network: config.network,
+            health,
             breaker_open: flag(|former| &former.breaker_open),
-            // Whether the vendor is reached in the new way is to be seen.
-            troubled: AtomicBool::new(former.is_some()),
-            away: AtomicBool::new(false),
-            answered: flag(|former| &former.answered),
-            proven: AtomicBool::new(proven),
+            responded: flag(|former| &former.responded),
+            account_verified: AtomicBool::new(proofs.account_verified),
             recovered: AtomicBool::new(false),
-        })
+        };
+        if former.is_some() {
+            // Whether the vendor is reached in the new way is not known yet.
+            connection.health.request_probe();
+        }
+        Ok(connection)
     }
 
-    /// Whether a connection of this set-up would be this one.
+    /// Whether a connection of this configuration would be this one.
     #[must_use]
-    pub fn is_of(&self, setup: &AccountConfig) -> bool {
-        self.fingerprint == setup.fingerprint
-            && self.limiter.per_second() == setup.per_second
-            && self.network == setup.network
+    pub fn is_of(&self, config: &AccountConfig) -> bool {
+        self.fingerprint == config.fingerprint
+            && self.limiter.per_second() == config.per_second
+            && self.network == config.network
     }
 
-    /// An unknown outcome stops creates until a probe is answered, so that an outage costs at most those in flight.
+    /// What the last responses say about the connection.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.health()
+    }
+
+    /// An unknown outcome stops creates until a probe gets a response, so that an outage costs at most those in flight.
     pub fn open_breaker(&self) {
         self.breaker_open.store(true, Ordering::SeqCst);
+        self.health.request_probe();
     }
 
     /// Whether creates are stopped.
@@ -112,102 +126,157 @@ impl VendorConnection {
         self.breaker_open.load(Ordering::SeqCst)
     }
 
-    /// Notes that a call failed in a way that is the connection's, not the client's.
-    pub fn trouble(&self) {
-        self.troubled.store(true, Ordering::SeqCst);
+    /// Asks the connection's controller for a probe. Failed calls do so already.
+    pub fn request_probe(&self) {
+        self.health.request_probe();
     }
 
-    /// Whether the last probe found nobody: then nothing is sent but probes, one at a time.
+    /// Whether the vendor does not respond. Then nothing is sent but probes, one at a time.
     #[must_use]
-    pub fn is_away(&self) -> bool {
-        self.away.load(Ordering::SeqCst)
+    pub fn is_unreachable(&self) -> bool {
+        // While a cached token is good, the token endpoint is not needed.
+        let needs_token_endpoint = || !self.client.has_token();
+        match self.health.health() {
+            Health::Unreachable(_) => self.health.is_api_unreachable() || needs_token_endpoint(),
+            _ => false,
+        }
     }
 
-    /// Whether the vendor has answered a probe of this process.
+    /// Whether the last responses allow calls for clients at all; see [`Self::is_unreachable`] for those that pass.
     #[must_use]
-    pub fn has_answered(&self) -> bool {
-        self.answered.load(Ordering::SeqCst)
+    pub fn is_usable(&self) -> bool {
+        match self.health.health() {
+            Health::Ready
+            | Health::Unverified(_)
+            | Health::Unreachable(_)
+            | Health::UnexpectedCreateResponse(_) => true,
+            Health::CredentialsRejected(_) | Health::UnexpectedResponse(_) => {
+                self.health.is_api_accepted() && self.client.has_token()
+            }
+        }
+    }
+
+    /// Whether the vendor has responded to a probe of this process, and accepted the credential.
+    #[must_use]
+    pub fn has_responded(&self) -> bool {
+        self.responded.load(Ordering::SeqCst)
     }
 
     /// Whether the connection should be probed.
     #[must_use]
     pub fn needs_probe(&self) -> bool {
-        self.is_breaker_open() || self.troubled.load(Ordering::SeqCst)
+        self.is_breaker_open() || self.health.needs_probe()
     }
 
-    /// Whether a probe has just ended a trouble that others wait for, so that they should look again; tells it once.
+    /// Whether the connection has recovered from a state that clients wait for, since this was last called.
     #[must_use]
-    pub fn recovered(&self) -> bool {
-        self.recovered.swap(false, Ordering::SeqCst)
+    pub fn take_recovered(&self) -> bool {
+        let closed = self.recovered.swap(false, Ordering::SeqCst);
+        self.health.take_recovered() || closed
     }
 
-    /// Notes a 200 for a bound client: right token, right account. Returns whether that is news.
-    pub fn prove(&self) -> bool {
-        !self.proven.swap(true, Ordering::SeqCst)
+    /// Notes a 200 for a bound client: right credential, right account. Returns whether that was not known.
+    pub fn mark_account_verified(&self) -> bool {
+        !self.account_verified.swap(true, Ordering::SeqCst)
     }
 
-    /// Whether a bound client was answered with 200 since URL and credential last changed. Only then is a 404 believed.
+    /// Whether a bound client was returned since URL and credential last changed. Only then is a 404 believed.
     #[must_use]
-    pub fn is_proven(&self) -> bool {
-        self.proven.load(Ordering::SeqCst)
+    pub fn is_account_verified(&self) -> bool {
+        self.account_verified.load(Ordering::SeqCst)
     }
 
-    /// Asks for `bound`, else for a random clientId, which a vendor that takes the token answers with 404. An answer
-    /// closes the breaker.
+    /// Asks for `bound`, else for a random clientId, and takes the result into [`Self::health`].
+    ///
+    /// What is proof: a 200 for a bound client. A 404 for a random clientId is what the API answers, but so does any
+    /// other web server. It proves the connection if the account was verified before; otherwise only if the same request
+    /// without the credential is refused with 401 or 403, as the API document requires and a web server that does not
+    /// know the path does not do. The body of the 404 is not used: the API document does not define it.
     ///
     /// # Errors
-    /// [`RetryAfter`] when the limiter has no turn now.
-    pub async fn probe(&self, bound: Option<ClientId>) -> Result<Probe, RetryAfter> {
-        let mut answer = match &bound {
-            Some(id) => self.ask(id).await?,
-            None => self.ask_for_nobody().await?,
-        };
-        match &answer {
-            Ok(()) if bound.is_some() => {
-                self.prove();
-            }
-            // It may be this one client's own trouble.
-            Err(CallError::Forbidden | CallError::Status(_)) if bound.is_some() => {
-                answer = self.ask_for_nobody().await?;
-            }
-            _ => {}
-        }
-        let probe = match answer {
-            Err(CallError::Unauthorized | CallError::Forbidden) => Probe::Rejected,
-            Err(error @ CallError::Throttled(_)) => Probe::Away(error),
-            Err(error) if error.is_outage() => Probe::Away(error),
-            Ok(()) | Err(_) => Probe::Answered,
-        };
-        let answered = probe == Probe::Answered;
-        let was_away = self
-            .away
-            .swap(matches!(probe, Probe::Away(_)), Ordering::SeqCst);
-        if !matches!(probe, Probe::Away(_)) {
+    /// [`RetryAfter`] when the limiter has no permit now, or the vendor answers 429; what was known stays.
+    pub async fn probe(&self, bound: Option<ClientId>) -> Result<(), RetryAfter> {
+        let api = self.probe_api(bound).await?;
+        if !matches!(api, ApiHealth::Unreachable(_)) {
+            let accepted = matches!(api, ApiHealth::Accepted | ApiHealth::Unproven(_));
             let was_open = self.breaker_open.swap(false, Ordering::SeqCst);
-            self.troubled.store(!answered, Ordering::SeqCst);
-            self.answered.store(answered, Ordering::SeqCst);
+            self.responded.store(accepted, Ordering::SeqCst);
             self.recovered
-                .store(answered && (was_away || was_open), Ordering::SeqCst);
+                .fetch_or(accepted && was_open, Ordering::SeqCst);
         }
-        Ok(probe)
+        self.health.probed(api);
+        Ok(())
     }
 
-    async fn ask_for_nobody(&self) -> Result<Result<(), CallError>, RetryAfter> {
-        match random_client_id() {
-            Some(id) => self.ask(&id).await,
-            None => Ok(Err(CallError::Unreachable(
-                "the system's random source failed",
+    async fn probe_api(&self, bound: Option<ClientId>) -> Result<ApiHealth, RetryAfter> {
+        if let Some(id) = bound {
+            match self.ask(&id, true).await? {
+                Ok(()) => {
+                    self.mark_account_verified();
+                    return Ok(ApiHealth::Accepted);
+                }
+                Err(error @ (CallError::Unreachable(_) | CallError::Token(_))) => {
+                    return Ok(of_failure(&error));
+                }
+                // It may be this one client's own problem.
+                Err(_) => {}
+            }
+        }
+        let Some(id) = random_client_id() else {
+            return Ok(ApiHealth::Unreachable(
+                "the system's random source failed".to_owned(),
+            ));
+        };
+        let answer = self.ask(&id, true).await?;
+        let status = match answer {
+            Ok(()) => 200,
+            Err(CallError::NotFound) => 404,
+            Err(CallError::Status(status @ 400..=499)) => status,
+            Err(error) => return Ok(of_failure(&error)),
+        };
+        if self.is_account_verified() {
+            return Ok(ApiHealth::Accepted);
+        }
+        match self.ask(&id, false).await? {
+            Err(CallError::Unauthorized | CallError::Forbidden) => Ok(ApiHealth::Accepted),
+            Err(error) if error.is_outage() => Ok(of_failure(&error)),
+            Ok(()) | Err(_) => Ok(ApiHealth::Unproven(format!(
+                "it answers {status} with and without the credential"
             ))),
         }
     }
 
-    async fn ask(&self, id: &ClientId) -> Result<Result<(), CallError>, RetryAfter> {
+    async fn ask(
+        &self,
+        id: &ClientId,
+        with_token: bool,
+    ) -> Result<Result<(), CallError>, RetryAfter> {
         let permit = self.limiter.permit(PROBES).await?;
-        let answer = self.client.get(permit, id).await.map(|_| ());
-        if let Err(CallError::Throttled(retry_after)) = &answer {
-            self.limiter.back_off(*retry_after);
+        let answer = if with_token {
+            self.client.probe(permit, id).await
+        } else {
+            self.client.probe_without_token(permit, id).await
+        };
+        match answer {
+            Err(CallError::Throttled(retry_after)) => {
+                Err(RetryAfter(self.limiter.back_off(retry_after)))
+            }
+            Err(CallError::Token(TokenError::Throttled(retry_after))) => {
+                Err(RetryAfter(retry_after.unwrap_or_default()))
+            }
+            answer => Ok(answer),
         }
-        Ok(answer)
+    }
+}
+
+fn of_failure(error: &CallError) -> ApiHealth {
+    let text = error.to_string();
+    match error {
+        CallError::Unauthorized
+        | CallError::Forbidden
+        | CallError::Token(TokenError::Refused { .. }) => ApiHealth::Rejected(text),
+        error if error.is_outage() => ApiHealth::Unreachable(text),
+        _ => ApiHealth::Unexpected(text),
     }
 }
 

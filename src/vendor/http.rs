@@ -1,13 +1,12 @@
 //! The HTTP client of one connection. No redirects, no retries, no proxy unless asked; every answer bounded in size.
 
-use std::error::Error;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Response};
 
-use super::addresses::{PublicOnly, ResolveError};
+use super::addresses::PublicOnly;
 use super::limiter::parse_retry_after;
 
 /// Name resolution, TCP and TLS together.
@@ -32,7 +31,7 @@ pub struct NetworkPolicy {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The authorities' certificates.
-    #[error("it holds no certificates in PEM form")]
+    #[error("contains no PEM certificates, or one that cannot be read")]
     Authorities,
     /// The TLS stack or its root certificates could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
@@ -63,32 +62,18 @@ pub(super) fn client(network: &NetworkPolicy) -> Result<reqwest::Client, SetupEr
             builder = builder.dns_resolver(PublicOnly);
         }
     }
-    builder.build().map_err(SetupError::Tls)
-}
-
-/// Why there was no answer, in words of ours: those of the libraries may quote what was sent.
-pub(super) fn why(error: &reqwest::Error) -> &'static str {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        match error.downcast_ref::<ResolveError>() {
-            Some(ResolveError::Internal) => {
-                return "its name stands for an address of this machine, its network or the cluster";
-            }
-            Some(ResolveError::Unknown(_)) => return "its name is not known",
-            None => {}
+    builder.build().map_err(|error| {
+        // The builder does not say which certificate it cannot read: without the extra ones it can only be set up or not.
+        let without = NetworkPolicy {
+            authorities: None,
+            ..network.clone()
+        };
+        if network.authorities.is_some() && client(&without).is_ok() {
+            SetupError::Authorities
+        } else {
+            SetupError::Tls(error)
         }
-        if error.to_string().contains("invalid peer certificate") {
-            return "its TLS certificate is not trusted, has run out, or is another host's";
-        }
-        cause = error.source();
-    }
-    if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection could be made"
-    } else {
-        "the connection failed"
-    }
+    })
 }
 
 /// When the vendor answered, by its own clock.
@@ -103,17 +88,82 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
+/// The vendor's id of a request, if it has a plain form: it goes to the log, and is the vendor's to choose.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get("x-request-id")?.to_str().ok()?;
+    let plain = (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
+    plain.then_some(id)
+}
+
 /// The body, if it is whole and not too large. The status line is worth keeping when it is not: a 404 stays a 404.
 pub(super) async fn read(response: &mut Response) -> Result<Vec<u8>, &'static str> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > LARGEST_ANSWER => {
-                return Err("it is larger than 1 MiB");
+                return Err("the body is larger than 1 MiB");
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
-            Err(_) => return Err("it broke off"),
+            Err(_) => return Err("the body ended early"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_logged_only_in_its_plain_form() {
+        let of = |value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            let headers = HeaderMap::from_iter([(
+                reqwest::header::HeaderName::from_static("x-request-id"),
+                value,
+            )]);
+            request_id(&headers).map(str::to_owned)
+        };
+        let longest = "a".repeat(64);
+        for good in ["0705e1a5-afa8.A_b", "x", &longest] {
+            assert_eq!(of(good.as_bytes()).as_deref(), Some(good));
+        }
+        let too_long = "a".repeat(65);
+        for bad in [
+            "",
+            "a b",
+            "id=secret",
+            "Bearer/abc",
+            "\u{202e}abc",
+            "a:b",
+            &too_long,
+        ] {
+            assert_eq!(of(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn authorities_that_cannot_be_read_are_refused_as_such() {
+        for pem in [
+            "",
+            "no certificate",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ] {
+            let network = NetworkPolicy {
+                authorities: Some(pem.to_owned()),
+                ..NetworkPolicy::default()
+            };
+            assert!(
+                matches!(client(&network), Err(SetupError::Authorities)),
+                "{pem}"
+            );
         }
     }
 }

@@ -6,7 +6,8 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::call::Code;
-use super::http::{date, retry_after, why};
+use super::http::{date, retry_after};
+use super::transport_error::describe;
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::outcome::{Made, Reply};
 use provident_core::vendor::types::{ClientId, VendorClient, decode_client, error_code};
@@ -23,7 +24,7 @@ impl Answer {
         self.body.as_deref().unwrap_or_default()
     }
 
-    fn told(&self, client: Option<Made>) -> CreateReply {
+    fn reply(&self, client: Option<Made>) -> CreateReply {
         CreateReply {
             reply: Reply::Answer {
                 status: self.status.as_u16(),
@@ -32,8 +33,17 @@ impl Answer {
             client: None,
             code: error_code(self.text()),
             retry_after: retry_after(&self.headers),
+            transport_error: None,
         }
     }
+}
+
+/// A request that got no answer.
+pub(super) struct NoAnswer {
+    /// Whether it may have been sent.
+    pub reply: Reply,
+    /// The cause, in the operator's words.
+    pub why: Option<String>,
 }
 
 /// What came back from a create, or from a rotation, which cannot be repeated either.
@@ -46,6 +56,8 @@ pub struct CreateReply {
     pub code: Option<String>,
     /// `Retry-After`, if it could be read.
     pub retry_after: Option<Duration>,
+    /// Why there is no answer.
+    pub transport_error: Option<String>,
 }
 
 impl CreateReply {
@@ -68,10 +80,10 @@ impl CreateReply {
     }
 
     /// Reads the answer to a create.
-    pub(super) fn of_create(sent: Result<Answer, Reply>) -> Self {
+    pub(super) fn of_create(sent: Result<Answer, NoAnswer>) -> Self {
         let answer = match sent {
             Ok(answer) => answer,
-            Err(reply) => return Self::without_answer(reply),
+            Err(none) => return Self::without_answer(none),
         };
         let client = answer
             .status
@@ -87,43 +99,46 @@ impl CreateReply {
         });
         Self {
             client,
-            ..answer.told(made)
+            ..answer.reply(made)
         }
     }
 
     /// Reads the answer to a rotation.
-    pub(super) fn of_rotation(sent: Result<Answer, Reply>) -> Self {
-        sent.map_or_else(Self::without_answer, |answer| answer.told(None))
+    pub(super) fn of_rotation(sent: Result<Answer, NoAnswer>) -> Self {
+        sent.map_or_else(Self::without_answer, |answer| answer.reply(None))
     }
 
-    fn without_answer(reply: Reply) -> Self {
+    fn without_answer(none: NoAnswer) -> Self {
         Self {
-            reply,
+            reply: none.reply,
             client: None,
             code: None,
             retry_after: None,
+            transport_error: none.why,
         }
     }
 }
 
-/// The client in an answer to a call about `id`, and the code that a metric gives the call.
+/// The client in an answer to a call about `id`, and the code that a metric gives the call. `carries_spec`: the request
+/// has fields of the spec, so that an edit of the spec can end its rejection.
 pub(super) fn parse_response(
     answer: Result<Answer, reqwest::Error>,
     id: &ClientId,
+    carries_spec: bool,
 ) -> (Code, Result<VendorClient, CallError>) {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
             let code = Code::without_answer(&error);
-            return (code, Err(CallError::Unreachable(why(&error))));
+            return (code, Err(CallError::Unreachable(describe(&error))));
         }
     };
     let status = answer.status.as_u16();
-    let client = client_in(answer, id);
-    (Code::of(status, &client), client)
+    let client = client_in(answer, id, carries_spec);
+    (Code::of_call(status, &client), client)
 }
 
-fn client_in(answer: Answer, id: &ClientId) -> Result<VendorClient, CallError> {
+fn client_in(answer: Answer, id: &ClientId, carries_spec: bool) -> Result<VendorClient, CallError> {
     let status = answer.status.as_u16();
     match status {
         200..=299 => {}
@@ -131,17 +146,19 @@ fn client_in(answer: Answer, id: &ClientId) -> Result<VendorClient, CallError> {
         403 => return Err(CallError::Forbidden),
         404 => return Err(CallError::NotFound),
         429 => return Err(CallError::Throttled(retry_after(&answer.headers))),
-        400 | 409 | 413 | 422 => {
+        400 | 409 | 413 | 422 if carries_spec => {
             let code = error_code(answer.text());
             return Err(CallError::Rejected { status, code });
         }
         _ => return Err(CallError::Status(status)),
     }
-    let body = answer.body.map_err(CallError::NotUnderstood)?;
+    let body = answer.body.map_err(CallError::MalformedResponse)?;
     let client =
-        decode_client(&body).ok_or(CallError::NotUnderstood("there is no client in it"))?;
+        decode_client(&body).ok_or(CallError::MalformedResponse("the body contains no client"))?;
     if client.client_id.as_deref() != Some(id.as_str()) {
-        return Err(CallError::NotUnderstood("it is another client's"));
+        return Err(CallError::MalformedResponse(
+            "the body is of another client",
+        ));
     }
     Ok(client)
 }

@@ -55,7 +55,7 @@ impl World {
     }
 
     /// Events about a connection, as `reason: note`. Those of a cluster connection stand in the namespace `default`.
-    async fn connection_events(&self, namespace: &str, name: &str) -> Vec<String> {
+    pub async fn connection_events(&self, namespace: &str, name: &str) -> Vec<String> {
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
         let list = self.get_json(&path).await;
         let items = list["items"].as_array().unwrap().iter();
@@ -214,7 +214,10 @@ async fn an_outage_is_told_once_by_the_connection_and_pointed_at_by_its_clients(
     for index in 0..8 {
         let name = format!("client-{index}");
         let message = world.until_reason(&name, Reason::VendorUnavailable).await;
-        let command = format!("kubectl describe cpcn {}", world.connection);
+        let command = format!(
+            "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
+            world.connection
+        );
         assert!(message.contains(&command), "{message}");
         assert_eq!(world.events(&name).await, [""; 0], "{name}");
     }

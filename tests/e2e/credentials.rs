@@ -13,7 +13,7 @@ use crate::world::World;
 
 impl World {
     /// Lets the cluster connection use client credentials, which are the emulator's administrator's.
-    async fn use_client_credentials(&self) -> StoredClient {
+    pub async fn use_client_credentials(&self) -> StoredClient {
         let administrator = self.emulator.administrator().unwrap();
         self.put_administrator(&administrator.client_id, &administrator.client_secret)
             .await;
@@ -22,7 +22,7 @@ impl World {
         administrator
     }
 
-    async fn put_administrator(&self, id: &str, secret: &str) {
+    pub async fn put_administrator(&self, id: &str, secret: &str) {
         let data = json!({ "clientId": id, "clientSecret": secret });
         self.put_secret(&self.system, "provident-admin", data).await;
     }

@@ -9,6 +9,7 @@ mod adoption_refused;
 mod api_server;
 mod canary;
 mod connection;
+mod connection_health;
 mod crash;
 mod create;
 mod credentials;

@@ -73,7 +73,7 @@ async fn s41_liveness_and_readiness_tell_what_is_true() {
     let settings = Config {
         namespace: world.system.clone(),
         watch_namespaces: vec![world.namespace.clone()],
-        allowed_hosts: vec![format!("http://{}", world.emulator.address())],
+        internal_hosts: vec![format!("http://{}", world.emulator.address())],
         ..Config::default()
     };
     let (metrics, readiness) = (Metrics::default(), Readiness::default());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use provident_core::api::Reason;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -59,6 +60,31 @@ async fn front(
     address
 }
 
+/// A fatal alert protocol_version, as a server sends it that knows TLS 1.1 only (RFC 5246 section 7.2).
+const TLS_1_1_ALERT: [u8; 7] = [21, 3, 2, 0, 2, 2, 70];
+
+/// A server that answers whatever it reads with these bytes.
+async fn answers(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 4096];
+            let _ = stream.read(&mut hello).await;
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.read(&mut hello).await;
+        }
+    });
+    address
+}
+
+/// An address where nothing listens any more.
+async fn unused_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
 impl World {
     async fn put_authorities(&self, pem: &str) {
         let path = format!(
@@ -90,15 +116,21 @@ async fn the_authorities_of_a_config_map_are_trusted_besides_the_public_ones_and
     let base_url = format!("https://{address}/v2");
     world.edit_connection(json!({ "baseUrl": base_url })).await;
     let told = world.until_connection(Reason::VendorUnavailable).await;
-    assert!(told.contains("certificate is not trusted"), "{told}");
+    assert!(
+        told.contains("signed by an unknown authority") && told.contains("spec.caConfigMapRef"),
+        "{told}"
+    );
 
     let missing = json!({ "caConfigMapRef": { "name": "corp-ca" } });
     world.edit_connection(missing).await;
-    let told = world.until_connection(Reason::CredentialsNotFound).await;
+    let told = world.until_connection(Reason::CaNotFound).await;
     assert!(told.contains("kubectl create configmap corp-ca"), "{told}");
     world.put_authorities("no certificate").await;
-    let told = world.until_connection(Reason::CredentialsRejected).await;
-    assert!(told.contains("spec.caConfigMapRef"), "{told}");
+    let told = world.until_connection(Reason::CaInvalid).await;
+    assert!(
+        told.contains("spec.caConfigMapRef") && told.contains("corp-ca") && told.contains("PEM"),
+        "{told}"
+    );
     world.put_authorities(&pem).await;
     world.until_connection(Reason::Available).await;
     world.until_ready("storefront").await;
@@ -106,7 +138,7 @@ async fn the_authorities_of_a_config_map_are_trusted_besides_the_public_ones_and
 }
 
 #[tokio::test]
-async fn a_certificate_that_has_run_out_or_is_another_hosts_is_refused_before_a_token_is_sent() {
+async fn a_tls_fault_is_named_and_no_token_is_sent() {
     let mut world = World::start().await;
     let (pem, issuer) = authority();
     let vendor = world.emulator.address();
@@ -117,24 +149,31 @@ async fn a_certificate_that_has_run_out_or_is_another_hosts_is_refused_before_a_
     let another = front(vendor, "api.example.com", &issuer, |_| {}).await;
     let (_, stranger) = authority();
     let unknown = front(vendor, "127.0.0.1", &stranger, |_| {}).await;
-    let addresses = [expired, another, unknown];
-    world.hosts = addresses.map(|address| address.to_string()).to_vec();
+    let old = answers(&TLS_1_1_ALERT).await;
+    let (plain, nowhere) = (vendor, unused_address().await);
+    let faults = [
+        (expired, "expired on 2020-01-01"),
+        (another, "for another host (api.example.com)"),
+        (unknown, "signed by an unknown authority"),
+        (old, "neither TLS 1.2 nor TLS 1.3"),
+        (plain, "may serve plain HTTP"),
+        (nowhere, "nothing listens on that port"),
+    ];
+    world.hosts = faults.map(|(address, _)| address.to_string()).to_vec();
     world.put_authorities(&pem).await;
     world.declare("storefront", json!({})).await;
     let spec = |address| json!({ "baseUrl": format!("https://{address}/v2"), "caConfigMapRef": { "name": "corp-ca" } });
-    world.edit_connection(spec(addresses[0])).await;
+    world.edit_connection(spec(faults[0].0)).await;
     let _operator = world.start_operator();
-    for address in addresses {
+    for (address, cause) in faults {
         world.edit_connection(spec(address)).await;
-        let of_this = |world: &World| {
-            let calls = world.emulator.calls();
-            calls.is_empty()
-        };
-        world.until_connection(Reason::VendorUnavailable).await;
+        world
+            .until_connection_says(Reason::VendorUnavailable, cause)
+            .await;
         world
             .until_reason("storefront", Reason::VendorUnavailable)
             .await;
-        assert!(of_this(&world), "{address}");
+        assert_eq!(world.emulator.calls(), [], "{cause}");
     }
     world.check().await;
 }

@@ -96,7 +96,7 @@ impl Program {
             .args(["--namespace", &world.system])
             .args(["--watch-namespace", &world.namespace])
             .arg(format!(
-                "--allowed-host=http://{}",
+                "--allowed-internal-host=http://{}",
                 world.emulator.address()
             ))
             .env("KUBECONFIG", plane.kubeconfig())

@@ -130,7 +130,10 @@ async fn s48_a_token_emptied_or_deleted_is_told_and_back_in_use_at_once() {
         let name = format!("new-{n}");
         world.declare(&name, json!({})).await;
         let message = world.until_reason(&name, Reason::ConnectionNotReady).await;
-        let command = format!("kubectl describe cpcn {}", world.connection);
+        let command = format!(
+            "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
+            world.connection
+        );
         assert!(message.contains(&command), "{message}");
         assert_eq!(world.creates(&name), []);
         world.put_token(&token).await;

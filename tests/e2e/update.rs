@@ -174,10 +174,13 @@ async fn a_suspended_connection_holds_creates_and_deletions_and_tells_the_way_ou
     // The connection tells; those behind it point at it.
     let told = world.until_connection(Reason::Suspended).await;
     assert!(
-        told.contains("spec.suspend is true") && told.contains("set it to false"),
+        told.contains("spec.suspend is true") && told.contains("Set it to false"),
         "{told}"
     );
-    let command = format!("kubectl describe cpcn {}", world.connection);
+    let command = format!(
+        "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
+        world.connection
+    );
     world.declare("new", json!({})).await;
     let message = world.until_reason("new", Reason::ConnectionNotReady).await;
     assert!(message.contains(&command), "{message}");
@@ -248,11 +251,14 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     // Only now, so that no operator has ever seen the allowed host.
     let _operator = world.start_operator();
     world.declare("web", json!({})).await;
-    let command = format!("kubectl describe cpcn {}", world.connection);
+    let command = format!(
+        "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
+        world.connection
+    );
     let message = world.until_reason("web", Reason::ConnectionNotReady).await;
     assert!(message.contains(&command), "{message}");
     let told = world.until_connection(Reason::HostNotAllowed).await;
-    let flag = format!("--allowed-host http://localhost:{port}");
+    let flag = format!("--allowed-internal-host http://localhost:{port}");
     assert!(
         told.contains("spec.baseUrl") && told.contains(&flag),
         "{told}"

@@ -339,7 +339,10 @@ async fn s54_a_connection_that_cannot_be_read_is_not_used_until_it_can() {
     world.eventually("it is told so in its status", told).await;
     world.declare("new", json!({})).await;
     let message = world.until_reason("new", Reason::InvalidObject).await;
-    assert!(message.contains("kubectl describe cpcn"), "{message}");
+    assert!(
+        message.contains("kubectl describe clusterprovidentconnections.oauth.provident.ae"),
+        "{message}"
+    );
     world
         .edit_connection(json!({ "unknownOutcomePolicy": "Hold" }))
         .await;

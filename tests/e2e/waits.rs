@@ -105,6 +105,18 @@ impl World {
         }
     }
 
+    /// Waits until the connection's `Ready` has this reason and a message that contains `text`.
+    pub async fn until_connection_says(&self, reason: Reason, text: &str) {
+        let start = Instant::now();
+        while !self.until_connection(reason).await.contains(text) {
+            if start.elapsed() > PATIENCE {
+                self.fail(&format!("the connection does not say: {text}"))
+                    .await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until this event about the object is there; events are written beside all else.
     pub async fn until_event(&self, name: &str, event: &str) {
         let start = Instant::now();

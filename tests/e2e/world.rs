@@ -152,9 +152,8 @@ impl World {
     pub fn start_operator_with(&self, faults: &Faults) -> Operator {
         let own = [
             format!("http://{}", self.emulator.address()),
-            // For connections that cannot be made: no TLS there, no such name.
+            // For connections that cannot be made: no TLS there.
             self.emulator.address().to_string(),
-            "http://nowhere.invalid".to_owned(),
         ];
         let own_namespaces = [std::slice::from_ref(&self.namespace), &self.namespaces].concat();
         let settings = Config {
@@ -166,7 +165,8 @@ impl World {
             },
             cluster_connections: self.mode.has_cluster_connections(),
             watch_secrets: self.mode.watches_secrets(),
-            allowed_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
+            allowed_hosts: vec!["http://nowhere.invalid".to_owned()],
+            internal_hosts: own.into_iter().chain(self.hosts.clone()).collect(),
             lease: self.lease.clone(),
             attempt_wait: self.attempt_wait,
             shutdown_grace_period: self.grace,

@@ -11,7 +11,7 @@ use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::oauth_client::observe::Pass;
 use crate::oauth_client::{Abort, SOON};
-use crate::state::connection_registry::{Entry, Key, State};
+use crate::state::connection_registry::{Availability, ConnectionEntry, ConnectionKey};
 use provident_core::api::{
     self, ClusterProvidentConnection, ConnectionKind, OAuthClient, ProvidentConnection, Reason,
     UnknownOutcomePolicy,
@@ -21,7 +21,7 @@ use provident_core::vendor::outcome::Ambiguity;
 
 impl Pass {
     pub async fn observe_connection(&mut self) -> Result<(), Abort> {
-        let key = Key::of(&self.object);
+        let key = ConnectionKey::of(&self.object);
         if self.key.is_none() {
             // Without the binding key no connection is made ready, and nothing is to be asked.
             let message = "The binding key is missing".to_owned();
@@ -36,8 +36,8 @@ impl Pass {
         self.connection.clone_from(&entry.last);
         // Also while the vendor is away: what the rules say does not hang on it.
         let denied = self.denied(&entry).await?;
-        match &entry.state {
-            State::Usable(connection) if connection.is_away() => {
+        match &entry.availability {
+            Availability::Usable(connection) if connection.is_unreachable() => {
                 let message = format!(
                     "The vendor is not reached over connection {key}, or answers with errors. This ends by itself; see {}",
                     key.command()
@@ -45,13 +45,13 @@ impl Pass {
                 self.facts.connection =
                     ConnectionFacts::Unusable(Reason::VendorUnavailable, message);
             }
-            State::Usable(connection) => {
+            Availability::Usable(connection) => {
                 self.facts.breaker_open = connection.is_breaker_open();
                 if let Some(denied) = denied {
                     self.facts.connection = ConnectionFacts::Denied(denied);
                 }
             }
-            State::Unusable(reason, message) => {
+            Availability::Unusable(reason, message) => {
                 let dying = self.facts.deleting && entry.vanished && entry.last.is_some();
                 if !dying || !self.namespace_is_going().await? {
                     self.facts.connection = ConnectionFacts::Unusable(*reason, message.clone());
@@ -63,8 +63,11 @@ impl Pass {
     }
 
     // A connection that its controller has not told of: there is none, or it is looked at for the first time just now.
-    async fn unknown(&self, key: &Key) -> Result<ConnectionFacts, Abort> {
-        async fn there<K: AnyConnection>(ctx: &Context, key: &Key) -> Result<bool, kube::Error> {
+    async fn unknown(&self, key: &ConnectionKey) -> Result<ConnectionFacts, Abort> {
+        async fn there<K: AnyConnection>(
+            ctx: &Context,
+            key: &ConnectionKey,
+        ) -> Result<bool, kube::Error> {
             let api = K::api(ctx.client.clone(), Some(&key.namespace));
             Ok(api.get_metadata_opt(&key.name).await?.is_some())
         }
@@ -103,7 +106,7 @@ impl Pass {
 
     // What the access rules have against this object. Where no rules apply, the account is the namespace's own: whoever
     // proves to know a client's secret may take it over.
-    async fn denied(&mut self, entry: &Entry) -> Result<Option<String>, Abort> {
+    async fn denied(&mut self, entry: &ConnectionEntry) -> Result<Option<String>, Abort> {
         let Some(rules) = &entry.access else {
             self.may_adopt = true;
             return Ok(None);
@@ -129,7 +132,7 @@ impl Pass {
         let policy = self
             .ctx
             .connections
-            .get(&Key::of(&self.object))
+            .get(&ConnectionKey::of(&self.object))
             .map(|entry| entry.unknown_outcome_policy);
         let open = self.facts.attempt.as_ref().filter(|attempt| {
             attempt.retry_of.is_none()
@@ -148,11 +151,10 @@ impl Pass {
         let wait = self.ctx.config.attempt_wait;
         self.facts.auto_retry = if !self.ctx.memory.left(&attempt.id, &uid, wait).is_zero() {
             AutoRetry::Early
-        } else if connection.has_answered() && !connection.is_breaker_open() {
+        } else if connection.has_responded() && !connection.is_breaker_open() {
             AutoRetry::Due
         } else {
-            connection.trouble();
-            self.poke();
+            connection.request_probe();
             AutoRetry::Unprobed
         };
     }
@@ -168,7 +170,7 @@ impl Pass {
 
     /// Asks for the connection to be looked at.
     pub fn poke(&self) {
-        self.ctx.connections.poke(&Key::of(&self.object));
+        self.ctx.connections.poke(&ConnectionKey::of(&self.object));
     }
 }
 
@@ -180,8 +182,8 @@ pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
     if begun || object.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let entry = ctx.connections.get(&Key::of(object))?;
-    let State::Usable(connection) = &entry.state else {
+    let entry = ctx.connections.get(&ConnectionKey::of(object))?;
+    let Availability::Usable(connection) = &entry.availability else {
         return None;
     };
     connection
@@ -192,11 +194,11 @@ pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
 /// What a late answer's client may be deactivated with.
 pub(crate) fn for_a_late_answer(
     ctx: &Context,
-    key: &Key,
+    key: &ConnectionKey,
 ) -> Option<Arc<crate::vendor::connection::VendorConnection>> {
     let entry = ctx.connections.get(key)?;
-    match &entry.state {
-        State::Usable(connection) => Some(Arc::clone(connection)),
-        State::Unusable(..) => entry.last.clone().filter(|_| entry.vanished),
+    match &entry.availability {
+        Availability::Usable(connection) => Some(Arc::clone(connection)),
+        Availability::Unusable(..) => entry.last.clone().filter(|_| entry.vanished),
     }
 }

@@ -211,7 +211,7 @@ impl Pass {
         let permit = self.turn(&connection).await?;
         let client = match connection.client.get(permit, id).await {
             Ok(client) => client,
-            Err(CallError::NotFound) if connection.is_proven() => {
+            Err(CallError::NotFound) if connection.is_account_verified() => {
                 return Err(self.not_adopted(&format!(
                     "spec.adoption.clientId: the vendor has no client {id}. Correct it, or remove spec.adoption to have a new client"
                 )));

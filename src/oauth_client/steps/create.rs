@@ -164,7 +164,6 @@ impl Pass {
                 self.ctx.memory.unknown(&id, doubt);
                 self.set_known(AttemptState::Unknown(doubt));
                 connection.open_breaker();
-                self.poke();
                 self.observe_retry();
                 Ok(())
             }
@@ -195,7 +194,12 @@ impl Pass {
             Reply::NeverConnected | Reply::NoAnswer => 0,
         };
         let error = match refusal {
-            Refusal::Unreachable => CallError::Unreachable("no connection could be made"),
+            Refusal::Unreachable => CallError::Unreachable(
+                reply
+                    .transport_error
+                    .clone()
+                    .unwrap_or_else(|| "no connection could be made".to_owned()),
+            ),
             Refusal::Invalid => CallError::Rejected {
                 status,
                 code: reply.code.clone(),

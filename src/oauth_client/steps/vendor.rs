@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use crate::oauth_client::observe::Pass;
 use crate::oauth_client::steps::stop;
 use crate::oauth_client::{Abort, SOON};
-use crate::state::connection_registry::Key;
+use crate::state::connection_registry::ConnectionKey;
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::limiter::Permit;
 use provident_core::api::{ConditionStatus, Reason};
@@ -27,7 +27,7 @@ impl Pass {
                 self.found(client, false);
                 self.require_secret()
             }
-            Err(CallError::NotFound) if connection.is_proven() => {
+            Err(CallError::NotFound) if connection.is_account_verified() => {
                 self.facts.vendor = Vendor::Missing;
                 Ok(())
             }
@@ -85,7 +85,7 @@ impl Pass {
                 "The vendor took isActive: false and did not apply it",
                 Requeue::Backoff,
             )),
-            Err(CallError::NotFound) if connection.is_proven() => {
+            Err(CallError::NotFound) if connection.is_account_verified() => {
                 self.facts.vendor = Vendor::Missing;
                 Ok(())
             }
@@ -159,8 +159,8 @@ impl Pass {
 
     pub fn proved(&self, connection: &VendorConnection) {
         // Both are told in the connection's status.
-        let renewed = connection.client.token_is_new();
-        if connection.prove() || renewed {
+        let renewed = connection.client.take_token_refreshed();
+        if connection.mark_account_verified() || renewed {
             self.poke();
         }
     }
@@ -168,19 +168,20 @@ impl Pass {
     /// A failed call, as it is told to the user.
     pub fn told(&self, connection: &VendorConnection, error: &CallError) -> Abort {
         warn!(%error, "the vendor did not do it");
-        if error.is_outage() || matches!(error, CallError::Unauthorized | CallError::Forbidden) {
-            connection.trouble();
-            self.poke();
-        }
-        let key = Key::of(&self.object);
+        let key = ConnectionKey::of(&self.object);
         match error {
-            CallError::Unauthorized => {
-                stop(Reason::ConnectionNotReady, key.refused(), Requeue::Backoff)
-            }
+            CallError::Token(error) => stop(
+                Reason::ConnectionNotReady,
+                format!(
+                    "Connection {key} has no access token: {error}; see {}",
+                    key.command()
+                ),
+                Requeue::Backoff,
+            ),
             CallError::NotFound => {
                 let message = format!(
-                    "The vendor answered 404, and connection {key} is not proven yet: it may be another account's token. \
-                     This ends when any client behind it is found"
+                    "The vendor answered 404, and the account of connection {key} is not verified yet: the credential may be \
+                     another account's. This ends when any client of the connection is found"
                 );
                 Abort::Blocked(Blocked {
                     ready: ConditionStatus::Unknown,
@@ -204,12 +205,19 @@ impl Pass {
                 );
                 stop(Reason::SpecRejected, message, Requeue::Verification)
             }
-            CallError::Forbidden
+            // The connection may be at fault, or this client alone: its controller probes it now, and reports the
+            // connection, so this speaks of the call.
+            CallError::Unauthorized
+            | CallError::Forbidden
             | CallError::Status(_)
             | CallError::Unreachable(_)
-            | CallError::NotUnderstood(_) => stop(
+            | CallError::MalformedResponse(_) => stop(
                 Reason::VendorUnavailable,
-                format!("{}. Tried again with backoff", sentence(error)),
+                format!(
+                    "A call for this client failed: {error}. The operator retries with backoff; whether other clients are \
+                     affected, see {}",
+                    key.command()
+                ),
                 Requeue::Backoff,
             ),
         }

@@ -10,8 +10,10 @@ use url::form_urlencoded;
 
 use super::bearer;
 use crate::vendor::call::Code;
-use crate::vendor::http::{read, retry_after, why};
-use provident_core::vendor::error::CallError;
+use crate::vendor::http::{read, request_id, retry_after};
+use crate::vendor::transport_error::describe;
+use provident_core::vendor::error::TokenError;
+use provident_core::vendor::types::error_code;
 
 const FETCH_WITHIN: Duration = Duration::from_secs(15);
 /// A token of which the vendor does not say how long it lives, or says nonsense, is used this long. That of one that
@@ -23,7 +25,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// A token, as a header, and how long it is used.
-pub(super) struct Grant {
+pub(super) struct TokenResponse {
     pub(super) header: HeaderValue,
     pub(super) lifetime: Duration,
     /// The lifetime is the vendor's word.
@@ -31,7 +33,7 @@ pub(super) struct Grant {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Body {
     access_token: SecretString,
     token_type: Option<String>,
     expires_in: Option<serde_json::Value>,
@@ -42,7 +44,7 @@ pub(super) async fn fetch(
     url: &str,
     id: &str,
     secret: &SecretString,
-) -> (Code, Result<Grant, CallError>) {
+) -> (Code, Result<TokenResponse, TokenError>) {
     let form = form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "client_credentials")
         .append_pair("client_id", id)
@@ -60,7 +62,7 @@ pub(super) async fn fetch(
         Ok(response) => response,
         Err(error) => {
             let code = Code::without_answer(&error);
-            return (code, Err(CallError::Unreachable(why(&error))));
+            return (code, Err(TokenError::Unreachable(describe(&error))));
         }
     };
     let body = read(&mut response).await;
@@ -68,33 +70,39 @@ pub(super) async fn fetch(
     debug!(
         status,
         bytes = body.as_ref().map_or(0, Vec::len),
-        "vendor answered a request for a token"
+        request_id = request_id(response.headers()).unwrap_or_default(),
+        "Received a token response"
     );
     let grant = match status {
         200 => body
-            .map_err(CallError::NotUnderstood)
-            .and_then(|body| understand(&body)),
+            .map_err(TokenError::MalformedResponse)
+            .and_then(|body| parse_token_response(&body)),
         // RFC 6749 section 5.2: invalid_client and its kin come as 400 or 401.
-        400 | 401 | 403 => Err(CallError::Unauthorized),
-        429 => Err(CallError::Throttled(retry_after(response.headers()))),
-        _ => Err(CallError::Status(status)),
+        400 | 401 | 403 => Err(TokenError::Refused {
+            status,
+            code: body.ok().and_then(|body| error_code(&body)),
+        }),
+        429 => Err(TokenError::Throttled(retry_after(response.headers()))),
+        _ => Err(TokenError::Status(status)),
     };
-    (Code::of(status, &grant), grant)
+    (Code::of_token(status, &grant), grant)
 }
 
-pub(super) fn understand(body: &[u8]) -> Result<Grant, CallError> {
-    let unreadable = CallError::NotUnderstood("there is no access token in it");
-    let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
+pub(super) fn parse_token_response(body: &[u8]) -> Result<TokenResponse, TokenError> {
+    let unreadable = TokenError::MalformedResponse("the body contains no usable access token");
+    let Ok(answer) = serde_json::from_slice::<Body>(body) else {
         return Err(unreadable);
     };
     let kind = answer.token_type.as_deref().unwrap_or("bearer");
     if !kind.eq_ignore_ascii_case("bearer") {
-        return Err(CallError::NotUnderstood("its token is no bearer token"));
+        return Err(TokenError::MalformedResponse(
+            "its token_type is not Bearer",
+        ));
     }
     let token = answer.access_token.expose_secret();
     let header = bearer(token).filter(|_| !token.is_empty() && token.len() <= LONGEST_TOKEN);
     let stated = answer.expires_in.as_ref().and_then(seconds);
-    Ok(Grant {
+    Ok(TokenResponse {
         header: header.ok_or(unreadable)?,
         lifetime: stated.unwrap_or(UNSTATED),
         stated: stated.is_some(),

@@ -6,18 +6,20 @@
 
 mod grant;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use self::grant::{Grant, fetch};
+use self::grant::{TokenResponse, fetch};
 use super::call::{CallObserver, Operation, observed};
-use provident_core::vendor::error::CallError;
+use super::health::HealthTracker;
+use provident_core::vendor::error::TokenError;
 
 /// Between two fetches.
 const APART: Duration = Duration::from_secs(5);
@@ -63,29 +65,34 @@ pub(super) struct Granted {
     id: String,
     secret: SecretString,
     observer: CallObserver,
-    kept: Mutex<Option<Kept>>,
-    flight: tokio::sync::Mutex<Flight>,
-    new: AtomicBool,
+    health: Arc<HealthTracker>,
+    cache: Mutex<Option<CachedToken>>,
+    refresh: tokio::sync::Mutex<RefreshState>,
+    refreshed: AtomicBool,
 }
 
-struct Kept {
+struct CachedToken {
     header: HeaderValue,
+    issued_at: Instant,
     renew_at: Instant,
     ends_at: Instant,
     expires: Option<Timestamp>,
 }
 
-// One at a time.
+// Whoever holds the lock may request a token, one at a time.
 #[derive(Default)]
-struct Flight {
+struct RefreshState {
     failures: u32,
-    not_before: Option<(Instant, CallError)>,
+    not_before: Option<Instant>,
+    /// Why the last request failed.
+    error: Option<TokenError>,
 }
 
-enum AtHand {
-    Good(HeaderValue),
+enum CacheState {
+    Fresh(HeaderValue),
+    /// Still good, and to be renewed.
     Aging(HeaderValue),
-    Nothing,
+    Empty,
 }
 
 impl Tokens {
@@ -95,6 +102,7 @@ impl Tokens {
         url: String,
         credential: Credential,
         observer: CallObserver,
+        health: Arc<HealthTracker>,
     ) -> Option<Self> {
         match credential {
             Credential::Token(token) => bearer(token.expose_secret()).map(Self::Fixed),
@@ -104,49 +112,57 @@ impl Tokens {
                 id,
                 secret,
                 observer,
-                kept: Mutex::new(None),
-                flight: tokio::sync::Mutex::default(),
-                new: AtomicBool::new(false),
+                health,
+                cache: Mutex::new(None),
+                refresh: tokio::sync::Mutex::default(),
+                refreshed: AtomicBool::new(false),
             }))),
         }
     }
 
-    /// A token for a call, fetched if need be.
-    pub(super) async fn get(&self) -> Result<HeaderValue, CallError> {
+    /// A token for a call, requested if none is cached.
+    pub(super) async fn get(&self) -> Result<HeaderValue, TokenError> {
         match self {
             Self::Fixed(header) => Ok(header.clone()),
             Self::Granted(granted) => granted.get().await,
         }
     }
 
-    /// The token that is there already, for a call that has no time to fetch one.
-    pub(super) fn at_hand(&self) -> Option<HeaderValue> {
+    /// The cached token, for a call that has no time to request one.
+    pub(super) fn cached(&self) -> Option<HeaderValue> {
         match self {
             Self::Fixed(header) => Some(header.clone()),
-            Self::Granted(granted) => match granted.at_hand() {
-                AtHand::Good(header) | AtHand::Aging(header) => Some(header),
-                AtHand::Nothing => None,
+            Self::Granted(granted) => match granted.cached() {
+                CacheState::Fresh(header) | CacheState::Aging(header) => Some(header),
+                CacheState::Empty => None,
             },
         }
     }
 
-    /// Notes that the vendor refused this token. Whether another one may be had.
-    pub(super) fn refused(&self, header: &HeaderValue) -> bool {
+    /// Notes that the vendor refused this token. Whether another one may be had: then the call may be repeated.
+    ///
+    /// A token that was issued only seconds ago is kept: the vendor may refuse it for one client only, whose calls must
+    /// not take the token away from all others.
+    pub(super) fn drop_refused(&self, header: &HeaderValue) -> bool {
         let Self::Granted(granted) = self else {
             return false;
         };
-        let mut kept = granted.kept();
-        if kept.as_ref().is_some_and(|kept| kept.header == *header) {
-            *kept = None;
+        let mut cache = granted.cache.lock();
+        match &*cache {
+            Some(cached) if cached.header != *header => true,
+            Some(cached) if cached.issued_at.elapsed() < APART => false,
+            _ => {
+                *cache = None;
+                true
+            }
         }
-        true
     }
 
-    /// Whether one was got since this was last asked.
-    pub(super) fn is_new(&self) -> bool {
+    /// Whether a token was obtained since this was last called.
+    pub(super) fn take_refreshed(&self) -> bool {
         match self {
             Self::Fixed(_) => false,
-            Self::Granted(granted) => granted.new.swap(false, Ordering::SeqCst),
+            Self::Granted(granted) => granted.refreshed.swap(false, Ordering::SeqCst),
         }
     }
 
@@ -154,83 +170,77 @@ impl Tokens {
     pub(super) fn expires(&self) -> Option<Timestamp> {
         match self {
             Self::Fixed(_) => None,
-            Self::Granted(granted) => granted.kept().as_ref().and_then(|kept| kept.expires),
+            Self::Granted(granted) => {
+                let cache = granted.cache.lock();
+                cache.as_ref().and_then(|cached| cached.expires)
+            }
         }
     }
 }
 
 impl Granted {
-    async fn get(&self) -> Result<HeaderValue, CallError> {
-        let mut flight = match self.at_hand() {
-            AtHand::Good(header) => return Ok(header),
-            AtHand::Aging(header) => match self.flight.try_lock() {
-                Ok(mut flight) => return Ok(self.fetch(&mut flight).await.unwrap_or(header)),
+    async fn get(&self) -> Result<HeaderValue, TokenError> {
+        let mut refresh = match self.cached() {
+            CacheState::Fresh(header) => return Ok(header),
+            CacheState::Aging(header) => match self.refresh.try_lock() {
+                Ok(mut refresh) => return Ok(self.fetch(&mut refresh).await.unwrap_or(header)),
                 Err(_) => return Ok(header),
             },
-            AtHand::Nothing => self.flight.lock().await,
+            CacheState::Empty => self.refresh.lock().await,
         };
-        // Somebody else's flight may have brought one meanwhile.
-        match self.at_hand() {
-            AtHand::Good(header) | AtHand::Aging(header) => Ok(header),
-            AtHand::Nothing => self.fetch(&mut flight).await,
+        // Another call may have obtained one meanwhile.
+        match self.cached() {
+            CacheState::Fresh(header) | CacheState::Aging(header) => Ok(header),
+            CacheState::Empty => self.fetch(&mut refresh).await,
         }
     }
 
-    async fn fetch(&self, flight: &mut Flight) -> Result<HeaderValue, CallError> {
-        if let Some((at, error)) = &flight.not_before
-            && *at > Instant::now()
-        {
-            return Err(error.clone());
+    async fn fetch(&self, refresh: &mut RefreshState) -> Result<HeaderValue, TokenError> {
+        if refresh.not_before.is_some_and(|at| at > Instant::now()) {
+            return Err(refresh.error.clone().unwrap_or(TokenError::Throttled(None)));
         }
         let request = fetch(&self.http, &self.url, &self.id, &self.secret);
         let fetched = observed(&self.observer, Operation::Token, request).await;
         let now = Instant::now();
-        match fetched {
-            Ok(Grant {
-                header,
-                lifetime,
-                stated,
-            }) => {
-                let kept = Kept {
-                    header: header.clone(),
+        let wait = match &fetched {
+            Ok(token) => {
+                let lifetime = token.lifetime;
+                *self.cache.lock() = Some(CachedToken {
+                    header: token.header.clone(),
+                    issued_at: now,
                     renew_at: now + lifetime - MARGIN.min(lifetime / 5),
                     ends_at: now + lifetime.max(APART),
-                    expires: stated.then(|| Timestamp::now() + lifetime),
-                };
-                *self.kept() = Some(kept);
-                self.new.store(true, Ordering::SeqCst);
-                flight.failures = 0;
-                // One that is refused so soon is not replaced by yet another.
-                flight.not_before = Some((now + APART, CallError::Unauthorized));
-                Ok(header)
+                    expires: token.stated.then(|| Timestamp::now() + lifetime),
+                });
+                self.refreshed.store(true, Ordering::SeqCst);
+                refresh.failures = 0;
+                APART
             }
             Err(error) => {
-                let asked = match &error {
-                    CallError::Throttled(retry_after) => retry_after.unwrap_or_default(),
+                let asked = match error {
+                    TokenError::Throttled(retry_after) => retry_after.unwrap_or_default(),
                     _ => Duration::ZERO,
                 };
                 let grown = APART
-                    .saturating_mul(1 << flight.failures.min(5))
-                    .max(asked)
-                    .min(LONGEST_WAIT);
-                flight.failures += 1;
-                flight.not_before = Some((now + grown, error.clone()));
-                Err(error)
+                    .saturating_mul(1 << refresh.failures.min(5))
+                    .max(asked);
+                refresh.failures += 1;
+                grown.min(LONGEST_WAIT)
             }
-        }
+        };
+        refresh.not_before = Some(now + wait);
+        refresh.error = fetched.as_ref().err().cloned();
+        self.health.token_response(refresh.error.clone());
+        fetched.map(|TokenResponse { header, .. }| header)
     }
 
-    fn at_hand(&self) -> AtHand {
+    fn cached(&self) -> CacheState {
         let now = Instant::now();
-        match &*self.kept() {
-            Some(kept) if now < kept.renew_at => AtHand::Good(kept.header.clone()),
-            Some(kept) if now < kept.ends_at => AtHand::Aging(kept.header.clone()),
-            _ => AtHand::Nothing,
+        match &*self.cache.lock() {
+            Some(cached) if now < cached.renew_at => CacheState::Fresh(cached.header.clone()),
+            Some(cached) if now < cached.ends_at => CacheState::Aging(cached.header.clone()),
+            _ => CacheState::Empty,
         }
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

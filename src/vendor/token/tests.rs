@@ -4,12 +4,12 @@ use std::sync::atomic::AtomicUsize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::grant::understand;
+use super::grant::parse_token_response;
 use super::*;
 
 fn lifetime(expires_in: &str) -> (u64, bool) {
     let body = format!(r#"{{"access_token":"t","token_type":"Bearer"{expires_in}}}"#);
-    let grant = understand(body.as_bytes()).unwrap();
+    let grant = parse_token_response(body.as_bytes()).unwrap();
     (grant.lifetime.as_secs(), grant.stated)
 }
 
@@ -47,8 +47,8 @@ fn what_is_no_bearer_token_is_not_taken_for_one() {
     ] {
         assert!(
             matches!(
-                understand(body.as_bytes()),
-                Err(CallError::NotUnderstood(_))
+                parse_token_response(body.as_bytes()),
+                Err(TokenError::MalformedResponse(_))
             ),
             "{body}"
         );
@@ -89,6 +89,7 @@ impl Endpoint {
             url,
             credential,
             Arc::new(|_, _, _| {}),
+            Arc::default(),
         )
         .unwrap();
         Self {
@@ -110,12 +111,13 @@ impl Endpoint {
 
     // As if so much time had passed: the clock of a socket cannot be paused.
     async fn age(&self, by: Duration) {
-        if let Some(kept) = self.granted().kept().as_mut() {
-            kept.renew_at -= by;
-            kept.ends_at -= by;
+        if let Some(cached) = self.granted().cache.lock().as_mut() {
+            cached.issued_at -= by;
+            cached.renew_at -= by;
+            cached.ends_at -= by;
         }
-        let mut flight = self.granted().flight.lock().await;
-        if let Some((at, _)) = &mut flight.not_before {
+        let mut refresh = self.granted().refresh.lock().await;
+        if let Some(at) = &mut refresh.not_before {
             *at -= by;
         }
     }
@@ -172,22 +174,28 @@ async fn a_refused_token_is_replaced_once_and_not_again_at_once() {
     let endpoint = Endpoint::start(hour).await;
     let first = endpoint.tokens.get().await.unwrap();
     endpoint.age(Duration::from_secs(10)).await;
-    assert!(endpoint.tokens.refused(&first));
+    assert!(endpoint.tokens.drop_refused(&first));
     let second = endpoint.tokens.get().await.unwrap();
     assert_ne!(first, second);
     // A call that still had the first one does not cost the second.
-    assert!(endpoint.tokens.refused(&first));
+    assert!(endpoint.tokens.drop_refused(&first));
     assert_eq!(endpoint.tokens.get().await.unwrap(), second);
-    assert!(endpoint.tokens.refused(&second));
-    assert_eq!(endpoint.tokens.get().await, Err(CallError::Unauthorized));
+    // One that is refused so soon is neither replaced nor taken from the other calls: the vendor may refuse it for one
+    // client only.
+    assert!(!endpoint.tokens.drop_refused(&second));
+    assert_eq!(endpoint.tokens.get().await.unwrap(), second);
     assert_eq!(endpoint.calls(), 2);
+    endpoint.age(Duration::from_secs(5)).await;
+    assert!(endpoint.tokens.drop_refused(&second));
+    assert_ne!(endpoint.tokens.get().await.unwrap(), second);
+    assert_eq!(endpoint.calls(), 3);
 }
 
 #[tokio::test]
 async fn a_token_endpoint_in_trouble_is_asked_less_and_less() {
     let endpoint = Endpoint::start(|_| (503, String::new())).await;
     for _ in 0..10 {
-        assert_eq!(endpoint.tokens.get().await, Err(CallError::Status(503)));
+        assert_eq!(endpoint.tokens.get().await, Err(TokenError::Status(503)));
     }
     assert_eq!(endpoint.calls(), 1);
     // An hour of calls every second.

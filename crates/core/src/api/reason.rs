@@ -63,11 +63,20 @@ pub enum Reason {
     CredentialsNotFound,
     /// Connection: the host is not on the operator's allow list. Start the operator with `--allowed-host`.
     HostNotAllowed,
+    /// Connection: the `ConfigMap` of `spec.caConfigMapRef`, or its key, does not exist. Create it.
+    CaNotFound,
+    /// Connection: the `ConfigMap` of `spec.caConfigMapRef` holds no readable PEM certificates. Correct its content.
+    CaInvalid,
+    /// Connection: nothing has proven yet that the vendor's API responds and accepts the credential. Check `spec.baseUrl` if
+    /// it stays; the first client that is created or found proves it.
+    Unverified,
+    /// Connection: what responds at `spec.baseUrl` does not behave as the vendor's API. Correct `spec.baseUrl`.
+    UnexpectedResponse,
 }
 
 impl Reason {
     /// All of them, each once.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Available,
         Self::Pending,
         Self::ConnectionNotFound,
@@ -96,6 +105,10 @@ impl Reason {
         Self::CredentialsRejected,
         Self::CredentialsNotFound,
         Self::HostNotAllowed,
+        Self::CaNotFound,
+        Self::CaInvalid,
+        Self::Unverified,
+        Self::UnexpectedResponse,
     ];
 
     /// The reason as it is written in a condition.
@@ -130,6 +143,10 @@ impl Reason {
             Self::CredentialsRejected => "CredentialsRejected",
             Self::CredentialsNotFound => "CredentialsNotFound",
             Self::HostNotAllowed => "HostNotAllowed",
+            Self::CaNotFound => "CaNotFound",
+            Self::CaInvalid => "CaInvalid",
+            Self::Unverified => "Unverified",
+            Self::UnexpectedResponse => "UnexpectedResponse",
         }
     }
 }

@@ -98,7 +98,7 @@ impl Demo {
             "run",
             "--admin-address",
             "127.0.0.1:0",
-            "--allowed-host",
+            "--allowed-internal-host",
             host,
         ]);
         run.env("KUBECONFIG", self.cluster.kubeconfig());

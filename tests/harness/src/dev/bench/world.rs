@@ -131,7 +131,7 @@ impl World {
             "run",
             "--admin-address",
             "127.0.0.1:0",
-            "--allowed-host",
+            "--allowed-internal-host",
             self.vendor.host(),
         ]);
         run.env("KUBECONFIG", &self.kubeconfig);
