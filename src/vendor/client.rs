@@ -15,7 +15,7 @@ use super::response::{Answer, parse_response};
 use super::token::{Credential, Tokens};
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::outcome::Reply;
-use provident_core::vendor::types::{ClientId, CreateRequest, UpdateRequest, VendorClient};
+use provident_core::vendor::types::{ClientId, ClientRequest, Field, FieldValue, VendorClient};
 
 pub use super::http::CONNECT_WITHIN;
 pub use super::response::CreateReply;
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// `POST /oauth2/clients`, once. Never fails: what is known of it is in the reply.
-    pub async fn create(&self, _permit: Permit, request: &CreateRequest) -> CreateReply {
+    pub async fn create(&self, _permit: Permit, request: &ClientRequest<'_>) -> CreateReply {
         let sent = self.once(Operation::Create, "", Some(request), CREATE_WITHIN);
         CreateReply::of_create(sent.await)
     }
@@ -115,7 +115,7 @@ impl Client {
         &self,
         _permit: Permit,
         id: &ClientId,
-        request: &UpdateRequest,
+        request: &ClientRequest<'_>,
     ) -> Result<VendorClient, CallError> {
         self.call(Operation::Update, Method::PUT, id, Some(request))
             .await
@@ -130,10 +130,7 @@ impl Client {
         _permit: Permit,
         id: &ClientId,
     ) -> Result<VendorClient, CallError> {
-        let request = UpdateRequest {
-            is_active: Some(false),
-            ..UpdateRequest::default()
-        };
+        let request = ClientRequest::from_iter([(Field::IsActive, FieldValue::Flag(false))]);
         self.call(Operation::Deactivate, Method::PUT, id, Some(&request))
             .await
     }
