@@ -162,7 +162,7 @@ fn reading_and_comparing_an_answer_costs_no_more_than_it_did() {
     });
     let fields = plan::Field::ALL;
     limits.hold("diff: the request that corrects all", 5, || {
-        plan::update_request(&spec, &fields)
+        plan::update_request(&spec, fields)
     });
 }
 

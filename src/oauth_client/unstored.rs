@@ -164,7 +164,7 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
         .deactivate(permit, &answer.client_id)
         .await
     {
-        Ok(client) if client.is_active == Some(false) => {
+        Ok(client) if client.is_active() == Some(false) => {
             info!(client_id = %answer.client_id, "deactivated the client of a late answer");
             Ok(())
         }

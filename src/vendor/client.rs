@@ -18,7 +18,7 @@ use super::token::{Credential, Tokens};
 use super::transport_error::describe;
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::outcome::Reply;
-use provident_core::vendor::types::{ClientId, CreateRequest, UpdateRequest, VendorClient};
+use provident_core::vendor::types::{ClientId, ClientRequest, Field, FieldValue, VendorClient};
 
 pub use super::http::CONNECT_WITHIN;
 pub use super::response::CreateReply;
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// `POST /oauth2/clients`, once. Never fails: what is known about it is in the reply.
-    pub async fn create(&self, _permit: Permit, request: &CreateRequest) -> CreateReply {
+    pub async fn create(&self, _permit: Permit, request: &ClientRequest<'_>) -> CreateReply {
         let sent = self.once(Operation::Create, "", Some(request), CREATE_WITHIN);
         let reply = CreateReply::of_create(sent.await);
         self.health.create_response(&reply.reply);
@@ -159,7 +159,7 @@ impl Client {
         &self,
         _permit: Permit,
         id: &ClientId,
-        request: &UpdateRequest,
+        request: &ClientRequest<'_>,
     ) -> Result<VendorClient, CallError> {
         let client = self.call(Operation::Update, Method::PUT, id, Some(request));
         self.report(client.await)

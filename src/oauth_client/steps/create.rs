@@ -142,7 +142,7 @@ impl Pass {
             return Ok(());
         }
         let request = create_request(&self.object);
-        info!(attempt = %id, client_name = request.name, "creating the client");
+        info!(attempt = %id, client_name = self.object.vendor_name(), "creating the client");
         self.ctx.memory.sending(&id);
         let reply = connection.client.create(permit, &request).await;
         let outcome = classify(&reply.reply, |client| {

@@ -74,7 +74,7 @@ impl Pass {
             return Ok(());
         }
         match connection.client.deactivate(permit, id).await {
-            Ok(client) if client.is_active == Some(false) => {
+            Ok(client) if client.is_active() == Some(false) => {
                 self.proved(&connection);
                 info!(client_id = %id, "deactivated the client");
                 self.facts.vendor = Vendor::Deactivated;
@@ -99,7 +99,7 @@ impl Pass {
             differs: differing(&self.object.spec, &client),
             updated,
             credentials: client.client_secret.is_some(),
-            active: client.is_active != Some(false),
+            active: client.is_active() != Some(false),
             rotated: false,
         });
         // A PUT's answer without the secret does not take away the one in hand.

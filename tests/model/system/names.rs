@@ -1,10 +1,11 @@
 //! Numbers of the model, and what the program has in their place.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use provident_core::api::OAuthClientSpec;
 use provident_core::plan::AttemptId;
-use provident_core::vendor::types::{ClientId, VendorClient};
+use provident_core::vendor::types::{ClientId, Field, FieldValue, VendorClient};
 
 use super::world::{AttemptNo, ClientNo, Spec};
 
@@ -62,8 +63,13 @@ fn written(index: usize) -> OAuthClientSpec {
 /// The vendor's answer about a client, as the program reads it.
 pub fn answered(active: bool) -> VendorClient {
     VendorClient {
-        allowed_scopes: Some(vec!["listings:read".to_owned()]),
-        is_active: Some(active),
+        fields: BTreeMap::from([
+            (
+                Field::AllowedScopes,
+                FieldValue::List(vec!["listings:read".to_owned()].into()),
+            ),
+            (Field::IsActive, FieldValue::Flag(active)),
+        ]),
         ..VendorClient::default()
     }
 }

@@ -1,160 +1,111 @@
 //! The spec's stated fields against the vendor's client: what differs, and the requests that say it.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use strum::EnumCount;
 
 use crate::api::{OAuthClient, OAuthClientSpec};
-use crate::vendor::types::{CreateRequest, UpdateRequest, VendorClient};
+use crate::vendor::types::{ClientRequest, FieldValue, VendorClient};
 
-/// A field of the client, as the spec names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Field {
-    /// `name`
-    Name,
-    /// `redirectUris`
-    RedirectUris,
-    /// `allowedScopes`
-    AllowedScopes,
-    /// `tokenLifetimeSeconds`
-    TokenLifetimeSeconds,
-    /// `rateLimitCount`
-    RateLimitCount,
-    /// `rateLimitWindowSeconds`
-    RateLimitWindowSeconds,
-    /// `ipRestriction`
-    IpRestriction,
-    /// `allowedIps`
-    AllowedIps,
-    /// `isActive`
-    IsActive,
-}
+pub use crate::vendor::types::Field;
 
-impl Field {
-    /// All fields.
-    pub const ALL: [Self; 9] = [
-        Self::Name,
-        Self::RedirectUris,
-        Self::AllowedScopes,
-        Self::TokenLifetimeSeconds,
-        Self::RateLimitCount,
-        Self::RateLimitWindowSeconds,
-        Self::IpRestriction,
-        Self::AllowedIps,
-        Self::IsActive,
+/// The fields that the spec states.
+///
+/// To add a field of the client: declare it in [`OAuthClientSpec`] and in [`Field`]. The compiler then asks for it here and
+/// in [`create_request`], and everything else follows.
+pub fn stated(spec: &OAuthClientSpec) -> impl Iterator<Item = (Field, FieldValue<'_>)> {
+    let OAuthClientSpec {
+        name,
+        redirect_uris,
+        allowed_scopes,
+        token_lifetime_seconds,
+        rate_limit_count,
+        rate_limit_window_seconds,
+        ip_restriction,
+        allowed_ips,
+        is_active,
+        // How this cluster keeps the client; the vendor does not know these.
+        connection_ref: _,
+        secret: _,
+        rotation: _,
+        rollout_restart_targets: _,
+        adoption: _,
+        refresh_interval: _,
+        drift_policy: _,
+        deletion_policy: _,
+        suspend: _,
+    } = spec;
+    let fields: [(Field, Option<FieldValue>); Field::COUNT] = [
+        (Field::Name, value(name)),
+        (Field::RedirectUris, value(redirect_uris)),
+        (Field::AllowedScopes, Some(allowed_scopes.into())),
+        (Field::TokenLifetimeSeconds, value(token_lifetime_seconds)),
+        (Field::RateLimitCount, value(rate_limit_count)),
+        (
+            Field::RateLimitWindowSeconds,
+            value(rate_limit_window_seconds),
+        ),
+        (Field::IpRestriction, value(ip_restriction)),
+        (Field::AllowedIps, value(allowed_ips)),
+        (Field::IsActive, value(is_active)),
     ];
-
-    /// The name in the spec.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::RedirectUris => "redirectUris",
-            Self::AllowedScopes => "allowedScopes",
-            Self::TokenLifetimeSeconds => "tokenLifetimeSeconds",
-            Self::RateLimitCount => "rateLimitCount",
-            Self::RateLimitWindowSeconds => "rateLimitWindowSeconds",
-            Self::IpRestriction => "ipRestriction",
-            Self::AllowedIps => "allowedIps",
-            Self::IsActive => "isActive",
-        }
-    }
+    fields
+        .into_iter()
+        .filter_map(|(field, value)| Some((field, value?)))
 }
 
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+fn value<'a, T>(stated: &'a Option<T>) -> Option<FieldValue<'a>>
+where
+    FieldValue<'a>: From<&'a T>,
+{
+    stated.as_ref().map(FieldValue::from)
 }
 
 /// Fields in which the vendor's client differs from what the spec states. A field the spec leaves out is not compared;
 /// lists are compared as sets, numbers as numbers.
 #[must_use]
 pub fn differing(spec: &OAuthClientSpec, vendor: &VendorClient) -> Vec<Field> {
-    Field::ALL
-        .into_iter()
-        .filter(|field| match field {
-            Field::Name => differs(spec.name.as_ref(), vendor.name.as_ref()),
-            Field::RedirectUris => set_differs(
-                spec.redirect_uris.as_deref(),
-                vendor.redirect_uris.as_deref(),
-            ),
-            Field::AllowedScopes => {
-                set_differs(Some(&spec.allowed_scopes), vendor.allowed_scopes.as_deref())
-            }
-            Field::TokenLifetimeSeconds => {
-                number_differs(spec.token_lifetime_seconds, vendor.token_lifetime_seconds)
-            }
-            Field::RateLimitCount => number_differs(spec.rate_limit_count, vendor.rate_limit_count),
-            Field::RateLimitWindowSeconds => number_differs(
-                spec.rate_limit_window_seconds,
-                vendor.rate_limit_window_seconds,
-            ),
-            Field::IpRestriction => {
-                differs(spec.ip_restriction.as_ref(), vendor.ip_restriction.as_ref())
-            }
-            Field::AllowedIps => {
-                set_differs(spec.allowed_ips.as_deref(), vendor.allowed_ips.as_deref())
-            }
-            Field::IsActive => differs(spec.is_active.as_ref(), vendor.is_active.as_ref()),
-        })
-        .collect()
-}
-
-fn differs<T: PartialEq>(stated: Option<&T>, actual: Option<&T>) -> bool {
-    stated.is_some() && stated != actual
-}
-
-fn set_differs(stated: Option<&[String]>, actual: Option<&[String]>) -> bool {
-    let differ = |stated: &[String], actual: &[String]| {
-        stated.iter().collect::<BTreeSet<_>>() != actual.iter().collect::<BTreeSet<_>>()
+    let differs = |(field, stated): &(Field, FieldValue)| {
+        let actual = vendor.fields.get(field);
+        actual.is_none_or(|actual| !stated.is_equivalent(actual))
     };
-    stated.is_some_and(|stated| actual.is_none_or(|actual| differ(stated, actual)))
-}
-
-// 3600 and 3600.0 are one number; an i32 is exact as f64, so equality is meant.
-#[allow(clippy::float_cmp)]
-fn number_differs(stated: Option<i32>, actual: Option<f64>) -> bool {
-    stated.is_some_and(|stated| actual != Some(f64::from(stated)))
+    let differing = stated(spec).filter(differs);
+    differing.map(|(field, _)| field).collect()
 }
 
 /// The create request of an object.
 #[must_use]
-pub fn create_request(object: &OAuthClient) -> CreateRequest {
-    let spec = &object.spec;
-    CreateRequest {
-        name: object.vendor_name(),
-        redirect_uris: spec.redirect_uris.clone().unwrap_or_default(),
-        allowed_scopes: spec.allowed_scopes.clone(),
-        token_lifetime_seconds: spec.token_lifetime_seconds,
-        rate_limit_count: spec.rate_limit_count,
-        rate_limit_window_seconds: spec.rate_limit_window_seconds,
-        ip_restriction: spec.ip_restriction,
-        allowed_ips: spec.allowed_ips.clone(),
-    }
+pub fn create_request(object: &OAuthClient) -> ClientRequest<'_> {
+    let stated: BTreeMap<_, _> = stated(&object.spec).collect();
+    let value = |field: Field| {
+        let stated = stated.get(&field).cloned();
+        match field {
+            Field::Name => stated.or_else(|| Some(FieldValue::Text(object.vendor_name().into()))),
+            // The vendor requires the list; an empty one is allowed.
+            Field::RedirectUris => stated.or(Some(FieldValue::List(Cow::Borrowed(&[])))),
+            Field::AllowedScopes
+            | Field::TokenLifetimeSeconds
+            | Field::RateLimitCount
+            | Field::RateLimitWindowSeconds
+            | Field::IpRestriction
+            | Field::AllowedIps => stated,
+            // Not part of the vendor's create; an update sets it.
+            Field::IsActive => None,
+        }
+    };
+    let fields = Field::ALL.iter().copied();
+    fields
+        .filter_map(|field| Some((field, value(field)?)))
+        .collect()
 }
 
 /// The update request that sets `fields` as the spec states them, and nothing else.
 #[must_use]
-pub fn update_request(spec: &OAuthClientSpec, fields: &[Field]) -> UpdateRequest {
-    let has = |field| fields.contains(&field);
-    UpdateRequest {
-        name: spec.name.clone().filter(|_| has(Field::Name)),
-        redirect_uris: spec
-            .redirect_uris
-            .clone()
-            .filter(|_| has(Field::RedirectUris)),
-        allowed_scopes: has(Field::AllowedScopes).then(|| spec.allowed_scopes.clone()),
-        is_active: spec.is_active.filter(|_| has(Field::IsActive)),
-        token_lifetime_seconds: spec
-            .token_lifetime_seconds
-            .filter(|_| has(Field::TokenLifetimeSeconds)),
-        rate_limit_count: spec.rate_limit_count.filter(|_| has(Field::RateLimitCount)),
-        rate_limit_window_seconds: spec
-            .rate_limit_window_seconds
-            .filter(|_| has(Field::RateLimitWindowSeconds)),
-        ip_restriction: spec.ip_restriction.filter(|_| has(Field::IpRestriction)),
-        allowed_ips: spec.allowed_ips.clone().filter(|_| has(Field::AllowedIps)),
-    }
+pub fn update_request<'a>(spec: &'a OAuthClientSpec, fields: &[Field]) -> ClientRequest<'a> {
+    stated(spec)
+        .filter(|(field, _)| fields.contains(field))
+        .collect()
 }
 
 /// The fields as a list for people: `redirectUris, allowedIps`.
@@ -171,6 +122,6 @@ pub fn names(fields: &[Field]) -> String {
 #[must_use]
 pub fn parse_names(text: &str) -> Vec<Field> {
     text.split(", ")
-        .filter_map(|word| Field::ALL.into_iter().find(|f| f.as_str() == word))
+        .filter_map(|word| word.parse().ok())
         .collect()
 }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use secrecy::SecretString;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::types::VendorClient;
+use super::field::{Field, FieldValue};
+use super::types::{MAX_CLIENT_SECRET, VendorClient};
 
 /// Most fields of an object of an answer.
 const MOST_FIELDS: usize = 256;
@@ -31,23 +33,39 @@ impl<'a> Fields<'a> {
     }
 
     fn client(&self) -> VendorClient {
+        let field = |field: &Field| {
+            let alias = field.answer_alias().and_then(|name| self.value(name));
+            let value = alias.or_else(|| self.value(field.as_str()))?;
+            Some((*field, value))
+        };
         VendorClient {
             client_id: self.get("clientId"),
-            client_secret: self.get("clientSecret"),
-            name: self.get("name"),
-            redirect_uris: self.get("redirectUris"),
-            allowed_scopes: self.get("allowedScopes"),
-            is_active: self.get("isActive"),
+            client_secret: self.get("clientSecret").and_then(credential),
             created_at: self.get("createdAt"),
-            token_lifetime_seconds: self.get("tokenLifetimeSeconds"),
-            rate_limit_count: self.get("rateLimitCount"),
-            rate_limit_window_seconds: self.get("rateLimitWindowSeconds"),
-            ip_restriction: self
-                .get("ip_restriction")
-                .or_else(|| self.get("ipRestriction")),
-            allowed_ips: self.get("allowedIps"),
+            fields: Field::ALL.iter().filter_map(field).collect(),
         }
     }
+
+    // One of the types that a field of the client can have, so that nothing nested is ever built.
+    fn value(&self, name: &str) -> Option<FieldValue<'static>> {
+        let text = self.raw(name)?.get();
+        match text.as_bytes().first()? {
+            b'"' => serde_json::from_str(text).map(FieldValue::Text).ok(),
+            b'[' => serde_json::from_str(text).map(FieldValue::List).ok(),
+            b't' | b'f' => serde_json::from_str(text).map(FieldValue::Flag).ok(),
+            b'-' | b'0'..=b'9' => serde_json::from_str(text).map(FieldValue::Number).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Takes `text` for a client secret if it can be one. One that is blank, too long or has control characters (RFC 6749
+/// appendix A.2 has none) counts as missing, so that it never overwrites a working one.
+fn credential(text: String) -> Option<SecretString> {
+    let possible = !text.trim().is_empty()
+        && text.len() <= MAX_CLIENT_SECRET
+        && !text.contains(char::is_control);
+    possible.then(|| text.into())
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -130,6 +148,8 @@ pub fn error_code(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]
@@ -141,8 +161,12 @@ mod tests {
         ] {
             let read = decode_client(body.as_bytes()).unwrap();
             assert_eq!(read.client_id.as_deref(), Some("c1"), "{body}");
-            assert_eq!(read.token_lifetime_seconds, Some(3600.0), "{body}");
-            assert_eq!(read.ip_restriction, Some(true), "{body}");
+            let holds = |field, value: FieldValue| read.fields[&field].is_equivalent(&value);
+            assert!(holds(Field::TokenLifetimeSeconds, (&3600).into()), "{body}");
+            assert!(
+                holds(Field::IpRestriction, FieldValue::Flag(true)),
+                "{body}"
+            );
         }
     }
 
@@ -154,8 +178,25 @@ mod tests {
         .unwrap();
         assert_eq!(read.client_id.as_deref(), Some("c1"));
         assert!(
-            read.client_secret.is_none() && read.allowed_ips.is_none() && read.created_at.is_none()
+            read.client_secret.is_none() && read.fields.is_empty() && read.created_at.is_none()
         );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_a_credential_counts_as_missing() {
+        let read = |secret: &str| {
+            let body = serde_json::json!({ "clientId": "c1", "clientSecret": secret });
+            decode_client(body.to_string().as_bytes()).unwrap()
+        };
+        let longest = "x".repeat(MAX_CLIENT_SECRET);
+        for possible in ["s", "a b", "\"'\\", "ümlaut", &longest] {
+            let secret = read(possible).client_secret.unwrap();
+            assert_eq!(secret.expose_secret(), possible);
+        }
+        let too_long = "x".repeat(MAX_CLIENT_SECRET + 1);
+        for impossible in ["", "  ", "a\nb", "a\u{0}", "\u{7f}", "\u{85}", &too_long] {
+            assert!(read(impossible).client_secret.is_none(), "{impossible:?}");
+        }
     }
 
     #[test]

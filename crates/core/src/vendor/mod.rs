@@ -2,5 +2,6 @@
 
 mod decode;
 pub mod error;
+mod field;
 pub mod outcome;
 pub mod types;

@@ -1,12 +1,14 @@
 //! The vendor's shapes, as its API document gives them. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use super::decode::{decode_client, error_code};
+pub use super::field::{Field, FieldValue};
 
 /// Largest `clientSecret` that is taken from an answer, in bytes. The dry run before a create uses this size.
 pub const MAX_CLIENT_SECRET: usize = 4096;
@@ -43,64 +45,21 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// Body of `POST /oauth2/clients`. What is `None` is not sent, and the vendor's default holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CreateRequest {
-    /// Display name at the vendor.
-    pub name: String,
-    /// Redirect URIs; may be empty, never absent.
-    pub redirect_uris: Vec<String>,
-    /// Scopes the client may ask for.
-    pub allowed_scopes: Vec<String>,
-    /// Seconds; 0 means tokens that never expire.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_lifetime_seconds: Option<i32>,
-    /// Requests per window; 0 is unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit_count: Option<i32>,
-    /// Seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit_window_seconds: Option<i32>,
-    /// Whether `allowedIps` is enforced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip_restriction: Option<bool>,
-    /// Addresses or CIDRs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub allowed_ips: Option<Vec<String>>,
+/// Body of a `POST` or `PUT` of a client: the fields to set. On create the vendor's default holds for the others; on
+/// update they stay as they are.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRequest<'a>(Vec<(Field, FieldValue<'a>)>);
+
+impl<'a> FromIterator<(Field, FieldValue<'a>)> for ClientRequest<'a> {
+    fn from_iter<T: IntoIterator<Item = (Field, FieldValue<'a>)>>(fields: T) -> Self {
+        Self(fields.into_iter().collect())
+    }
 }
 
-/// Body of `PUT /oauth2/clients/{clientId}`. What is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UpdateRequest {
-    /// Display name at the vendor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Redirect URIs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub redirect_uris: Option<Vec<String>>,
-    /// Scopes the client may ask for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub allowed_scopes: Option<Vec<String>>,
-    /// `false` disables the client.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_active: Option<bool>,
-    /// Seconds; 0 means tokens that never expire.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_lifetime_seconds: Option<i32>,
-    /// Requests per window; 0 is unlimited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit_count: Option<i32>,
-    /// Seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit_window_seconds: Option<i32>,
-    /// Whether `allowedIps` is enforced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip_restriction: Option<bool>,
-    /// Addresses or CIDRs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub allowed_ips: Option<Vec<String>>,
+impl Serialize for ClientRequest<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(field, value)| (field.as_str(), value)))
+    }
 }
 
 /// The vendor's client, read leniently: the API document requires every field, but one that is missing, or of
@@ -109,28 +68,23 @@ pub struct UpdateRequest {
 pub struct VendorClient {
     /// The client's public identifier, unchecked; see [`ClientId::parse`].
     pub client_id: Option<String>,
-    /// The secret.
+    /// The secret, if it can be one.
     pub client_secret: Option<SecretString>,
-    /// Display name.
-    pub name: Option<String>,
-    /// Redirect URIs.
-    pub redirect_uris: Option<Vec<String>>,
-    /// Scopes.
-    pub allowed_scopes: Option<Vec<String>>,
-    /// Whether the client may get tokens.
-    pub is_active: Option<bool>,
     /// When the vendor made it.
     pub created_at: Option<Timestamp>,
-    /// Seconds. A JSON number, hence `3600.0` is possible.
-    pub token_lifetime_seconds: Option<f64>,
-    /// Requests per window.
-    pub rate_limit_count: Option<f64>,
-    /// Seconds.
-    pub rate_limit_window_seconds: Option<f64>,
-    /// Snake case in answers, camel case in requests (API document).
-    pub ip_restriction: Option<bool>,
-    /// Addresses or CIDRs.
-    pub allowed_ips: Option<Vec<String>>,
+    /// The fields that the answer holds.
+    pub fields: BTreeMap<Field, FieldValue<'static>>,
+}
+
+impl VendorClient {
+    /// Whether the client can get tokens, if the answer says so.
+    #[must_use]
+    pub fn is_active(&self) -> Option<bool> {
+        match self.fields.get(&Field::IsActive) {
+            Some(FieldValue::Flag(active)) => Some(*active),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
