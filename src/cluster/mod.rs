@@ -2,6 +2,7 @@
 
 pub mod events;
 mod lenient;
+mod metadata;
 mod request;
 mod request_metrics;
 
@@ -9,12 +10,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder};
+use kube::runtime::watcher;
 use kube::{Client, Config, Error};
+use tower::layer::util::Stack;
 use tower::timeout::TimeoutLayer;
 
 use crate::metrics::Metrics;
 
 pub use lenient::{InvalidObject, LenientObject};
+pub use metadata::{FilterMetadata, MetadataFilter, ObjectBody};
 pub use request_metrics::{Measure, RequestMetrics, WatchBody};
 
 /// Time until the head of a response; a watch's body may stay quiet longer.
@@ -28,8 +32,15 @@ pub fn without_retries(mut config: Config) -> Config {
     config
 }
 
+/// What every client of this program has above its timeout: requests are measured into `metrics`, and no object of a
+/// response can break the decoding of the others by its metadata.
+#[must_use]
+pub fn layers(metrics: &Metrics) -> Stack<FilterMetadata, Measure> {
+    Stack::new(FilterMetadata, Measure::new(metrics))
+}
+
 /// A client for `config` whose every request ends: kube has no bound of its own, and one lost answer would park an
-/// object for good. Each is measured into `metrics`.
+/// object for good. See [`layers`] for the rest.
 ///
 /// # Errors
 /// The configuration has unusable certificates or addresses.
@@ -37,7 +48,7 @@ pub fn client(config: Config, metrics: &Metrics) -> Result<Client, Error> {
     let timeout = TimeoutLayer::new(REQUEST_WITHIN);
     Ok(ClientBuilder::try_from(without_retries(config))?
         .with_layer(&timeout)
-        .with_layer(&Measure::new(metrics))
+        .with_layer(&layers(metrics))
         .build())
 }
 
@@ -93,15 +104,46 @@ pub fn refusal(error: &Error) -> Option<u16> {
     }
 }
 
+/// What failed, for a log line. The text of a response that cannot be decoded is left out: decoding errors quote it, and it
+/// may hold credentials.
+#[must_use]
+pub fn describe(error: &Error) -> String {
+    match error {
+        Error::SerdeError(error) => format!(
+            "the response could not be decoded (line {}, column {})",
+            error.line(),
+            error.column()
+        ),
+        Error::Api(status) => one_line(&format!("{} {}: {}", status.code, status.reason, status.message)),
+        error => one_line(&error.to_string()),
+    }
+}
+
+/// The same for a watch.
+#[must_use]
+pub fn describe_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) => format!("list: {}", describe(error)),
+        watcher::Error::WatchStartFailed(error) => format!("start of the watch: {}", describe(error)),
+        watcher::Error::WatchFailed(error) => format!("watch: {}", describe(error)),
+        error => error.to_string(),
+    }
+}
+
 /// The API server's own words about a refused request, on one line and of bounded length. Only for a request that
 /// carried no secret: an admission policy may quote what it was shown.
 #[must_use]
 pub fn message(error: &Error) -> String {
-    let text = match error {
-        Error::Api(status) => status.message.as_str(),
-        _ => "no answer",
-    };
-    text.split_whitespace()
+    match error {
+        Error::Api(status) => one_line(&status.message),
+        _ => "no answer".to_owned(),
+    }
+}
+
+// Bounded, and without control characters.
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
         .chars()

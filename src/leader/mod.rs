@@ -6,13 +6,14 @@
 //! After a crash another one leads within 18 s; after an [`Election::run`] that was told to leave, at its next look.
 
 mod candidate;
+mod read;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::PostParams;
+use kube::api::{DynamicObject, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,7 @@ pub struct Lost {
 /// Why a request about the lease did not do it.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("{0}")]
+    #[error("{}", cluster::describe(.0))]
     Cluster(#[from] kube::Error),
     #[error("no answer within {TRY_WITHIN:?}")]
     NoAnswer,
@@ -53,6 +54,8 @@ enum Trouble {
 /// One process' part in the election.
 pub struct Election {
     api: Api<Lease>,
+    /// Reads the same Lease without decoding it.
+    reader: Api<DynamicObject>,
     /// Namespace and name, for the log.
     lease: String,
     name: String,
@@ -79,6 +82,7 @@ impl Election {
         let identity = format!("{pod}_{:016x}", random());
         let (term, held) = watch::channel(None);
         let election = Self {
+            reader: read::api(client.clone(), namespace),
             api: Api::namespaced(client, namespace),
             lease: format!("{namespace}/{name}"),
             name: name.to_owned(),
@@ -105,7 +109,7 @@ impl Election {
             let started = Instant::now();
             match self.candidate.next(started, Timestamp::now()) {
                 Step::Look => {
-                    let found = within(self.api.get_opt(&self.name)).await;
+                    let found = within(read::lease(&self.reader, &self.name)).await;
                     self.looked(found, started);
                 }
                 Step::Write(lease) => {
@@ -119,7 +123,7 @@ impl Election {
                     self.metrics.leads(false);
                     self.term.send_replace(None);
                     let lost = Lost { lease: self.lease };
-                    warn!(error = %lost, "nothing new is begun");
+                    warn!(error = %lost, "Leadership lost; not starting new work");
                     return Err(lost);
                 }
             }
@@ -148,7 +152,7 @@ impl Election {
                 if self.told.as_deref() != other {
                     self.told = other.map(str::to_owned);
                     if let Some(leader) = other {
-                        info!(lease = self.lease, leader, "standing by");
+                        info!(lease = self.lease, leader, "Standing by; another replica leads");
                     }
                 }
             }
@@ -161,7 +165,7 @@ impl Election {
             Ok(lease) => {
                 self.failing = false;
                 if self.candidate.until().is_none() {
-                    info!(lease = self.lease, "leading");
+                    info!(lease = self.lease, "Became the leader");
                     self.metrics.leads(true);
                 }
                 self.candidate.wrote(lease, started);
@@ -181,7 +185,7 @@ impl Election {
 
     fn failed(&mut self, trouble: &Trouble, started: Instant) {
         if !std::mem::replace(&mut self.failing, true) {
-            warn!(error = %trouble, lease = self.lease, "the lease could not be read or written; tried again");
+            warn!(error = %trouble, lease = self.lease, "Failed to read or write the Lease, will retry");
         }
         self.candidate.failed(started);
     }
@@ -193,18 +197,18 @@ impl Election {
         for _ in 0..RELEASE_TRIES {
             match within(self.give_back()).await {
                 Ok(()) => return,
-                Err(error) => warn!(%error, lease = self.lease, "the lease was not given back"),
+                Err(error) => warn!(%error, lease = self.lease, "Failed to release the Lease"),
             }
         }
     }
 
     async fn give_back(&self) -> Result<(), kube::Error> {
-        let Some(lease) = self.api.get_opt(&self.name).await? else {
+        let Some(lease) = read::lease(&self.reader, &self.name).await? else {
             return Ok(());
         };
         if let Some(released) = self.candidate.released(&lease, Timestamp::now()) {
             self.write(&released).await?;
-            info!(lease = self.lease, "gave the lease back");
+            info!(lease = self.lease, "Released the Lease");
         }
         Ok(())
     }

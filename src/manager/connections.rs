@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asks, config, heard_only, if_watched, keys, readable, slim, stopped_unlisted,
+    Troubles, api, asks, config, decoded, decoded_metadata, heard_only, if_watched, keys, stopped_unlisted,
 };
 use super::{instrument, invalid_objects};
+use crate::cluster::LenientObject;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::state::connection_registry::ConnectionKey;
@@ -36,9 +37,9 @@ pub(super) async fn connections<K: AnyConnection>(
     // Without a connection there is nothing to watch for its sake.
     let (any, first) = watch::channel(false);
     let (shared, known) = (Arc::clone(&ctx), store.clone());
-    let (unreadable, told) = mpsc::unbounded_channel();
-    let tell = invalid_objects::tell_all::<K>(Arc::clone(&ctx), told);
-    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
+    let (invalid, received) = mpsc::unbounded_channel();
+    let report = invalid_objects::report_all::<K>(Arc::clone(&ctx), received);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(report));
     let main = watcher(
         K::lenient_api(ctx.client.clone(), namespace.as_deref()),
         config(&ctx.config),
@@ -59,8 +60,7 @@ pub(super) async fn connections<K: AnyConnection>(
         }
         watcher::Event::Init | watcher::Event::InitDone => {}
     })
-    .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
-    .modify(slim)
+    .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
     .reflect(writer)
     .touched_objects();
     let main = heard_only(
@@ -103,7 +103,7 @@ pub(super) async fn connections<K: AnyConnection>(
                         ctx.removed(&key);
                     }
                 }
-                Err(error) => warn!(%error, "connection"),
+                Err(error) => warn!(%error, "Failed to reconcile, will retry"),
             }
             ready(())
         });
@@ -140,14 +140,17 @@ where
     PartialObjectMeta<D>: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
     let (client, config) = (ctx.client.clone(), config(&ctx.config));
+    let metrics = ctx.metrics.clone();
     let touched = stream::once(async move { first.wait_for(|any| *any).await.is_ok() })
         .filter(|any| ready(*any))
         .flat_map(move |_| {
+            let metrics = metrics.clone();
             watcher(
-                api::<PartialObjectMeta<D>>(&client, home.as_deref()),
+                api::<LenientObject<PartialObjectMeta<D>>>(&client, home.as_deref()),
                 config.clone(),
             )
             .default_backoff()
+            .try_filter_map(move |event| ready(Ok(decoded_metadata(event, &metrics))))
             .touched_objects()
         });
     heard_only(touched, what, ctx.metrics.clone(), Arc::clone(troubles))

@@ -7,8 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceDefinitionSpec,
+};
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
 use kube::{Api, Client, CustomResourceExt, ResourceExt};
+use serde::Deserialize;
 use tracing::{debug, error, info, warn};
 
 use crate::admin::{Readiness, Stage};
@@ -25,14 +30,14 @@ const RETRY: Duration = Duration::from_secs(5);
 enum Found {
     Whole,
     /// There is no right to read them, as in an install without a `ClusterRole`.
-    InvalidObject,
+    Forbidden,
     /// What each lacks.
     Lacking(Vec<String>),
 }
 
 /// Looks at the definitions for as long as it runs.
 pub(super) async fn watch_crds(ctx: Arc<Context>, readiness: Readiness) {
-    let mut told = None;
+    let mut reported = None;
     loop {
         let wait = match look(&ctx).await {
             Ok(Found::Lacking(what)) => {
@@ -40,31 +45,30 @@ pub(super) async fn watch_crds(ctx: Arc<Context>, readiness: Readiness) {
                 if !ctx.stopping.is_cancelled() {
                     readiness.set(Stage::Undefined);
                 }
-                if told.as_ref() != Some(&what) {
+                if reported.as_ref() != Some(&what) {
                     error!(
                         lacking = what.join("; "),
-                        "the CustomResourceDefinitions are not those of this version: nothing is done until they are. Run: {APPLY_CRDS}"
+                        "CRDs are outdated; nothing is reconciled until they are updated. Run: {APPLY_CRDS}"
                     );
-                    told = Some(what);
+                    reported = Some(what);
                 }
                 RETRY
             }
             Ok(found) => {
-                if told.take().is_some() {
-                    info!("the CustomResourceDefinitions are whole");
+                if reported.take().is_some() {
+                    info!("CRDs are up to date");
                 }
                 if !ctx.defined.send_replace(true) {
                     readiness.set(Stage::Starting);
                 }
-                if matches!(found, Found::InvalidObject) {
-                    debug!(
-                        "no right to read the CustomResourceDefinitions: whether they are whole is not known"
-                    );
+                if matches!(found, Found::Forbidden) {
+                    debug!("No permission to read the CRDs; assuming that they are up to date");
                 }
                 LOOK_AGAIN
             }
             Err(error) => {
-                warn!(%error, "the CustomResourceDefinitions were not read");
+                let error = cluster::describe(&error);
+                warn!(error, "Failed to read the CRDs, will retry");
                 RETRY
             }
         };
@@ -87,24 +91,34 @@ async fn look(ctx: &Context) -> Result<Found, kube::Error> {
                 Found::Lacking(what)
             })
         }
-        Err(error) if cluster::refusal(&error).is_some() => Ok(Found::InvalidObject),
+        Err(error) if cluster::refusal(&error).is_some() => Ok(Found::Forbidden),
         Err(error) => Err(error),
     }
 }
 
-// What one of them lacks, in words.
+// What one of them lacks, in words. Only its spec is decoded: nothing depends on the rest.
 async fn lacks(
     client: &Client,
     wanted: &CustomResourceDefinition,
 ) -> Result<Option<String>, kube::Error> {
-    let all: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let resource = ApiResource::erase::<CustomResourceDefinition>(&());
+    let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
     let name = wanted.name_any();
-    match all.get(&name).await {
-        Ok(installed) => {
-            let fields = api::lacks(&installed, wanted);
-            Ok((!fields.is_empty()).then(|| format!("{name} lacks {}", fields.join(", "))))
+    let installed = match all.get(&name).await {
+        Ok(installed) => installed,
+        Err(error) if cluster::is_not_found(&error) => {
+            return Ok(Some(format!("there is no {name}")));
         }
-        Err(error) if cluster::is_not_found(&error) => Ok(Some(format!("there is no {name}"))),
-        Err(error) => Err(error),
-    }
+        Err(error) => return Err(error),
+    };
+    let spec = CustomResourceDefinitionSpec::deserialize(&installed.data["spec"]);
+    let Ok(spec) = spec else {
+        return Ok(Some(format!("{name} cannot be decoded")));
+    };
+    let installed = CustomResourceDefinition {
+        spec,
+        ..CustomResourceDefinition::default()
+    };
+    let fields = api::lacks(&installed, wanted);
+    Ok((!fields.is_empty()).then(|| format!("{name} lacks {}", fields.join(", "))))
 }

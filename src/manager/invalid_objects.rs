@@ -1,5 +1,6 @@
-//! Objects that this version cannot read: told, and left alone. They are no longer in the store, so no pass meets them.
+//! Objects that cannot be decoded: reported and otherwise left alone. They are not in the store, so they are not reconciled.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,39 +17,57 @@ use tracing::{error, warn};
 use crate::cluster::events::publish;
 use crate::cluster::{self, InvalidObject};
 use crate::context::Context;
+use crate::metrics::Metrics;
 use crate::reconcile::patch_params;
 use provident_core::api::{self, ConditionStatus, ConditionType, MANAGER, Reason};
 
-/// Longer errors are cut: they may quote what stands in a field.
+/// Longer errors are cut: they may quote what is in a field.
 const LONGEST_ERROR: usize = 300;
 
-/// Tells of each in its status and by an event, one after another, for as long as there may be more.
-pub async fn tell_all<K: Resource<DynamicType = ()>>(
+/// Names an object of a watch of metadata that could not be decoded. It is left out.
+pub(super) fn skipped<K: Resource<DynamicType = ()>>(metrics: &Metrics, object: &InvalidObject) {
+    let kind = K::kind(&());
+    metrics.watches.invalid(&kind);
+    warn!(object = reference(object), %kind, error = cause(object), "Skipped an object that cannot be decoded");
+}
+
+/// Reports each object in its status and by an event, one after another, for as long as there may be more.
+pub(super) async fn report_all<K: Resource<DynamicType = ()>>(
     ctx: Arc<Context>,
     mut objects: UnboundedReceiver<InvalidObject>,
 ) {
+    let kind = K::kind(&());
+    let mut logged = HashMap::new();
     while let Some(object) = objects.recv().await {
-        match tell::<K>(&ctx, &object).await {
+        ctx.metrics.watches.invalid(&kind);
+        let (reference, cause) = (reference(&object), cause(&object));
+        // The status that is written comes back through the watch.
+        if logged.get(&object.metadata.uid) != Some(&cause) {
+            error!(object = reference, %kind, error = cause, "Skipped an object that cannot be decoded");
+            logged.insert(object.metadata.uid.clone(), cause.clone());
+        }
+        match report_invalid::<K>(&ctx, &object, &cause).await {
             Ok(()) => {}
             // A newer version of it is on its way through the watch.
             Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {}
             Err(error) => {
-                warn!(%error, "an object that cannot be read was not told so in its status");
+                let error = cluster::describe(&error);
+                warn!(error, object = reference, %kind, "Failed to report an invalid object in its status");
             }
         }
     }
 }
 
-async fn tell<K: Resource<DynamicType = ()>>(
+async fn report_invalid<K: Resource<DynamicType = ()>>(
     ctx: &Context,
     object: &InvalidObject,
+    cause: &str,
 ) -> Result<(), kube::Error> {
-    let (kind, meta) = (K::kind(&()), &object.metadata);
+    let meta = &object.metadata;
     let name = meta.name.clone().unwrap_or_default();
-    let cause: String = object.error.chars().take(LONGEST_ERROR).collect();
     let message = format!(
-        "{cause}. This version of {MANAGER} cannot read the object and leaves it as it is. Correct the field, or run the \
-         version that its definition is of"
+        "{cause}. This version of {MANAGER} cannot decode the object and does not reconcile it. Correct the field, or run \
+         the version of {MANAGER} that the CRD belongs to"
     );
     let before = Vec::<Condition>::deserialize(&object.status["conditions"]).unwrap_or_default();
     let mut after = before.clone();
@@ -71,7 +90,6 @@ async fn tell<K: Resource<DynamicType = ()>>(
     if before == after {
         return Ok(());
     }
-    error!(%kind, name, namespace = meta.namespace, error = cause, "an object cannot be read");
     let resource = ApiResource::erase::<K>(&());
     let all: Api<DynamicObject> = match &meta.namespace {
         Some(namespace) => Api::namespaced_with(ctx.client.clone(), namespace, &resource),
@@ -93,4 +111,16 @@ async fn tell<K: Resource<DynamicType = ()>>(
     };
     publish(ctx, &about, true, Reason::InvalidObject, &message).await;
     Ok(())
+}
+
+fn cause(object: &InvalidObject) -> String {
+    object.error.chars().take(LONGEST_ERROR).collect()
+}
+
+fn reference(object: &InvalidObject) -> String {
+    let name = object.metadata.name.as_deref().unwrap_or("without a name");
+    match &object.metadata.namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    }
 }

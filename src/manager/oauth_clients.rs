@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asking, asks, config, first_list, heard_only, if_watched, keys, readable, slim,
+    Troubles, api, asking, asks, config, decoded, decoded_metadata, first_list, heard_only, if_watched, keys,
     stopped_unlisted, stored,
 };
 use super::{binding_key as key, instrument, invalid_objects};
@@ -39,9 +39,9 @@ pub(super) async fn oauth_clients(
         secrets,
     } = stores;
     let (named, known) = (store.clone(), store.clone());
-    let (unreadable, told) = mpsc::unbounded_channel();
-    let tell = invalid_objects::tell_all::<OAuthClient>(Arc::clone(&ctx), told);
-    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(tell));
+    let (invalid, received) = mpsc::unbounded_channel();
+    let report = invalid_objects::report_all::<OAuthClient>(Arc::clone(&ctx), received);
+    tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(report));
     let queue = ctx.metrics.queue.clone();
     let keepers = move |secret: PartialObjectMeta<Secret>| {
         let keepers = keepers(&named, &secret);
@@ -64,8 +64,7 @@ pub(super) async fn oauth_clients(
                 watcher::Event::Init | watcher::Event::InitDone => {}
             }
         })
-        .try_filter_map(move |event| ready(Ok(readable(event, &known, &unreadable))))
-        .modify(slim)
+        .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
         .try_filter_map(asking(stored(writer), first_list(Arc::clone(&ctx))));
     let main = heard_only(
         main,
@@ -74,9 +73,11 @@ pub(super) async fn oauth_clients(
         Arc::clone(&troubles),
     )
     .inspect_ok(asks(&ctx.metrics));
-    let objects: Api<PartialObjectMeta<Secret>> = api(&ctx.client, namespace);
+    let objects: Api<LenientObject<PartialObjectMeta<Secret>>> = api(&ctx.client, namespace);
+    let metrics = ctx.metrics.clone();
     let owned = watcher(objects, config.labels(&key::managed_selector()))
         .default_backoff()
+        .try_filter_map(move |event| ready(Ok(decoded_metadata(event, &metrics))))
         .try_filter_map(asking(
             move |event| secrets.observe(event),
             first_list(Arc::clone(&ctx)),
@@ -161,9 +162,9 @@ async fn ended(
                 ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
             ctx.metrics.queue.gone(&reference);
             if let Err(error) = oauth_client::settle(&ctx, &reference).await {
-                warn!(%error, "an answer of an object that is gone waits");
+                warn!(%error, object = %reference, "Failed to store the vendor's response for a deleted object, will retry");
             }
         }
-        Err(error) => warn!(%error, "reconcile"),
+        Err(error) => warn!(%error, "Failed to reconcile, will retry"),
     }
 }

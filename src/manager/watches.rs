@@ -8,6 +8,7 @@ use futures::future::{Ready, ready};
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::invalid_objects;
 use crate::clock::seconds;
 use crate::cluster::{self, InvalidObject, LenientObject};
 use crate::config::Config;
@@ -24,8 +26,6 @@ use crate::metrics::Metrics;
 use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{APPLY_CRDS, OAuthClient};
 
-/// What `kubectl apply` leaves on every object: its whole manifest once more.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// A watch that fails is told of this often: kube begins it again about every second.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
@@ -100,15 +100,6 @@ where
     }
 }
 
-// What no decision rests on, and would be most of what is kept of an object. A list that is only cleared keeps its room.
-pub(super) fn slim<K: Resource>(object: &mut K) {
-    let meta = object.meta_mut();
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
-}
-
 /// How everything is watched.
 pub(super) fn config(config: &Config) -> watcher::Config {
     let seconds = u32::try_from(config.watch_timeout.as_secs()).unwrap_or(u32::MAX);
@@ -153,11 +144,11 @@ where
     })
 }
 
-/// What this version can read of what a watch brings. The rest is told of, and goes out of the store.
-pub(super) fn readable<K>(
+/// The part of a watch that this version can decode. The rest is reported through `invalid` and removed from the store.
+pub(super) fn decoded<K>(
     event: watcher::Event<LenientObject<K>>,
     store: &Store<K>,
-    unreadable: &UnboundedSender<InvalidObject>,
+    invalid: &UnboundedSender<InvalidObject>,
 ) -> Option<watcher::Event<K>>
 where
     K: Resource<DynamicType = ()> + Clone,
@@ -170,17 +161,42 @@ where
         Apply(LenientObject(Ok(object))) => Apply(object),
         Delete(LenientObject(Ok(object))) => Delete(object),
         InitApply(LenientObject(Err(object))) => {
-            // Nobody listens any more when the process is leaving.
-            let _ = unreadable.send(*object);
+            // The receiver is gone when the process is leaving.
+            let _ = invalid.send(*object);
             return None;
         }
         Apply(LenientObject(Err(object))) => {
             let former = store.get(&reference(&object.metadata));
-            let _ = unreadable.send(*object);
+            let _ = invalid.send(*object);
             Delete(former?.as_ref().clone())
         }
         Delete(LenientObject(Err(_))) => return None,
     })
+}
+
+/// The same for a watch of metadata, whose objects have no status to report in.
+pub(super) fn decoded_metadata<D>(
+    event: watcher::Event<LenientObject<PartialObjectMeta<D>>>,
+    metrics: &Metrics,
+) -> Option<watcher::Event<PartialObjectMeta<D>>>
+where
+    D: Resource<DynamicType = ()>,
+{
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let decoded = |object: LenientObject<PartialObjectMeta<D>>| match object.0 {
+        Ok(object) => Some(object),
+        Err(invalid) => {
+            invalid_objects::skipped::<D>(metrics, &invalid);
+            None
+        }
+    };
+    match event {
+        Init => Some(Init),
+        InitDone => Some(InitDone),
+        InitApply(object) => decoded(object).map(InitApply),
+        Apply(object) => decoded(object).map(Apply),
+        Delete(object) => decoded(object).map(Delete),
+    }
 }
 
 fn reference<K: Resource<DynamicType = ()>>(meta: &ObjectMeta) -> ObjectRef<K> {

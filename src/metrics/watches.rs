@@ -18,6 +18,11 @@ struct Of {
     resource: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InvalidOf {
+    kind: String,
+}
+
 /// One watch of this process, through all the requests it is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watch {
@@ -31,6 +36,7 @@ pub struct Watch {
 #[derive(Clone)]
 pub struct Watches {
     errors: Counter,
+    invalid: Family<InvalidOf, Counter>,
     silence: Family<Of, Gauge<f64, AtomicU64>>,
     heard: Arc<Mutex<HashMap<Watch, Instant>>>,
 }
@@ -42,6 +48,11 @@ impl Watches {
                 registry,
                 "watch_errors",
                 "Errors of the watches on the API server",
+            ),
+            invalid: register(
+                registry,
+                "invalid_objects",
+                "Objects from lists and watches that could not be decoded and were skipped",
             ),
             silence: register(
                 registry,
@@ -55,6 +66,12 @@ impl Watches {
     /// A watch failed; it is begun again by itself.
     pub fn failed(&self) {
         self.errors.inc();
+    }
+
+    /// An object of this kind could not be decoded.
+    pub fn invalid(&self, kind: &str) {
+        let kind = kind.to_owned();
+        self.invalid.get_or_create(&InvalidOf { kind }).inc();
     }
 
     /// A watch is asked for. Its silence counts from the first time on.

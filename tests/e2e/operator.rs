@@ -8,7 +8,6 @@ use std::time::Duration;
 use harness::faults::Faults;
 use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
-use provident_operator::cluster::Measure;
 use provident_operator::config::Config;
 use provident_operator::metrics::Metrics;
 use provident_operator::{cluster, manager};
@@ -60,7 +59,7 @@ impl Operator {
                         .unwrap()
                         .with_layer(&its_faults.layer())
                         .with_layer(&TimeoutLayer::new(request_within))
-                        .with_layer(&Measure::new(&its_metrics))
+                        .with_layer(&cluster::layers(&its_metrics))
                         .build();
                     let run = manager::run(client, settings, its_metrics, its_readiness, its_stop);
                     tokio::select! {
