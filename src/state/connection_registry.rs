@@ -163,7 +163,7 @@ pub struct Update {
 pub struct ConnectionRegistry {
     entries: RwLock<HashMap<ConnectionKey, Arc<ConnectionEntry>>>,
     changed: broadcast::Sender<ConnectionKey>,
-    pokes: broadcast::Sender<ConnectionKey>,
+    triggers: broadcast::Sender<ConnectionKey>,
 }
 
 impl Default for ConnectionRegistry {
@@ -171,7 +171,7 @@ impl Default for ConnectionRegistry {
         Self {
             entries: RwLock::default(),
             changed: broadcast::Sender::new(BEHIND),
-            pokes: broadcast::Sender::new(BEHIND),
+            triggers: broadcast::Sender::new(BEHIND),
         }
     }
 }
@@ -255,29 +255,29 @@ impl ConnectionRegistry {
         })
     }
 
-    /// ConnectionRegistry whose clients should look again.
+    /// Connections whose clients should be reconciled.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<ConnectionKey> {
         self.changed.subscribe()
     }
 
-    /// ConnectionRegistry that their controller should look at.
+    /// Connections that should be reconciled.
     #[must_use]
-    pub fn pokes(&self) -> broadcast::Receiver<ConnectionKey> {
-        self.pokes.subscribe()
+    pub fn triggers(&self) -> broadcast::Receiver<ConnectionKey> {
+        self.triggers.subscribe()
     }
 
-    /// The same as [`Self::poke`], for one who holds no registry.
+    /// The same as [`Self::trigger`], for one who holds no registry.
     #[must_use]
     pub fn trigger_of(&self, key: &ConnectionKey) -> HealthListener {
-        let (sender, key) = (self.pokes.clone(), key.clone());
+        let (sender, key) = (self.triggers.clone(), key.clone());
         Arc::new(move || {
             let _ = sender.send(key.clone());
         })
     }
 
     /// Requests a reconcile of the connection now: its health changed, or something that it refers to.
-    pub fn poke(&self, key: &ConnectionKey) {
-        let _ = self.pokes.send(key.clone());
+    pub fn trigger(&self, key: &ConnectionKey) {
+        let _ = self.triggers.send(key.clone());
     }
 }

@@ -174,10 +174,7 @@ impl Client {
         _permit: Permit,
         id: &ClientId,
     ) -> Result<VendorClient, CallError> {
-        let request = UpdateRequest {
-            is_active: Some(false),
-            ..UpdateRequest::default()
-        };
+        let request = ClientRequest::from_iter([(Field::IsActive, FieldValue::Flag(false))]);
         let client = self.call(Operation::Deactivate, Method::PUT, id, Some(&request));
         self.report(client.await)
     }

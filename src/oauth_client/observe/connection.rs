@@ -1,188 +1,184 @@
-//! Whether the vendor may be asked for an object: its connection, the connection's state, and its access rules.
+//! Whether vendor requests are allowed for an object: its connection, the connection's state, and its access rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt};
-
-use crate::connection::kinds::AnyConnection;
-use crate::context::Context;
-use crate::oauth_client::observe::Pass;
-use crate::oauth_client::{Abort, SOON};
-use crate::state::connection_registry::{Availability, ConnectionEntry, ConnectionKey};
+use kube::Api;
 use provident_core::api::{
     self, ClusterProvidentConnection, ConnectionKind, OAuthClient, ProvidentConnection, Reason,
     UnknownOutcomePolicy,
 };
-use provident_core::plan::{AttemptState, AutoRetry, ConnectionFacts};
+use provident_core::plan::{Attempt, AttemptState, AutoRetry, ConnectionFacts};
 use provident_core::vendor::outcome::Ambiguity;
 
-impl Pass {
-    pub async fn observe_connection(&mut self) -> Result<(), Abort> {
-        let key = ConnectionKey::of(&self.object);
-        if self.key.is_none() {
-            // Without the binding key no connection is made ready, and nothing is to be asked.
-            let message = "The binding key is missing".to_owned();
-            self.facts.connection = ConnectionFacts::Unusable(Reason::BindingKeyMissing, message);
-            return Ok(());
-        }
-        let Some(entry) = self.ctx.connections.get(&key) else {
-            self.facts.connection = self.unknown(&key).await?;
-            return Ok(());
-        };
-        // Also where it may not be called: its URL belongs into a Secret that is still to be written.
-        self.connection.clone_from(&entry.last);
-        // Also while the vendor is away: what the rules say does not hang on it.
-        let denied = self.denied(&entry).await?;
-        match &entry.availability {
-            Availability::Usable(connection) if connection.is_unreachable() => {
-                let message = format!(
-                    "The vendor is not reached over connection {key}, or answers with errors. This ends by itself; see {}",
-                    key.command()
-                );
-                self.facts.connection =
-                    ConnectionFacts::Unusable(Reason::VendorUnavailable, message);
-            }
-            Availability::Usable(connection) => {
-                self.facts.breaker_open = connection.is_breaker_open();
-                if let Some(denied) = denied {
-                    self.facts.connection = ConnectionFacts::Denied(denied);
-                }
-            }
-            Availability::Unusable(reason, message) => {
-                let dying = self.facts.deleting && entry.vanished && entry.last.is_some();
-                if !dying || !self.namespace_is_going().await? {
-                    self.facts.connection = ConnectionFacts::Unusable(*reason, message.clone());
-                }
-            }
-        }
-        self.observe_retry();
-        Ok(())
-    }
+use super::terminating::namespace_is_terminating;
+use crate::connection::kinds::AnyConnection;
+use crate::context::Context;
+use crate::oauth_client::held::Held;
+use crate::oauth_client::{Abort, SOON};
+use crate::state::connection_registry::{Availability, ConnectionEntry, ConnectionKey};
+use crate::vendor::connection::VendorConnection;
 
-    // A connection that its controller has not told of: there is none, or it is looked at for the first time just now.
-    async fn unknown(&self, key: &ConnectionKey) -> Result<ConnectionFacts, Abort> {
-        async fn there<K: AnyConnection>(
-            ctx: &Context,
-            key: &ConnectionKey,
-        ) -> Result<bool, kube::Error> {
-            let api = K::api(ctx.client.clone(), Some(&key.namespace));
-            Ok(api.get_metadata_opt(&key.name).await?.is_some())
-        }
-        let cluster = key.kind == ConnectionKind::ClusterProvidentConnection;
-        if cluster && !self.ctx.config.cluster_connections {
+/// What an object's connection means for it.
+pub(crate) struct Observed {
+    pub facts: ConnectionFacts,
+    pub breaker_open: bool,
+    pub auto_retry: AutoRetry,
+}
+
+/// Looks up the connection. `held` gets what requests are sent with.
+pub(crate) async fn observe_connection(
+    held: &mut Held,
+    attempt: Option<&Attempt>,
+    deleting: bool,
+) -> Result<Observed, Abort> {
+    let key = held.connection_key();
+    let unusable = |reason, message| Observed {
+        facts: ConnectionFacts::Unusable(reason, message),
+        breaker_open: false,
+        auto_retry: AutoRetry::No,
+    };
+    if held.key.is_none() {
+        // Without the binding key no connection is set up.
+        let message = "The binding key is missing".to_owned();
+        return Ok(unusable(Reason::BindingKeyMissing, message));
+    }
+    let Some(entry) = held.ctx.state.connections.get(&key) else {
+        let message = not_found(held, &key).await?;
+        return Ok(unusable(Reason::ConnectionNotFound, message));
+    };
+    // Also where no request is allowed: its URL belongs in a Secret that is still to be written.
+    held.connection.clone_from(&entry.last);
+    // Also while the vendor is unreachable: the access rules do not depend on it.
+    let denied = denied(held, &entry).await?;
+    let (facts, breaker_open) = match &entry.availability {
+        Availability::Usable(connection) if connection.is_unreachable() => {
             let message = format!(
-                "spec.connectionRef: this operator uses no {}. Name a ProvidentConnection of this namespace, or start the operator with --no-cluster-connections (chart value clusterConnections.enabled)",
-                key.kind.as_str()
+                "The vendor is unreachable over connection {key}, or answers with errors. The operator retries automatically; see {}",
+                key.command()
             );
-            return Ok(ConnectionFacts::Unusable(
-                Reason::ConnectionNotFound,
-                message,
-            ));
+            let facts = ConnectionFacts::Unusable(Reason::VendorUnavailable, message);
+            (facts, false)
         }
-        self.ctx.connections.poke(key);
-        let there = match key.kind {
-            ConnectionKind::ClusterProvidentConnection => {
-                there::<ClusterProvidentConnection>(&self.ctx, key).await
-            }
-            ConnectionKind::ProvidentConnection => {
-                there::<ProvidentConnection>(&self.ctx, key).await
-            }
-        };
-        if there.map_err(Abort::Api)? {
-            return Err(Abort::Requeue(SOON));
+        Availability::Usable(connection) => {
+            let facts = denied.map_or(ConnectionFacts::Usable, ConnectionFacts::Denied);
+            (facts, connection.is_breaker_open())
         }
-        let message = format!(
-            "spec.connectionRef: there is no {} {key}. Create it, or correct the reference",
+        Availability::Unusable(reason, message) => {
+            // A namespace that is being deleted must not hang because its connection died first.
+            let vanished = deleting && entry.vanished && entry.last.is_some();
+            let facts = if vanished && namespace_is_terminating(held).await? {
+                ConnectionFacts::Usable
+            } else {
+                ConnectionFacts::Unusable(*reason, message.clone())
+            };
+            (facts, false)
+        }
+    };
+    Ok(Observed {
+        facts,
+        breaker_open,
+        auto_retry: auto_retry(held, &entry, attempt),
+    })
+}
+
+// A connection that is not in the registry: it does not exist, or its controller is about to reconcile it.
+async fn not_found(held: &Held, key: &ConnectionKey) -> Result<String, Abort> {
+    async fn exists<K: AnyConnection>(ctx: &Context, key: &ConnectionKey) -> Result<bool, Abort> {
+        let api = K::api(ctx.client.clone(), Some(&key.namespace));
+        let found = api.get_metadata_opt(&key.name).await;
+        Ok(found.map_err(Abort::Api)?.is_some())
+    }
+    let ctx = &held.ctx;
+    let cluster = key.kind == ConnectionKind::ClusterProvidentConnection;
+    if cluster && !ctx.config.cluster_connections {
+        return Ok(format!(
+            "spec.connectionRef: this operator does not serve {} objects. Use a ProvidentConnection of this namespace, or start \
+             the operator without --no-cluster-connections (chart value clusterConnections.enabled)",
             key.kind.as_str()
-        );
-        Ok(ConnectionFacts::Unusable(
-            Reason::ConnectionNotFound,
-            message,
-        ))
+        ));
     }
-
-    // What the access rules have against this object. Where no rules apply, the account is the namespace's own: whoever
-    // proves to know a client's secret may take it over.
-    async fn denied(&mut self, entry: &ConnectionEntry) -> Result<Option<String>, Abort> {
-        let Some(rules) = &entry.access else {
-            self.may_adopt = true;
-            return Ok(None);
-        };
-        let labels = if api::needs_labels(rules) {
-            let namespaces: Api<Namespace> = Api::all(self.ctx.client.clone());
-            let own = namespaces.get_metadata(&self.namespace()).await;
-            own.map_err(Abort::Api)?.labels().clone()
-        } else {
-            BTreeMap::new()
-        };
-        let scopes = &self.object.spec.allowed_scopes;
-        self.may_adopt = api::allows_adoption(rules, &self.namespace(), &labels);
-        let allowed = api::allows(rules, &self.namespace(), &labels, scopes);
-        Ok(allowed
-            .err()
-            .map(|denied| format!("spec.connectionRef: {denied}")))
+    ctx.state.connections.trigger(key);
+    let exists = match key.kind {
+        ConnectionKind::ClusterProvidentConnection => {
+            exists::<ClusterProvidentConnection>(ctx, key).await
+        }
+        ConnectionKind::ProvidentConnection => exists::<ProvidentConnection>(ctx, key).await,
+    };
+    if exists? {
+        return Err(Abort::Requeue(SOON));
     }
+    Ok(format!(
+        "spec.connectionRef: {} {key} does not exist. Create it, or correct the reference",
+        key.kind.as_str()
+    ))
+}
 
-    /// Whether the connection lets the open attempt be made once more. It was asked for this once per object: an attempt
-    /// that tries another one again is not tried again.
-    pub fn observe_retry(&mut self) {
-        let policy = self
-            .ctx
-            .connections
-            .get(&ConnectionKey::of(&self.object))
-            .map(|entry| entry.unknown_outcome_policy);
-        let open = self.facts.attempt.as_ref().filter(|attempt| {
+// Why the access rules deny this object. Without rules the account is the namespace's own, and whoever proves to know a
+// client's secret may adopt it.
+async fn denied(held: &mut Held, entry: &ConnectionEntry) -> Result<Option<String>, Abort> {
+    let Some(rules) = &entry.access else {
+        held.may_adopt = true;
+        return Ok(None);
+    };
+    let namespace = held.namespace();
+    let labels = if api::needs_labels(rules) {
+        let namespaces: Api<Namespace> = Api::all(held.ctx.client.clone());
+        let own = namespaces.get_metadata(&namespace).await;
+        own.map_err(Abort::Api)?.metadata.labels.unwrap_or_default()
+    } else {
+        BTreeMap::new()
+    };
+    held.may_adopt = api::allows_adoption(rules, &namespace, &labels);
+    let scopes = &held.object.spec.allowed_scopes;
+    let allowed = api::allows(rules, &namespace, &labels, scopes);
+    Ok(allowed
+        .err()
+        .map(|denied| format!("spec.connectionRef: {denied}")))
+}
+
+/// Whether the connection's policy retries the open attempt: once per object, so never an attempt that is itself a retry.
+pub(crate) fn auto_retry(
+    held: &Held,
+    entry: &ConnectionEntry,
+    attempt: Option<&Attempt>,
+) -> AutoRetry {
+    let open = attempt.filter(|attempt| match attempt.state {
+        AttemptState::Abandoned | AttemptState::Unknown(Ambiguity::NoAnswer) => {
             attempt.retry_of.is_none()
-                && matches!(
-                    attempt.state,
-                    AttemptState::Abandoned | AttemptState::Unknown(Ambiguity::NoAnswer)
-                )
-        });
-        self.facts.auto_retry = AutoRetry::No;
-        let (Some(UnknownOutcomePolicy::Retry), Some(attempt), Some(connection)) =
-            (policy, open, &self.connection)
-        else {
-            return;
-        };
-        let uid = self.object.uid().unwrap_or_default();
-        let wait = self.ctx.config.attempt_wait;
-        self.facts.auto_retry = if !self.ctx.memory.left(&attempt.id, &uid, wait).is_zero() {
-            AutoRetry::Early
-        } else if connection.has_responded() && !connection.is_breaker_open() {
-            AutoRetry::Due
-        } else {
-            connection.request_probe();
-            AutoRetry::Unprobed
-        };
-    }
-
-    /// Whether this is what the connection has told already, in an event of its own: five thousand clients do not repeat it.
-    pub fn is_the_connections(&self, reason: Reason) -> bool {
-        let told = match &self.facts.connection {
-            ConnectionFacts::Unusable(told, _) => *told,
-            ConnectionFacts::Usable | ConnectionFacts::Denied(_) => return false,
-        };
-        told == reason && told != Reason::ConnectionNotFound && !self.facts.deleting
-    }
-
-    /// Asks for the connection to be looked at.
-    pub fn poke(&self) {
-        self.ctx.connections.poke(&ConnectionKey::of(&self.object));
+        }
+        _ => false,
+    });
+    let (UnknownOutcomePolicy::Retry, Some(attempt), Some(connection)) =
+        (entry.unknown_outcome_policy, open, &held.connection)
+    else {
+        return AutoRetry::No;
+    };
+    let wait = held.ctx.config.attempt_wait;
+    let attempts = &held.ctx.state.attempts;
+    if !attempts
+        .watch_foreign(&attempt.id, &held.uid(), wait)
+        .is_zero()
+    {
+        AutoRetry::Early
+    } else if connection.has_responded() && !connection.is_breaker_open() {
+        AutoRetry::Due
+    } else {
+        connection.request_probe();
+        AutoRetry::Unprobed
     }
 }
 
-/// When to begin at all with an object that needs a turn of its connection before anything else, if others of its
-/// namespace are before it in great number.
-pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
+/// How long to put off an object that needs a permit before anything else, when many others of its namespace wait already.
+pub(crate) fn reserve_create_slot(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
     let status = object.status.as_ref();
-    let begun = status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some());
-    if begun || object.metadata.deletion_timestamp.is_some() {
+    let started = status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some());
+    if started || object.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let entry = ctx.connections.get(&ConnectionKey::of(object))?;
+    let entry = ctx.state.connections.get(&ConnectionKey::of(object))?;
     let Availability::Usable(connection) = &entry.availability else {
         return None;
     };
@@ -191,12 +187,12 @@ pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
         .crowded(object.metadata.namespace.as_deref()?)
 }
 
-/// What a late answer's client may be deactivated with.
-pub(crate) fn for_a_late_answer(
+/// The connection over which an orphaned client is deactivated.
+pub(crate) fn connection_for_orphan(
     ctx: &Context,
     key: &ConnectionKey,
-) -> Option<Arc<crate::vendor::connection::VendorConnection>> {
-    let entry = ctx.connections.get(key)?;
+) -> Option<Arc<VendorConnection>> {
+    let entry = ctx.state.connections.get(key)?;
     match &entry.availability {
         Availability::Usable(connection) => Some(Arc::clone(connection)),
         Availability::Unusable(..) => entry.last.clone().filter(|_| entry.vanished),

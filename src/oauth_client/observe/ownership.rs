@@ -1,20 +1,20 @@
-//! One client, one object: who else has a client.
+//! One client, one object: which other object has a client.
 
 use kube::ResourceExt;
 use kube::api::ListParams;
-
-use crate::connection::bound;
-use crate::oauth_client::observe::Pass;
-use crate::oauth_client::{Abort, SOON};
 use provident_core::api::OAuthClient;
 use provident_core::plan::{Conflict, RecordedClient};
 use provident_core::vendor::types::ClientId;
 
+use crate::connection::bound;
+use crate::oauth_client::held::Held;
+use crate::oauth_client::{Abort, SOON};
+
 /// Whether another object has a client.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OtherHolder {
     No,
-    /// Validly bound; an older object than this one, or a younger one.
+    /// Validly bound. `older` if at least one such object is older than this one.
     Yes {
         older: bool,
     },
@@ -22,69 +22,68 @@ pub(crate) enum OtherHolder {
     Unclear,
 }
 
-impl Pass {
-    /// Another object may have been bound to the same client: by two adoptions at once, in two processes.
-    pub fn observe_rival(&mut self) {
-        if let RecordedClient::Bound(id) = &self.facts.record {
-            self.facts.conflict = match self.elsewhere(id) {
-                OtherHolder::Yes { older: true } => Conflict::WithOlder,
-                OtherHolder::Yes { older: false } => Conflict::WithYounger,
-                OtherHolder::No | OtherHolder::Unclear => Conflict::None,
-            };
-        }
+/// Another object may be bound to the same client, by two concurrent adoptions in two processes.
+pub(crate) fn observe_conflict(held: &Held, record: &RecordedClient) -> Conflict {
+    let RecordedClient::Bound(id) = record else {
+        return Conflict::None;
+    };
+    match other_holder(held, id) {
+        OtherHolder::Yes { older: true } => Conflict::WithOlder,
+        OtherHolder::Yes { older: false } => Conflict::WithYounger,
+        OtherHolder::No | OtherHolder::Unclear => Conflict::None,
     }
+}
 
-    /// Asked right before a deactivation, and of the API server: the watch may not show yet what another process, or an
-    /// adoption that has just ended, has recorded. While an adoption of the client runs, it is not the time.
-    pub async fn is_kept_elsewhere(&mut self, id: &ClientId) -> Result<bool, Abort> {
-        let Some(guard) = self.ctx.names.take(format!("adopt/{id}")) else {
-            return Err(Abort::Requeue(SOON));
+/// Which other object has the client. A clientId that somebody wrote into a status does not count: only a valid binding does.
+pub(crate) fn other_holder(held: &Held, id: &ClientId) -> OtherHolder {
+    let Some(key) = &held.key else {
+        return OtherHolder::Unclear;
+    };
+    let age = |object: &OAuthClient| {
+        (
+            object.creation_timestamp(),
+            object.uid().unwrap_or_default(),
+        )
+    };
+    let mut found = OtherHolder::No;
+    for uid in held.ctx.state.client_index.other_holders(id, &held.uid()) {
+        let Some(object) = held.ctx.object_by_uid(&uid) else {
+            continue;
         };
-        self.name_guard = Some(guard);
-        let uid = self.object.uid();
-        let keeps = |other: &OAuthClient| {
-            let bound = self.key.as_ref().and_then(|key| bound(other, key));
-            other.uid() != uid
-                && other.metadata.deletion_timestamp.is_none()
-                && bound.as_ref() == Some(id)
-        };
-        let recorded = ListParams::default().fields(&format!("status.clientId={id}"));
-        for api in self.ctx.watched() {
-            let others = api.list(&recorded).await.map_err(Abort::Api)?;
-            if others.iter().any(keeps) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    // What is forged into a status does not count: only who is bound has the client.
-    pub fn elsewhere(&self, id: &ClientId) -> OtherHolder {
-        let uid = self.object.uid().unwrap_or_default();
-        let Some(key) = &self.key else {
+        let status = object.status.as_ref();
+        if status.and_then(|status| status.client_id.as_deref()) != Some(id.as_str()) {
             return OtherHolder::Unclear;
-        };
-        let mut answer = OtherHolder::No;
-        for other in self.ctx.recorded.others(id, &uid) {
-            let Some(object) = self.ctx.object_of(&other) else {
-                continue;
-            };
-            let status = object.status.as_ref();
-            if status.and_then(|status| status.client_id.as_deref()) != Some(id.as_str()) {
-                return OtherHolder::Unclear;
-            }
-            if bound(&object, key).is_some() {
-                let age = |object: &OAuthClient| {
-                    (
-                        object.creation_timestamp(),
-                        object.uid().unwrap_or_default(),
-                    )
-                };
-                answer = OtherHolder::Yes {
-                    older: age(&object) < age(&self.object),
-                };
-            }
         }
-        answer
+        if bound(&object, key).is_some() {
+            let is_older = age(&object) < age(&held.object);
+            let older = is_older || found == OtherHolder::Yes { older: true };
+            found = OtherHolder::Yes { older };
+        }
     }
+    found
+}
+
+/// Whether another object that is not being deleted has the client. Asked of the API server right before a deactivation,
+/// since the watch may not show yet what another process, or an adoption that has just ended, recorded. An adoption that is
+/// under way makes this object wait.
+pub(crate) async fn is_held_elsewhere(held: &mut Held, id: &ClientId) -> Result<bool, Abort> {
+    let Some(lock) = held.ctx.state.locks.take(format!("adopt/{id}")) else {
+        return Err(Abort::Requeue(SOON));
+    };
+    held.lock = Some(lock);
+    let uid = held.object.uid();
+    let holds = |other: &OAuthClient| {
+        let bound = held.key.as_ref().and_then(|key| bound(other, key));
+        other.uid() != uid
+            && other.metadata.deletion_timestamp.is_none()
+            && bound.as_ref() == Some(id)
+    };
+    let recorded = ListParams::default().fields(&format!("status.clientId={id}"));
+    for api in held.ctx.watched() {
+        let others = api.list(&recorded).await.map_err(Abort::Api)?;
+        if others.iter().any(holds) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

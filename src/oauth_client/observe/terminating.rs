@@ -1,45 +1,44 @@
-//! What dies above an object: its definition, its namespace.
+//! Whether what an object depends on is being deleted: its CRD, its namespace.
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt};
+use provident_core::api::OAuthClient;
 use tracing::warn;
 
 use crate::cluster;
+use crate::context::Context;
 use crate::oauth_client::Abort;
-use crate::oauth_client::observe::Pass;
-use provident_core::api::OAuthClient;
+use crate::oauth_client::held::Held;
 
-impl Pass {
-    /// Whether the definition of `OAuthClient` is being deleted, and every object with it: then no client is
-    /// deactivated, since nobody meant them all. Read uncached. An install without the right to read it cannot tell.
-    pub async fn definition_is_going(&self) -> Result<bool, Abort> {
-        let all: Api<CustomResourceDefinition> = Api::all(self.ctx.client.clone());
-        let name = OAuthClient::crd_name();
-        match all.get_metadata(name).await {
-            Ok(definition) => Ok(definition.metadata.deletion_timestamp.is_some()),
-            Err(error) if cluster::is_not_found(&error) => Ok(true),
-            Err(error) if cluster::refusal(&error).is_some() => {
-                self.ctx.blind_to_definition.call_once(|| {
-                    warn!(
-                        name,
-                        "no right to read the CustomResourceDefinition: should it be deleted, the clients of all objects are deactivated"
-                    );
-                });
-                Ok(false)
-            }
-            Err(error) => Err(Abort::Api(error)),
+/// Whether the CRD of `OAuthClient` is being deleted, and every object with it. No client is deactivated then, because
+/// nobody meant to deactivate them all. Read uncached. An installation without the right to read CRDs cannot know.
+pub(crate) async fn crd_is_terminating(ctx: &Context) -> Result<bool, Abort> {
+    let all: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
+    let name = OAuthClient::crd_name();
+    match all.get_metadata(name).await {
+        Ok(crd) => Ok(crd.metadata.deletion_timestamp.is_some()),
+        Err(error) if cluster::is_not_found(&error) => Ok(true),
+        Err(error) if cluster::refusal(&error).is_some() => {
+            ctx.crd_unreadable.call_once(|| {
+                warn!(
+                    name,
+                    "Not allowed to read the CustomResourceDefinition. If it is deleted, the operator deactivates all clients"
+                );
+            });
+            Ok(false)
         }
+        Err(error) => Err(Abort::Api(error)),
     }
+}
 
-    /// Whether the object's namespace is being deleted. Who may not read it cannot tell.
-    pub async fn namespace_is_going(&self) -> Result<bool, Abort> {
-        let all: Api<Namespace> = Api::all(self.ctx.client.clone());
-        match all.get_metadata(&self.namespace()).await {
-            Ok(namespace) => Ok(namespace.metadata.deletion_timestamp.is_some()),
-            Err(error) if cluster::is_not_found(&error) => Ok(true),
-            Err(error) if cluster::refusal(&error).is_some() => Ok(false),
-            Err(error) => Err(Abort::Api(error)),
-        }
+/// Whether the object's namespace is being deleted. An installation without the right to read namespaces cannot know.
+pub(crate) async fn namespace_is_terminating(held: &Held) -> Result<bool, Abort> {
+    let all: Api<Namespace> = Api::all(held.ctx.client.clone());
+    match all.get_metadata(&held.namespace()).await {
+        Ok(namespace) => Ok(namespace.metadata.deletion_timestamp.is_some()),
+        Err(error) if cluster::is_not_found(&error) => Ok(true),
+        Err(error) if cluster::refusal(&error).is_some() => Ok(false),
+        Err(error) => Err(Abort::Api(error)),
     }
 }

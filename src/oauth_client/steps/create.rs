@@ -1,239 +1,170 @@
-//! The create protocol: prove that it can be stored, claim it, send it once, and know what happened.
+//! The create protocol: claim it, send it once, and know what happened.
 
-use kube::ResourceExt;
-use kube::api::PostParams;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
+use provident_core::api::{EventReason, Reason};
+use provident_core::plan::{
+    AttemptId, AttemptState, AutoRetry, Blocked, Facts, Observation, Requeue, create_request,
+};
+use provident_core::vendor::error::CallError;
+use provident_core::vendor::outcome::{Outcome, Refusal, Reply, classify};
 use serde_json::json;
 use tracing::{info, warn};
 
+use super::vendor::{blocked_by_call, connection};
 use crate::clock;
-use crate::cluster;
-use crate::oauth_client::observe::Pass;
-use crate::oauth_client::steps::stop;
-use crate::oauth_client::{Abort, SOON};
+use crate::cluster::events::EventType;
+use crate::oauth_client::Abort;
+use crate::oauth_client::held::Held;
+use crate::oauth_client::observe::connection::auto_retry;
 use crate::state::create_attempts::Target;
 use crate::vendor::client::CreateReply;
 use crate::vendor::connection::{VendorConnection, random_hex};
-use provident_core::api::{MANAGER, Reason};
-use provident_core::plan::{
-    self, Attempt, AttemptId, AttemptState, AutoRetry, Requeue, conflict_message, create_request,
-};
-use provident_core::secret;
-use provident_core::vendor::error::CallError;
-use provident_core::vendor::outcome::{Outcome, Refusal, Reply, classify};
 
-impl Pass {
-    /// No effect: a turn of the limiter, and a dry run of the very Secret write with values of the largest size, which
-    /// meets rights, quota, admission, a stranger's Secret of that name, and one that is immutable.
-    pub async fn preflight(&mut self) -> Result<(), Abort> {
-        let connection = self.connection()?;
-        let (namespace, name) = (self.namespace(), self.object.secret_name().to_owned());
-        let Some(guard) = self.ctx.names.take(format!("secret/{namespace}/{name}")) else {
-            return Err(Abort::Requeue(SOON));
-        };
-        self.name_guard = Some(guard);
-        self.permit = Some(self.turn(&connection).await?);
-        let post = PostParams {
-            dry_run: true,
-            field_manager: Some(MANAGER.to_owned()),
-        };
-        if let Err(error) = connection.client.authorize().await {
-            return Err(self.told(&connection, &error));
-        }
-        let largest = secret::largest(&self.object, &connection.client.token_url());
-        let api = self.ctx.secrets(&namespace);
-        let has_client = plan::client(&self.facts).is_some();
-        if has_client && self.secret.is_none() {
-            self.secret = api.get_opt(&name).await.map_err(Abort::Api)?;
-        }
-        let tried = match &self.secret {
-            Some(observed) if has_client => {
-                api.replace(&name, &post, &secret::merge(observed, &largest))
-                    .await
-            }
-            _ => api.create(&post, &largest).await,
-        };
-        match tried {
-            Ok(_) => {
-                self.facts.preflight = true;
-                Ok(())
-            }
-            // Somebody is at the Secret just now.
-            Err(error) if has_client && cluster::is_conflict(&error) => Err(Abort::Requeue(SOON)),
-            Err(error) if has_client => Err(self.refused(error)),
-            Err(error) if self.secret_unread => {
-                self.read_secret().await?;
-                // The plan decides what is to become of one that is there, of which a quota's refusal says nothing.
-                if self.secret.is_some() || cluster::is_already_exists(&error) {
-                    Ok(())
-                } else {
-                    Err(untried(&name, error))
-                }
-            }
-            Err(error) => Err(untried(&name, error)),
-        }
+/// Writes the claim into status. A stale view is refused here; this, and no lease, makes a create happen once.
+pub(crate) async fn claim(
+    facts: &Facts,
+    held: &mut Held,
+    retry_of: Option<&AttemptId>,
+) -> Result<Observation, Abort> {
+    let Ok(id) = random_hex() else {
+        return Ok(Observation::Blocked(Blocked::new(
+            Reason::Pending,
+            "The system's random number generator failed",
+            Requeue::Backoff,
+        )));
+    };
+    let (id, start_time) = (AttemptId(id), clock::now());
+    let target = Target {
+        uid: held.uid(),
+        secret: held.object.secret_name().to_owned(),
+        connection: held.object.spec.connection_ref.clone(),
+    };
+    let object = ObjectRef::from_obj(&held.object);
+    // Before the write: if its answer is lost, this process still knows that it sent nothing.
+    let attempts = &held.ctx.state.attempts;
+    attempts.claim(&id, object, target, start_time, retry_of.cloned());
+    let claim = json!({ "createAttempt": {
+        "id": id.0,
+        "startTime": Time(start_time),
+        "retryOf": retry_of.map(|id| &id.0),
+        // A merge patch keeps what the retried attempt had otherwise.
+        "outcome": null,
+    }});
+    let written = held.patch_status(claim).await;
+    if matches!(written, Err(Abort::StaleView | Abort::ObjectGone)) {
+        held.ctx.state.attempts.forget(&id);
     }
-
-    /// Writes the claim into status. Whoever holds a stale view is refused here; this, and no lease, is what makes a
-    /// create happen once.
-    pub async fn claim(&mut self, retry_of: Option<AttemptId>) -> Result<(), Abort> {
-        let Ok(id) = random_hex() else {
-            return Err(stop(
-                Reason::Pending,
-                "The system's random source failed",
-                Requeue::Backoff,
-            ));
-        };
-        let id = AttemptId(id);
-        // Before the write: if its answer is lost, this process still knows that it sent nothing.
-        let target = Target {
-            uid: self.object.uid().unwrap_or_default(),
-            secret: self.object.secret_name().to_owned(),
-            connection: self.object.spec.connection_ref.clone(),
-        };
-        self.ctx
-            .memory
-            .claim(&id, ObjectRef::from_obj(&self.object), target);
-        let claim = json!({ "createAttempt": {
-            "id": id.0,
-            "startTime": clock::now(),
-            "retryOf": retry_of.as_ref().map(|id| &id.0),
-        }});
-        let written = self.patch_status(claim).await;
-        if matches!(written, Err(Abort::StaleView | Abort::ObjectGone)) {
-            self.ctx.memory.forget(&id);
-        }
-        written?;
-        self.facts.attempt = Some(Attempt {
-            id,
-            retry_of: retry_of.clone(),
-            state: AttemptState::Unsent { in_time: true },
-        });
-        if let Some(former) = retry_of.filter(|_| self.facts.auto_retry == AutoRetry::Due) {
-            self.ctx.metrics.outcomes.possible_orphan();
-            let note = format!(
-                "The create {former} has no known outcome and is made once more, as unknownOutcome: Retry of the connection says. \
-                 A client named \"{}\" may be at the vendor twice",
-                self.object.vendor_name()
-            );
-            self.event(true, Reason::CreateOutcomeUnknown, &note).await;
-        }
-        Ok(())
+    written?;
+    if let Some(former) = retry_of.filter(|_| facts.auto_retry == AutoRetry::Due) {
+        held.ctx.metrics.outcomes.possible_orphan();
+        let note = format!(
+            "The outcome of create {former} is unknown. Retrying it once, because the connection's unknownOutcomePolicy is Retry. \
+             A client named {:?} may exist twice at the vendor",
+            held.object.vendor_name()
+        );
+        held.event(EventType::Warning, EventReason::CreateRetried, &note)
+            .await;
     }
-
-    /// Sends the create, once, and classifies what came back.
-    pub async fn create(&mut self) -> Result<(), Abort> {
-        let connection = self.connection()?;
-        let (Some(id), Some(permit)) = (
-            self.facts.attempt.as_ref().map(|a| a.id.clone()),
-            self.permit.take(),
-        ) else {
-            // A claim of an earlier pass, without a preflight of this one: dropped, and begun anew.
-            self.set_known(AttemptState::Unsent { in_time: false });
-            return Ok(());
-        };
-        let uid = self.object.uid().unwrap_or_default();
-        let known = self
-            .ctx
-            .memory
-            .known(&id, &uid, self.ctx.config.attempt_wait);
-        if known != (AttemptState::Unsent { in_time: true }) || connection.is_breaker_open() {
-            self.set_known(AttemptState::Unsent { in_time: false });
-            return Ok(());
-        }
-        let request = create_request(&self.object);
-        info!(attempt = %id, client_name = self.object.vendor_name(), "creating the client");
-        self.ctx.memory.sending(&id);
-        let reply = connection.client.create(permit, &request).await;
-        let outcome = classify(&reply.reply, |client| {
-            self.ctx.recorded.elsewhere(client, &uid)
-        });
-        self.ctx.metrics.outcomes.created(&outcome);
-        match outcome {
-            Outcome::Created(client_id) => {
-                // The log first: whatever happens to this process, the clientId is written down somewhere.
-                info!(attempt = %id, %client_id, "the vendor made the client");
-                let client = reply.client.unwrap_or_default();
-                self.ctx.memory.created(&id, client_id.clone());
-                self.set_known(AttemptState::Created(client_id));
-                self.found(client, false);
-                Ok(())
-            }
-            Outcome::Unknown(doubt) => {
-                warn!(attempt = %id, ?doubt, reply = reply.label(), "whether the vendor made a client is not state: held");
-                self.ctx.memory.unknown(&id, doubt);
-                self.set_known(AttemptState::Unknown(doubt));
-                connection.open_breaker();
-                self.observe_retry();
-                Ok(())
-            }
-            Outcome::NotCreated(refusal) => {
-                self.ctx.memory.not_created(&id, refusal);
-                self.set_known(AttemptState::NotCreated(refusal));
-                Err(self.refusal("create", refusal, &reply, &connection))
-            }
-        }
-    }
-
-    fn set_known(&mut self, state: AttemptState) {
-        if let Some(attempt) = &mut self.facts.attempt {
-            attempt.state = state;
-        }
-    }
-
-    /// What is told of a call that is known not to have been carried out.
-    pub fn refusal(
-        &self,
-        call: &str,
-        refusal: Refusal,
-        reply: &CreateReply,
-        connection: &VendorConnection,
-    ) -> Abort {
-        let status = match reply.reply {
-            Reply::Answer { status, .. } => status,
-            Reply::NeverConnected | Reply::NoAnswer => 0,
-        };
-        let error = match refusal {
-            Refusal::Unreachable => CallError::Unreachable(
-                reply
-                    .transport_error
-                    .clone()
-                    .unwrap_or_else(|| "no connection could be made".to_owned()),
-            ),
-            Refusal::Invalid => CallError::Rejected {
-                status,
-                code: reply.code.clone(),
-            },
-            Refusal::Unauthorized if status == 401 => CallError::Unauthorized,
-            Refusal::Unauthorized => CallError::Forbidden,
-            Refusal::Throttled => CallError::Throttled(reply.retry_after),
-            Refusal::Other => {
-                let name = &self.object.spec.connection_ref.name;
-                let message = format!(
-                    "The vendor answered a {call} with {status}. Look at spec.baseUrl of connection {name}"
-                );
-                return stop(Reason::ConnectionNotReady, message, Requeue::Backoff);
-            }
-        };
-        self.told(connection, &error)
-    }
+    Ok(Observation::Claimed(id))
 }
 
-// The Secret would be refused, so nothing is sent.
-fn untried(name: &str, error: kube::Error) -> Abort {
-    if cluster::is_already_exists(&error) {
-        return stop(
-            Reason::SecretConflict,
-            conflict_message(name),
-            Requeue::Backoff,
-        );
+/// Sends the create, once, and classifies the answer.
+pub(crate) async fn create(facts: &Facts, held: &mut Held) -> Result<Observation, Abort> {
+    let connection = match connection(held) {
+        Ok(connection) => connection,
+        Err(blocked) => return Ok(Observation::Blocked(blocked)),
+    };
+    let (Some(id), Some(permit)) = (
+        facts.attempt.as_ref().map(|attempt| attempt.id.clone()),
+        held.permit.take(),
+    ) else {
+        // A claim of an earlier reconcile, without a preflight of this one: dropped, and started over.
+        return Ok(Observation::NotSent);
+    };
+    let (uid, wait) = (held.uid(), held.ctx.config.attempt_wait);
+    let state = held.ctx.state.attempts.state(&id, &uid, wait);
+    if state != (AttemptState::Unsent { in_time: true }) || connection.is_breaker_open() {
+        return Ok(Observation::NotSent);
     }
-    if cluster::refusal(&error).is_none() {
-        return Abort::Api(error);
-    }
-    let message = format!(
-        "The API server would refuse the Secret {name}, so no client is created: {}",
-        cluster::message(&error)
-    );
-    stop(Reason::SecretWriteDenied, message, Requeue::Backoff)
+    let reply = {
+        let request = create_request(&held.object);
+        info!(attempt = %id, client_name = held.object.vendor_name(), "Creating client");
+        held.ctx.state.attempts.sending(&id);
+        connection.client.create(permit, &request).await
+    };
+    let ctx = &held.ctx;
+    let outcome = classify(&reply.reply, |client| {
+        ctx.state.client_index.is_recorded_elsewhere(client, &uid)
+    });
+    ctx.metrics.outcomes.created(&outcome);
+    Ok(match outcome {
+        Outcome::Created(client_id) => {
+            // The log first: whatever happens to this process, the clientId is on record.
+            info!(attempt = %id, %client_id, "Vendor created client");
+            ctx.state.attempts.created(&id, client_id.clone());
+            let client = reply.client.unwrap_or_default();
+            let answer = held.take_client(facts, &client_id, client);
+            Observation::Created(client_id, answer)
+        }
+        Outcome::Unknown(ambiguity) => {
+            warn!(attempt = %id, ?ambiguity, reply = reply.label(), "Create outcome unknown; waiting for manual resolution");
+            ctx.state.attempts.unknown(&id, ambiguity);
+            connection.open_breaker();
+            let mut attempt = facts.attempt.clone();
+            if let Some(attempt) = &mut attempt {
+                attempt.state = AttemptState::Unknown(ambiguity);
+            }
+            let entry = ctx.state.connections.get(&held.connection_key());
+            let auto_retry = entry.map_or(AutoRetry::No, |entry| {
+                auto_retry(held, &entry, attempt.as_ref())
+            });
+            Observation::CreateUnknown {
+                ambiguity,
+                auto_retry,
+            }
+        }
+        Outcome::NotCreated(refusal) => {
+            ctx.state.attempts.not_created(&id, refusal);
+            let blocked = blocked_by_refusal(held, "create", refusal, &reply, &connection);
+            Observation::NotCreated(refusal, blocked)
+        }
+    })
+}
+
+/// The report on a request that is known not to have been carried out.
+pub(crate) fn blocked_by_refusal(
+    held: &Held,
+    request: &str,
+    refusal: Refusal,
+    reply: &CreateReply,
+    connection: &VendorConnection,
+) -> Blocked {
+    let status = match reply.reply {
+        Reply::Answer { status, .. } => status,
+        Reply::NeverConnected | Reply::NoAnswer => 0,
+    };
+    let error = match refusal {
+        Refusal::Unreachable => CallError::Unreachable(
+            reply
+                .transport_error
+                .clone()
+                .unwrap_or_else(|| "no connection could be made".to_owned()),
+        ),
+        Refusal::Invalid => CallError::Rejected {
+            status,
+            code: reply.code.clone(),
+        },
+        Refusal::Unauthorized if status == 401 => CallError::Unauthorized,
+        Refusal::Unauthorized => CallError::Forbidden,
+        Refusal::Throttled => CallError::Throttled(reply.retry_after),
+        Refusal::Other => {
+            let name = &held.object.spec.connection_ref.name;
+            let message = format!(
+                "The vendor answered a {request} with status {status}. Check spec.baseUrl of connection {name}"
+            );
+            return Blocked::new(Reason::ConnectionNotReady, message, Requeue::Backoff);
+        }
+    };
+    blocked_by_call(held, connection, &error)
 }

@@ -1,0 +1,178 @@
+//! The step that reads the Secret, and with it what proves an adoption.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use provident_core::api::ClientSecretRef;
+use provident_core::plan::{
+    AdoptionFact, Candidate, Content, Facts, Observation, Owner, RecordedClient, SecretFacts,
+    adoption_fact, may_look_for_adoption, must_finish_adoption_in_place,
+};
+use provident_core::plan::ProofRead;
+use provident_core::secret::{self, SecretMetadata};
+use provident_core::vendor::types::ClientId;
+use secrecy::SecretString;
+
+use super::ownership::{OtherHolder, other_holder};
+use crate::oauth_client::held::Held;
+use crate::oauth_client::{Abort, SOON};
+
+/// Reads the Secret, and what `spec.adoption` names.
+pub(crate) async fn read_secret(facts: &Facts, held: &mut Held) -> Result<Observation, Abort> {
+    let mut secret = held.read_secret().await?;
+    // A Secret that no watch shows may be of the version that status records all the same.
+    let status = held.object.status.as_ref();
+    let recorded = status
+        .filter(|status| status.observed_generation == held.object.metadata.generation)
+        .and_then(|status| status.secret_resource_version.as_deref());
+    let version = held.secret.as_ref().and_then(ResourceExt::resource_version);
+    if recorded.is_some() && version.as_deref() == recorded {
+        secret = secret.with_content(Content::Current);
+    }
+    let adoption = adoption(facts, &secret, held).await?;
+    Ok(Observation::SecretRead { secret, adoption })
+}
+
+async fn adoption(
+    facts: &Facts,
+    secret: &SecretFacts,
+    held: &mut Held,
+) -> Result<AdoptionFact, Abort> {
+    let facts = Facts {
+        secret: secret.clone(),
+        ..facts.clone()
+    };
+    if let RecordedClient::Bound(client) = &facts.record {
+        return Ok(unfinished_in_place(&facts, client, held));
+    }
+    if !may_look_for_adoption(&facts) {
+        return Ok(AdoptionFact::None);
+    }
+    let spec = held.object.spec.adoption.clone();
+    let target = match (spec, &facts.record) {
+        (Some(adoption), _) => Some((adoption.client_id, adoption.secret_key_ref, true)),
+        // The binding key was replaced, or somebody wrote into status: the object's own Secret shows which.
+        (None, RecordedClient::Unverified) => own_proof(held),
+        (None, _) => None,
+    };
+    match target {
+        Some((client, proof, stated)) => prove(held, &client, &proof, stated).await,
+        None => Ok(AdoptionFact::None),
+    }
+}
+
+// Out of a hold the client is recorded before the Secret that proved it is taken over.
+fn unfinished_in_place(facts: &Facts, client: &ClientId, held: &Held) -> AdoptionFact {
+    let adopts = held.object.spec.adoption.as_ref().is_some_and(|adoption| {
+        adoption.client_id == client.as_str()
+            && adoption.secret_key_ref.name == held.object.secret_name()
+    });
+    let suitable = held
+        .secret
+        .as_ref()
+        .is_some_and(|found| unsuitable(held, found).is_none());
+    if suitable && must_finish_adoption_in_place(facts, adopts) {
+        AdoptionFact::Proven {
+            client: client.clone(),
+            in_place: true,
+        }
+    } else {
+        AdoptionFact::None
+    }
+}
+
+fn own_proof(held: &Held) -> Option<(String, ClientSecretRef, bool)> {
+    let status = held.object.status.as_ref();
+    let recorded = status.and_then(|status| status.client_id.clone())?;
+    let proof = ClientSecretRef {
+        name: held.object.secret_name().to_owned(),
+        key: secret::key_of_the_secret(&held.object)?,
+    };
+    Some((recorded, proof, false))
+}
+
+async fn prove(
+    held: &mut Held,
+    client: &str,
+    proof: &ClientSecretRef,
+    stated: bool,
+) -> Result<AdoptionFact, Abort> {
+    let in_place = proof.name == held.object.secret_name();
+    let held_elsewhere = match ClientId::parse(client).map(|id| other_holder(held, &id)) {
+        Some(OtherHolder::Unclear) => return Err(Abort::Requeue(SOON)),
+        Some(OtherHolder::Yes { .. }) => true,
+        Some(OtherHolder::No) | None => false,
+    };
+    let namespace = held.namespace();
+    let found = if in_place {
+        held.secret.clone()
+    } else {
+        let secrets = held.ctx.secrets(&namespace);
+        secrets.get_opt(&proof.name).await.map_err(Abort::Api)?
+    };
+    let read = match &found {
+        None => ProofRead::NoSecret,
+        Some(found) => match text(found, &proof.key) {
+            "" => ProofRead::Empty,
+            text => match unsuitable(held, found).filter(|_| in_place) {
+                Some(why) => ProofRead::Unsuitable(why),
+                None => {
+                    held.proof = Some(SecretString::from(text));
+                    ProofRead::Text
+                }
+            },
+        },
+    };
+    Ok(adoption_fact(&Candidate {
+        client,
+        stated,
+        secret: &proof.name,
+        key: &proof.key,
+        in_place,
+        namespace: &namespace,
+        connection: &held.object.spec.connection_ref.name,
+        allowed: held.may_adopt,
+        held_elsewhere,
+        proof: read,
+    }))
+}
+
+fn text<'a>(secret: &'a Secret, key: &str) -> &'a str {
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    bytes
+        .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
+        .map(str::trim)
+        .unwrap_or_default()
+}
+
+// Why a Secret must not be taken over.
+fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
+    let owner = SecretMetadata::of(&found.metadata).owner(&held.object);
+    if !matches!(owner, Owner::This | Owner::None) {
+        return Some(
+            "is controlled by another object. Copy its value to a Secret of another name".to_owned(),
+        );
+    }
+    if found
+        .type_
+        .as_deref()
+        .is_some_and(|type_| type_ != secret::OPAQUE)
+    {
+        return Some(
+            "is not of type Opaque. Copy its value to a Secret of another name".to_owned(),
+        );
+    }
+    let declared = secret::keys(&held.object);
+    let others: Vec<&str> = found
+        .data
+        .iter()
+        .flat_map(|data| data.keys())
+        .map(String::as_str)
+        .filter(|key| !declared.contains(*key))
+        .collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "has keys that spec.secret.stringData does not declare: {}. Declare or remove them",
+            others.join(", ")
+        )
+    })
+}
