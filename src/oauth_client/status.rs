@@ -116,6 +116,7 @@ impl Pass {
                     .as_ref()
                     .map_or_else(|| Time(clock::now()), |open| open.start_time.clone()),
                 retry_of: None,
+                outcome: None,
             })),
             (None, _) => None,
         };
@@ -266,9 +267,7 @@ fn transition(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Option<(
         [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
     let new = new?;
     let same = old.is_some_and(|old| (&old.status, &old.reason) == (&new.status, &new.reason));
-    let reason = Reason::ALL
-        .into_iter()
-        .find(|reason| reason.as_str() == new.reason)?;
+    let reason: Reason = new.reason.parse().ok()?;
     (!same).then(|| (reason, new.message.clone()))
 }
 

@@ -117,6 +117,7 @@ impl Pass {
             start_time: Time(clock::now()),
             scheduled: token.scheduled,
             accepted: false,
+            not_applied: false,
         };
         let uid = self.object.uid().unwrap_or_default();
         let status = self.object.status.as_ref();

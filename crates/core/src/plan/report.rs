@@ -81,23 +81,7 @@ pub struct Report {
 /// Whether only a person can end this reason: the `Stalled` condition.
 #[must_use]
 pub fn needs_a_person(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::AccessDenied
-            | Reason::SecretConflict
-            | Reason::SecretImmutable
-            | Reason::InvalidObject
-            | Reason::SpecRejected
-            | Reason::CreateOutcomeUnknown
-            | Reason::ExistingClientReturned
-            | Reason::AdoptionRejected
-            | Reason::BindingMismatch
-            | Reason::BindingKeyMissing
-            | Reason::ClientInUse
-            | Reason::ClientMissing
-            | Reason::DeactivatedAtVendor
-            | Reason::UpdateNotApplied
-    )
+    reason.needs_action()
 }
 
 /// Tells what a pass found. Pure: equal facts give equal words, so that a settled object is never written.
