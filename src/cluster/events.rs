@@ -1,37 +1,34 @@
 //! Events, as `kubectl describe` shows them.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::Client;
+use kube::runtime::events::{Event, Recorder, Reporter};
 use tracing::warn;
 
-use crate::context::Context;
-use provident_core::api::Reason;
+pub use kube::runtime::events::EventType;
 
 /// The API server's limit is 1 KiB.
 const LONGEST_NOTE: usize = 1000;
 
-/// Publishes an event. It never fails what it is about: a terminating namespace forbids events.
+/// Publishes an event. Its failure never fails what it is about: a terminating namespace forbids events.
 pub(crate) async fn publish(
-    ctx: &Context,
+    client: &Client,
+    reporter: &Reporter,
     about: &ObjectReference,
-    bad: bool,
-    reason: Reason,
+    type_: EventType,
+    reason: &str,
     note: &str,
 ) {
     let event = Event {
-        type_: if bad {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: reason.to_string(),
+        type_,
+        reason: reason.to_owned(),
         note: Some(note.chars().take(LONGEST_NOTE).collect()),
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    // A recorder of its own: a shared one counts an event of equal reason as the former one, and drops its note.
-    let recorder = Recorder::new(ctx.client.clone(), ctx.reporter.clone());
+    // A new recorder each time: a shared one counts an event with the reason of the one before as a repeat, and drops its note.
+    let recorder = Recorder::new(client.clone(), reporter.clone());
     if let Err(error) = recorder.publish(&event, about).await {
-        warn!(%error, "an event was not published");
+        warn!(%error, reason, "Failed to publish event");
     }
 }

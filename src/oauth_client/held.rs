@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PostParams};
 use kube::{Resource, ResourceExt};
-use provident_core::api::{MANAGER, OAuthClient};
+use provident_core::api::{EventReason, MANAGER, OAuthClient, Reason};
 use provident_core::binding::{BindingKey, Bound};
 use provident_core::plan::{
     Binding, ClientAnswer, Content, Facts, SecretFacts, differing, SecretChange,
@@ -126,7 +126,7 @@ impl Held {
         let (differs, credentials, active) = (
             differing(&self.object.spec, &client),
             client.client_secret.is_some(),
-            client.is_active != Some(false),
+            client.is_active() != Some(false),
         );
         // An answer to a PUT without the secret does not discard the one at hand.
         let client_secret = client
@@ -236,16 +236,24 @@ impl Held {
     }
 
     /// Publishes an event about the object.
-    pub async fn event(&self, type_: EventType, reason: impl Into<&'static str>, note: &str) {
-        publish(
-            &self.ctx.client,
-            &self.ctx.reporter,
-            &self.object.object_ref(&()),
-            type_,
-            reason.into(),
-            note,
-        )
-        .await;
+    pub async fn event(&self, reason: EventReason, note: &str) {
+        let type_ = if reason.is_warning() {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        };
+        self.publish(type_, reason.as_str(), note).await;
+    }
+
+    /// Publishes a transition of the condition Ready.
+    pub async fn condition_event(&self, type_: EventType, reason: Reason, note: &str) {
+        self.publish(type_, reason.as_str(), note).await;
+    }
+
+    async fn publish(&self, type_: EventType, reason: &str, note: &str) {
+        let (client, reporter) = (&self.ctx.client, &self.ctx.reporter);
+        let about = self.object.object_ref(&());
+        publish(client, reporter, &about, type_, reason, note).await;
     }
 
     /// The connection's key in the registry.

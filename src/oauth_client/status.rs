@@ -1,233 +1,306 @@
-//! Writes status, once per pass and only if it differs, and tells transitions as events.
+//! Writes status, once per reconcile and only if it differs, and publishes transitions as events.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use provident_core::api::{
+    self, AttemptOutcome, ConditionStatus, ConditionType, CreateAttempt, EventReason,
+    FieldsNotApplied, OAuthClientStatus, RECONCILE, ROTATE, Reason,
+};
+use provident_core::plan::{
+    self, AttemptId, AttemptState, ConnectionFacts, Facts, MessageContext, Report, Requeue,
+    RotationState, Vendor,
+};
+use provident_core::vendor::outcome::Ambiguity;
 use serde_json::{Map, Value};
 use tracing::{debug, info};
 
+use super::Abort;
+use super::held::Held;
+use super::requeue::{age, next_rotation_of, refresh_interval, until_verification};
 use crate::clock;
-use crate::oauth_client::Abort;
-use crate::oauth_client::observe::Pass;
-use crate::oauth_client::requeue::{age, next_of, until_verification};
-use crate::oauth_client::steps::rotate::is_first_look;
-use provident_core::api::{
-    self, ConditionStatus, ConditionType, CreateAttempt, OAuthClient, OAuthClientStatus, RECONCILE,
-    ROTATE, Reason,
-};
-use provident_core::plan::{
-    self, Blocked, Field, MessageContext, NOT_APPLIED, Report, Requeue, RotationState, Vendor,
-    needs_a_person,
-};
+use crate::cluster::events::EventType;
 
-impl Pass {
-    /// Ends a pass.
-    pub async fn report(&mut self, stop: Option<&Blocked>) -> Result<Requeue, Abort> {
-        let attempt = self
-            .object
-            .status
-            .as_ref()
-            .and_then(|status| status.create_attempt.as_ref());
-        let attempt_time = attempt
-            .map(|attempt| attempt.start_time.0.to_string())
-            .unwrap_or_default();
-        let (namespace, vendor_name) = (self.namespace(), self.object.vendor_name());
-        let texts = MessageContext {
-            namespace: &namespace,
-            name: &self.object.name_any(),
-            secret: self.object.secret_name(),
-            vendor_name: &vendor_name,
-            attempt_time: &attempt_time,
-        };
-        let report = plan::report(&self.object.spec, &self.facts, stop, texts);
-        let before = self.object.status.clone().unwrap_or_default();
-        let after = self.status(&before, &report);
-        let (old_attempt, told) = (
-            attempt.map(|attempt| attempt.id.clone()),
-            transition(&before, &after),
+/// Ends a reconcile: writes what it found, and returns when to reconcile again.
+pub(crate) async fn write(held: &mut Held, facts: &Facts) -> Result<Requeue, Abort> {
+    let before = held.object.status.clone().unwrap_or_default();
+    let report = report(held, facts, &before);
+    let after = status(held, facts, &before, &report);
+    if before == after {
+        debug!("Status is up to date");
+    } else {
+        // Only what differs: fields that a newer version of the operator wrote stay.
+        held.patch_status(difference(&before, &after)).await?;
+        announce(held, facts, &before, &after).await;
+    }
+    let (ctx, uid) = (&held.ctx, held.uid());
+    let open = held
+        .object
+        .status
+        .as_ref()
+        .and_then(|status| status.create_attempt.as_ref())
+        .map(|attempt| &attempt.id);
+    let former = facts.attempt.as_ref().map(|attempt| &attempt.id);
+    if let Some(former) = former.filter(|former| Some(&former.0) != open) {
+        ctx.state.attempts.forget(former);
+    }
+    // Only now: if a reconcile comes to nothing, what the vendor answered is forgotten too.
+    let verified = plan::was_verified(facts);
+    if verified {
+        let interval = refresh_interval(&held.object);
+        ctx.state.verifications.verified(&uid, interval);
+    }
+    ctx.state.client_index.set(&held.object);
+    let next = until_verification(&held.object);
+    ctx.metrics.clients.reported(&held.object, verified, next);
+    Ok(report.requeue)
+}
+
+fn report(held: &Held, facts: &Facts, before: &OAuthClientStatus) -> Report {
+    let attempt_time = before
+        .create_attempt
+        .as_ref()
+        .map(|attempt| attempt.start_time.0.to_string())
+        .unwrap_or_default();
+    let (namespace, name) = (held.namespace(), held.object.name_any());
+    let vendor_name = held.object.vendor_name();
+    let context = MessageContext {
+        namespace: &namespace,
+        name: &name,
+        secret: held.object.secret_name(),
+        vendor_name: &vendor_name,
+        attempt_time: &attempt_time,
+    };
+    plan::report(&held.object.spec, facts, context)
+}
+
+async fn announce(
+    held: &Held,
+    facts: &Facts,
+    before: &OAuthClientStatus,
+    after: &OAuthClientStatus,
+) {
+    let outcomes = &held.ctx.metrics.outcomes;
+    let first_secret = before.secret_resource_version.is_none();
+    if before.rotation.is_some() && after.rotation.is_none() {
+        held.ctx.state.rotations.forget(&held.uid());
+        outcomes.rotation("done");
+        let note = format!(
+            "Rotated the client secret; Secret {} holds the new one (revision {})",
+            held.object.secret_name(),
+            after.secret_revision.unwrap_or_default()
         );
-        if before == after {
-            debug!("nothing to report");
+        info!("Rotated client secret");
+        held.event(EventReason::SecretRotated, &note).await;
+    }
+    if first_secret && is_ready(after) {
+        outcomes.ready(age(&held.object));
+    }
+    let Some((reason, message)) = transition(before, after) else {
+        return;
+    };
+    outcomes.told(reason);
+    info!(%reason, message, "Status changed");
+    // A client that is ready at the first look says so in status alone: an event is one more stored write.
+    let as_expected = is_first_look(before) && is_ready(after);
+    if !as_expected && !is_reported_by_connection(facts, reason) {
+        let type_ = if is_ready(after) {
+            EventType::Normal
         } else {
-            // What differs only: fields that a newer version of the operator wrote stay.
-            self.patch_status(difference(&before, &after)).await?;
-            if before.rotation.is_some() && after.rotation.is_none() {
-                self.ctx
-                    .rotations
-                    .forget(&self.object.uid().unwrap_or_default());
-                self.ctx.metrics.outcomes.rotation("done");
-                let note = format!(
-                    "Rotated the secret; the Secret {} holds the new one (revision {})",
-                    self.object.secret_name(),
-                    after.secret_revision.unwrap_or_default()
-                );
-                info!("rotated the secret");
-                self.event(false, Reason::Available, &note).await;
-            }
-            if before.secret_resource_version.is_none() && !after_is_bad(&after) {
-                self.ctx.metrics.outcomes.ready(age(&self.object));
-            }
-            if let Some((reason, message)) = told {
-                self.ctx.metrics.outcomes.told(reason);
-                info!(%reason, message, "status");
-                // A client that is well at the first look says so in status alone: an event is one more stored write.
-                let as_expected = is_first_look(&before) && !after_is_bad(&after);
-                if !as_expected && !self.is_the_connections(reason) {
-                    self.event(after_is_bad(&after), reason, &message).await;
-                }
-            }
-        }
-        let kept = self
-            .object
-            .status
-            .as_ref()
-            .and_then(|s| s.create_attempt.as_ref())
-            .map(|a| &a.id);
-        if let Some(id) = old_attempt.filter(|id| Some(id) != kept) {
-            self.ctx.memory.forget(&plan::AttemptId(id));
-        }
-        // Only now: of a pass that came to nothing, what the vendor said is forgotten too.
-        let verified = matches!(self.facts.vendor, Vendor::Found(_) | Vendor::Missing);
-        if verified {
-            self.verified();
-        }
-        self.ctx.recorded.set(&self.object);
-        let next = until_verification(&self.object);
-        self.ctx
-            .metrics
-            .clients
-            .reported(&self.object, verified, next);
-        Ok(report.retry)
-    }
-
-    fn status(&self, before: &OAuthClientStatus, report: &Report) -> OAuthClientStatus {
-        let generation = self.object.metadata.generation.unwrap_or_default();
-        let mut status = before.clone();
-        let records = plan::recorded_state(&self.facts);
-        if let (Some(client), Some(key)) = (&records.client, &self.key) {
-            status.client_id = Some(client.to_string());
-            status.binding_mac = Some(key.mac(self.bound(), client));
-        }
-        status.create_attempt = match (records.attempt, &before.create_attempt) {
-            (Some(id), Some(open)) if open.id == id.0 => Some(open.clone()),
-            // A dropped retry puts the attempt it retried back, still held; when that one began is in the log.
-            (Some(id), open) => Some(Box::new(CreateAttempt {
-                id: id.0,
-                start_time: open
-                    .as_ref()
-                    .map_or_else(|| Time(clock::now()), |open| open.start_time.clone()),
-                retry_of: None,
-            })),
-            (None, _) => None,
+            EventType::Warning
         };
-        let now = clock::now();
-        let told = [
-            (ConditionType::Ready, &report.ready),
-            (ConditionType::Synced, &report.synced),
-            (ConditionType::SecretReady, &report.secret_ready),
-        ];
-        for (type_, told) in told {
-            if let Some((value, reason, message)) = told {
-                api::set(
-                    &mut status.conditions,
-                    type_,
-                    *value,
-                    *reason,
-                    message.clone(),
-                    generation,
-                    now,
-                );
-            }
-        }
-        if let Some((_, reason, message)) = &report.ready {
-            status.observed_generation = Some(generation);
-            if needs_a_person(*reason) {
-                let (type_, value) = (ConditionType::Stalled, ConditionStatus::True);
-                api::set(
-                    &mut status.conditions,
-                    type_,
-                    value,
-                    *reason,
-                    message.clone(),
-                    generation,
-                    now,
-                );
-            } else {
-                api::remove(&mut status.conditions, ConditionType::Stalled);
-            }
-        }
-        let stored = report
-            .secret_ready
-            .as_ref()
-            .is_some_and(|told| told.0 == ConditionStatus::True);
-        if stored {
-            status.secret_name = Some(self.object.secret_name().to_owned());
-            // AttemptState by its version: that is the one recorded already.
-            if let Some(secret) = &self.secret {
-                status.secret_resource_version = secret.resource_version();
-            }
-            self.content(&mut status);
-            self.rotation(&mut status);
-        }
-        // Whatever the vendor said of the client: it was asked.
-        if stored || matches!(self.facts.vendor, Vendor::Found(_) | Vendor::Missing) {
-            status.last_handled_reconcile = self.object.annotations().get(RECONCILE).cloned();
-        }
-        if is_first_look(before) {
-            status.last_handled_rotate = self.object.annotations().get(ROTATE).cloned();
-        }
-        if status.client_id.is_some() {
-            let next = next_of(&self.object, status.last_rotation_time.as_ref());
-            status.next_rotation_time = next.and_then(Result::ok).map(Time);
-        }
-        status
-    }
-
-    // Counts the changes of the Secret's content.
-    fn content(&self, status: &mut OAuthClientStatus) {
-        if let Some(digest) = self.digest()
-            && status.secret_hash.as_deref() != Some(&digest)
-        {
-            status.secret_revision = Some(self.next_revision());
-            status.secret_hash = Some(digest);
-        }
-    }
-
-    // Closes a rotation that GET shows to be done, now that the Secret holds what it made.
-    fn rotation(&self, status: &mut OAuthClientStatus) {
-        let Vendor::Found(found) = &self.facts.vendor else {
-            return;
-        };
-        let (Some(record), Some(open)) = (&mut status.rotation, &self.facts.rotation.open) else {
-            return;
-        };
-        if !found.rotated {
-            record.accepted = matches!(
-                open.state,
-                RotationState::Accepted | RotationState::NotApplied
-            );
-            return;
-        }
-        if !record.scheduled {
-            status.last_handled_rotate = Some(record.token.clone());
-        }
-        status.last_rotation_time = Some(Time(clock::now()));
-        status.rotation = None;
+        held.condition_event(type_, reason, &message).await;
     }
 }
 
-/// The fields that a PUT of this generation is known not to have changed, as status tells.
-pub(crate) fn not_applied(object: &OAuthClient) -> Vec<Field> {
-    let conditions = object
-        .status
+// The connection has an event of its own: five thousand clients do not repeat it.
+fn is_reported_by_connection(facts: &Facts, reason: Reason) -> bool {
+    match &facts.connection {
+        ConnectionFacts::Unusable(reported, _) => {
+            *reported == reason && reason != Reason::ConnectionNotFound && !facts.deleting
+        }
+        ConnectionFacts::Usable | ConnectionFacts::Denied(_) => false,
+    }
+}
+
+fn status(
+    held: &Held,
+    facts: &Facts,
+    before: &OAuthClientStatus,
+    report: &Report,
+) -> OAuthClientStatus {
+    let generation = held.object.metadata.generation.unwrap_or_default();
+    let mut status = before.clone();
+    let recorded = plan::recorded_state(facts);
+    if let (Some(client), Some(key)) = (&recorded.client, &held.key) {
+        status.client_id = Some(client.to_string());
+        status.binding_mac = Some(key.mac(held.bound(), client));
+    }
+    status.create_attempt = create_attempt(held, facts, before, recorded.attempt);
+    set_conditions(&mut status, report, generation);
+    let stored = report
+        .secret_ready
         .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default();
-    api::find(conditions, ConditionType::Synced)
-        .filter(|told| told.reason == Reason::UpdateNotApplied.as_str())
-        .filter(|told| told.observed_generation == object.metadata.generation)
-        .and_then(|told| told.message.strip_prefix(NOT_APPLIED))
-        .map(plan::parse_names)
-        .unwrap_or_default()
+        .is_some_and(|update| update.0 == ConditionStatus::True);
+    if stored {
+        status.secret_name = Some(held.object.secret_name().to_owned());
+        // A Secret that is known by its version has the recorded one.
+        if let Some(secret) = &held.secret {
+            status.secret_resource_version = secret.resource_version();
+        }
+        count_content(held, facts, &mut status);
+        close_rotation(facts, &mut status);
+    }
+    set_not_applied(facts, report, generation, &mut status);
+    // Whatever the vendor answered: it was asked.
+    if stored || plan::was_verified(facts) {
+        status.last_handled_reconcile = held.object.annotations().get(RECONCILE).cloned();
+    }
+    if is_first_look(before) {
+        status.last_handled_rotate = held.object.annotations().get(ROTATE).cloned();
+    }
+    if status.client_id.is_some() {
+        let next = next_rotation_of(&held.object, status.last_rotation_time.as_ref());
+        status.next_rotation_time = next.and_then(Result::ok).map(Time);
+    }
+    status
+}
+
+fn create_attempt(
+    held: &Held,
+    facts: &Facts,
+    before: &OAuthClientStatus,
+    open: Option<AttemptId>,
+) -> Option<Box<CreateAttempt>> {
+    let id = open?;
+    let mut attempt = match &before.create_attempt {
+        Some(recorded) if recorded.id == id.0 => recorded.clone(),
+        // A dropped retry puts the retried attempt back, still held; an emptied status gets its attempt back.
+        recorded => {
+            let remembered = held.ctx.state.attempts.sent_for(&held.uid());
+            let remembered = remembered.filter(|remembered| remembered.id == id);
+            let start_time = match (recorded, &remembered) {
+                (Some(recorded), _) => recorded.start_time.clone(),
+                (None, Some(remembered)) => Time(remembered.start_time),
+                (None, None) => Time(clock::now()),
+            };
+            Box::new(CreateAttempt {
+                id: id.0.clone(),
+                start_time,
+                retry_of: remembered.and_then(|remembered| Some(remembered.retry_of?.0)),
+                outcome: None,
+            })
+        }
+    };
+    // Why it is held outlives this process.
+    if let Some(facts) = facts.attempt.as_ref().filter(|facts| facts.id == id)
+        && let AttemptState::Unknown(ambiguity) = &facts.state
+    {
+        attempt.outcome = Some(match ambiguity {
+            Ambiguity::NoAnswer => AttemptOutcome::NoAnswer,
+            Ambiguity::ExistingClient => AttemptOutcome::ExistingClientReturned,
+        });
+    }
+    Some(attempt)
+}
+
+fn set_conditions(status: &mut OAuthClientStatus, report: &Report, generation: i64) {
+    let now = clock::now();
+    let mut set = |type_, (value, reason, message): &plan::ConditionUpdate| {
+        api::set(
+            &mut status.conditions,
+            type_,
+            *value,
+            *reason,
+            message.clone(),
+            generation,
+            now,
+        );
+    };
+    let updates = [
+        (ConditionType::Ready, &report.ready),
+        (ConditionType::Synced, &report.synced),
+        (ConditionType::SecretReady, &report.secret_ready),
+    ];
+    for (type_, update) in updates {
+        if let Some(update) = update {
+            set(type_, update);
+        }
+    }
+    let Some((_, reason, message)) = &report.ready else {
+        return;
+    };
+    if reason.needs_action() {
+        let stalled = (ConditionStatus::True, *reason, message.clone());
+        set(ConditionType::Stalled, &stalled);
+    } else {
+        api::remove(&mut status.conditions, ConditionType::Stalled);
+    }
+    status.observed_generation = Some(generation);
+}
+
+// Counts the changes of the Secret's content.
+fn count_content(held: &Held, facts: &Facts, status: &mut OAuthClientStatus) {
+    if let Some(hash) = plan::client(facts).and_then(|id| held.content_hash(&id))
+        && status.secret_hash.as_deref() != Some(&hash)
+    {
+        status.secret_revision = Some(held.next_revision());
+        status.secret_hash = Some(hash);
+    }
+}
+
+// Closes a rotation that GET shows to be done, now that the Secret holds the new secret.
+fn close_rotation(facts: &Facts, status: &mut OAuthClientStatus) {
+    let Vendor::Found(found) = &facts.vendor else {
+        return;
+    };
+    let (Some(record), Some(open)) = (&mut status.rotation, &facts.rotation.open) else {
+        return;
+    };
+    if !found.rotated {
+        record.accepted = match open.state {
+            RotationState::Accepted | RotationState::NotApplied => true,
+            RotationState::Unsent { .. }
+            | RotationState::Refused
+            | RotationState::InProgress
+            | RotationState::Abandoned => false,
+        };
+        record.not_applied = open.state == RotationState::NotApplied;
+        return;
+    }
+    if !record.scheduled {
+        status.last_handled_rotate = Some(record.token.clone());
+    }
+    status.last_rotation_time = Some(Time(clock::now()));
+    status.rotation = None;
+}
+
+// Remembers fields that an update did not change, so that they are not sent again, by this process or another.
+fn set_not_applied(
+    facts: &Facts,
+    report: &Report,
+    generation: i64,
+    status: &mut OAuthClientStatus,
+) {
+    let Vendor::Found(found) = &facts.vendor else {
+        return;
+    };
+    let not_applied = report
+        .synced
+        .as_ref()
+        .is_some_and(|(_, reason, _)| *reason == Reason::UpdateNotApplied);
+    status.fields_not_applied = not_applied.then(|| {
+        Box::new(FieldsNotApplied {
+            generation,
+            fields: found.differs.iter().map(ToString::to_string).collect(),
+        })
+    });
+}
+
+/// Whether no operator has reported on the object yet.
+pub(crate) fn is_first_look(status: &OAuthClientStatus) -> bool {
+    status
+        .observed_generation
+        .is_none_or(|generation| generation < 0)
 }
 
 // What a JSON merge patch (RFC 7386) must say to turn one into the other; lists are replaced whole.
@@ -244,10 +317,10 @@ fn difference(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Value {
         .map(|key| (key.clone(), Value::Null))
         .collect();
     for (key, value) in after {
-        let value = match (key.as_str(), before.get(&key)) {
-            (_, Some(same)) if *same == value => continue,
-            // Of a replaced record nothing may be left.
-            ("createAttempt" | "rotation", Some(Value::Object(old))) => {
+        let value = match before.get(&key) {
+            Some(same) if *same == value => continue,
+            // Nothing of a replaced record may remain.
+            Some(Value::Object(old)) => {
                 let mut whole: Map<String, Value> =
                     old.keys().map(|key| (key.clone(), Value::Null)).collect();
                 whole.extend(value.as_object().cloned().unwrap_or_default());
@@ -260,18 +333,18 @@ fn difference(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Value {
     Value::Object(patch)
 }
 
-// A transition is told once: when Ready's status or reason changes.
+// A transition is published once: when the status or reason of Ready changes.
 fn transition(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Option<(Reason, String)> {
     let [old, new] =
         [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
     let new = new?;
     let same = old.is_some_and(|old| (&old.status, &old.reason) == (&new.status, &new.reason));
     let reason = Reason::ALL
-        .into_iter()
+        .iter()
         .find(|reason| reason.as_str() == new.reason)?;
-    (!same).then(|| (reason, new.message.clone()))
+    (!same).then(|| (*reason, new.message.clone()))
 }
 
-fn after_is_bad(status: &OAuthClientStatus) -> bool {
-    api::find(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.status != "True")
+fn is_ready(status: &OAuthClientStatus) -> bool {
+    api::find(&status.conditions, ConditionType::Ready).is_none_or(|ready| ready.status == "True")
 }

@@ -1,74 +1,78 @@
-//! Answers that come too late for their object, and the end of a process that still holds some.
+//! Clients that the vendor created and that status does not record yet: where they belong, and the end of a process that
+//! still holds some.
 //!
-//! An answer is *late* when its object is gone, or has another client or another attempt by now. Nothing is overwritten
-//! then: its client is deactivated, unless somebody living records it.
+//! Such a client is *orphaned* when its object is gone, or has another client or attempt by now. Nothing is overwritten then:
+//! the client is deactivated, unless a living object or Secret has it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
-
-use crate::cluster;
-use crate::context::Context;
-use crate::oauth_client::Abort;
-use crate::oauth_client::observe::connection::for_a_late_answer;
-use crate::state::binding_key::KeyState;
-use crate::state::connection_registry::ConnectionKey;
-use crate::state::create_attempts::Answer;
 use provident_core::api::OAuthClient;
 use provident_core::binding::Bound;
 use provident_core::plan::{AttemptId, Binding, Disposition, ObjectState, Owner, disposition};
 use provident_core::secret::SecretMetadata;
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::types::ClientId;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Abort;
+use super::observe::connection::connection_for_orphan;
+use crate::cluster;
+use crate::context::Context;
+use crate::state::binding_key::KeyState;
+use crate::state::connection_registry::ConnectionKey;
+use crate::state::create_attempts::UnstoredClient;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// Sees to the answers held for this name that have no place any more; also where the watch has no such object now.
+/// Resolves the clients created under this name that have no place any more. Also for a name that has no object now.
 ///
 /// # Errors
-/// The API server could not be asked; to be tried again.
-pub async fn settle(
+/// A request to the API server failed; try again.
+pub async fn resolve_unstored(
     ctx: &Arc<Context>,
     object: &ObjectRef<OAuthClient>,
 ) -> Result<(), kube::Error> {
-    for answer in ctx.memory.answers_for(object) {
-        match judge(ctx, &answer).await? {
+    for client in ctx.state.attempts.unstored_for(object) {
+        match current_disposition(ctx, &client).await? {
             Disposition::Store => {}
-            Disposition::AlreadyStored => ctx.memory.forget(&answer.attempt),
+            Disposition::AlreadyStored => ctx.state.attempts.forget(&client.attempt),
             Disposition::HeldElsewhere => {
-                info!(client_id = %answer.client_id, "an answer came late, and its client is recorded elsewhere");
-                ctx.memory.forget(&answer.attempt);
+                info!(client_id = %client.client_id, "Client was created for an object that is gone, and another object has it");
+                ctx.state.attempts.forget(&client.attempt);
             }
             Disposition::Orphaned => {
-                warn!(client_id = %answer.client_id, attempt = %answer.attempt, "an answer came late: its client is deactivated");
+                warn!(client_id = %client.client_id, attempt = %client.attempt, "Client was created after its object was deleted; deactivating it");
                 ctx.metrics.outcomes.late();
-                // From here on the task holds it; a process that leaves waits for its tasks.
-                ctx.memory.forget(&answer.attempt);
+                // From here on the task holds it; a process that exits waits for its tasks.
+                ctx.state.attempts.forget(&client.attempt);
                 let ctx = Arc::clone(ctx);
                 ctx.tasks
                     .clone()
-                    .spawn(async move { deactivate(&ctx, &answer).await });
+                    .spawn(async move { deactivate(&ctx, &client).await });
             }
         }
     }
     Ok(())
 }
 
-async fn judge(ctx: &Context, answer: &Answer) -> Result<Disposition, kube::Error> {
-    let namespace = answer.object.namespace.clone().unwrap_or_default();
-    let object = match ctx.objects(&namespace).get(&answer.object.name).await {
-        Ok(object) if object.uid().as_deref() == Some(&answer.target.uid) => Some(object),
+async fn current_disposition(
+    ctx: &Context,
+    client: &UnstoredClient,
+) -> Result<Disposition, kube::Error> {
+    let namespace = client.object.namespace.clone().unwrap_or_default();
+    let object = match ctx.objects(&namespace).get(&client.object.name).await {
+        Ok(object) if object.uid().as_deref() == Some(&client.target.uid) => Some(object),
         Ok(_) => None,
         Err(error) if cluster::is_not_found(&error) => None,
         Err(error) => return Err(error),
     };
-    let (bound, kept) = secret_of(ctx, answer, object.as_ref()).await?;
-    let standing = match &object {
+    let (bound, held_by_secret) = secret_of(ctx, client, object.as_ref()).await?;
+    let state = match &object {
         None => ObjectState::Gone,
         Some(object) => {
             let status = object.status.clone().unwrap_or_default();
@@ -79,37 +83,33 @@ async fn judge(ctx: &Context, answer: &Answer) -> Result<Disposition, kube::Erro
             }
         }
     };
-    let kept = kept || ctx.recorded.by_a_living_object(&answer.client_id);
-    Ok(disposition(
-        &answer.attempt,
-        &answer.client_id,
-        &standing,
-        kept,
-    ))
+    let index = &ctx.state.client_index;
+    let held = held_by_secret || index.is_held_by_living_object(&client.client_id);
+    Ok(disposition(&client.attempt, &client.client_id, &state, held))
 }
 
-// The client the Secret is validly bound to, if its owner is the object; and whether the Secret keeps this very client:
-// bound to it, and without a controller owner or with one that lives.
+// The client that the Secret is validly bound to, if its owner is the object or it has none; and whether the Secret holds this
+// very client for a living owner.
 async fn secret_of(
     ctx: &Context,
-    answer: &Answer,
+    client: &UnstoredClient,
     object: Option<&OAuthClient>,
 ) -> Result<(Option<ClientId>, bool), kube::Error> {
     let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
         return Ok((None, false));
     };
-    let namespace = answer.object.namespace.clone().unwrap_or_default();
-    let name = object.map_or(answer.target.secret.as_str(), OAuthClient::secret_name);
+    let namespace = client.object.namespace.clone().unwrap_or_default();
+    let name = object.map_or(client.target.secret.as_str(), OAuthClient::secret_name);
     let Some(found) = ctx.secrets(&namespace).get_opt(name).await? else {
         return Ok((None, false));
     };
     let to = Bound {
-        connection: &answer.target.connection,
+        connection: &client.target.connection,
         namespace: &namespace,
-        name: &answer.object.name,
+        name: &client.object.name,
     };
-    let marks = SecretMetadata::of(&found.metadata);
-    let Binding::Valid(client) = marks.binding(&key, to) else {
+    let metadata = SecretMetadata::of(&found.metadata);
+    let Binding::Valid(bound) = metadata.binding(&key, to) else {
         return Ok((None, false));
     };
     let owner = found
@@ -126,67 +126,71 @@ async fn secret_of(
             None => false,
         },
     };
-    let kept = client == answer.client_id && lives;
-    let ours = object.is_some_and(|object| marks.owner(object) == Owner::This);
-    Ok((ours.then_some(client), kept))
+    let held = bound == client.client_id && lives;
+    let ours = object.is_some_and(|object| match metadata.owner(object) {
+        Owner::This | Owner::None => true,
+        Owner::Former | Owner::Other => false,
+    });
+    Ok((ours.then_some(bound), held))
 }
 
-async fn deactivate(ctx: &Context, answer: &Answer) {
+async fn deactivate(ctx: &Context, client: &UnstoredClient) {
     let mut delay = FIRST_RETRY;
-    while let Err(why) = try_deactivate(ctx, answer).await {
-        warn!(client_id = %answer.client_id, why, "the client of a late answer is still active");
+    while let Err(error) = try_deactivate(ctx, client).await {
+        warn!(client_id = %client.client_id, error, ?delay, "Failed to deactivate orphaned client, will retry");
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(LONGEST_RETRY);
     }
 }
 
-async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
-    // Asked anew each time: a restore may have brought back who records it.
-    let disposition = judge(ctx, answer)
+async fn try_deactivate(ctx: &Context, client: &UnstoredClient) -> Result<(), String> {
+    // Checked again each time: a restore may have brought back an object that records it.
+    let disposition = current_disposition(ctx, client)
         .await
         .map_err(|error| error.to_string())?;
     if disposition != Disposition::Orphaned {
-        info!(client_id = %answer.client_id, ?disposition, "the client of a late answer stays as it is");
+        info!(client_id = %client.client_id, ?disposition, "Client is no longer orphaned; leaving it active");
         return Ok(());
     }
-    let namespace = answer.object.namespace.clone().unwrap_or_default();
-    let key = ConnectionKey::new(&answer.target.connection, &namespace);
-    let Some(connection) = for_a_late_answer(ctx, &key) else {
+    let namespace = client.object.namespace.clone().unwrap_or_default();
+    let key = ConnectionKey::new(&client.target.connection, &namespace);
+    let Some(connection) = connection_for_orphan(ctx, &key) else {
         return Err("its connection is not usable".to_owned());
     };
     let permit = connection
         .limiter
         .permit(&namespace)
         .await
-        .map_err(|_| "the connection's limit".to_owned())?;
+        .map_err(|_| "the connection's rate limit is reached".to_owned())?;
     match connection
         .client
-        .deactivate(permit, &answer.client_id)
+        .deactivate(permit, &client.client_id)
         .await
     {
-        Ok(client) if client.is_active() == Some(false) => {
-            info!(client_id = %answer.client_id, "deactivated the client of a late answer");
+        Ok(answer) if answer.is_active() == Some(false) => {
+            info!(client_id = %client.client_id, "Deactivated orphaned client");
             Ok(())
         }
         Ok(_) => Err("the vendor did not apply isActive: false".to_owned()),
-        // It made the client a moment ago: the connection is the right one.
+        // The vendor created the client a moment ago, so the account is the right one.
         Err(CallError::NotFound) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Stores what is not stored yet, before the process leaves. Returns when all is stored or it is to `give_up`; what is left
-/// then stands in the log.
-pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken) {
+/// Stores what is not stored yet before the process exits. Returns when everything is stored, or when `give_up` is cancelled;
+/// what is left is then in the log. `give_up_orphans` bounds the deactivation of orphaned clients alone, once everything is
+/// stored.
+pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken, orphan_wait: Duration) {
     let mut delay = Duration::from_millis(100);
     loop {
-        let answers = ctx.memory.answers();
-        if answers.is_empty() {
+        let unstored = ctx.state.attempts.unstored();
+        if unstored.is_empty() {
             break;
         }
-        for answer in answers {
-            if let Err(error) = store(ctx, &answer).await {
-                warn!(client_id = %answer.client_id, %error, "an answer is not stored yet");
+        for client in unstored {
+            if let Err(error) = store(ctx, &client).await {
+                warn!(client_id = %client.client_id, %error, "Failed to store new client, will retry");
             }
         }
         let pause = tokio::time::sleep(delay);
@@ -196,25 +200,27 @@ pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken) {
         delay = (delay * 2).min(Duration::from_secs(2));
     }
     ctx.tasks.close();
-    let ended = give_up.run_until_cancelled(ctx.tasks.wait()).await;
-    if ended.is_none() {
-        error!("leaving with clients of late answers still active; their clientIds are above");
+    // An unreachable vendor must not keep the process: it neither works nor lets itself be restarted then.
+    let deactivated = tokio::time::timeout(orphan_wait, ctx.tasks.wait());
+    if !matches!(give_up.run_until_cancelled(deactivated).await, Some(Ok(()))) {
+        error!("Exiting while orphaned clients are still active; their clientIds are logged above");
     }
-    for answer in ctx.memory.answers() {
+    for client in ctx.state.attempts.unstored() {
         error!(
-            client_id = %answer.client_id, attempt = %answer.attempt, object = %answer.object,
-            "leaving with an answer that could not be stored"
+            client_id = %client.client_id, attempt = %client.attempt, object = %client.object,
+            "Exiting with a client that could not be stored"
         );
     }
 }
 
-async fn store(ctx: &Arc<Context>, answer: &Answer) -> Result<(), kube::Error> {
-    settle(ctx, &answer.object).await?;
-    let namespace = answer.object.namespace.clone().unwrap_or_default();
-    let Some(object) = ctx.objects(&namespace).get_opt(&answer.object.name).await? else {
+async fn store(ctx: &Arc<Context>, client: &UnstoredClient) -> Result<(), kube::Error> {
+    resolve_unstored(ctx, &client.object).await?;
+    let namespace = client.object.namespace.clone().unwrap_or_default();
+    let object = ctx.objects(&namespace).get_opt(&client.object.name).await?;
+    let Some(object) = object else {
         return Ok(());
     };
-    match super::pass(Arc::new(object), ctx).await {
+    match super::run(Arc::new(object), ctx).await {
         Err(Abort::Api(error)) => Err(error),
         _ => Ok(()),
     }

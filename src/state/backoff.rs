@@ -1,8 +1,9 @@
 //! Backoff per object: grows with each failure, with jitter, and is reset when something about the object changes.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::jitter::jittered;
 

@@ -305,7 +305,7 @@ impl World {
 
     /// The name that an object's client has at the vendor.
     pub fn vendor_name(&self, name: &str) -> String {
-        format!("{}-{name}", self.namespace)
+        format!("{}.{name}", self.namespace)
     }
 
     /// Where a client gets its tokens, as the operator writes it into Secrets.

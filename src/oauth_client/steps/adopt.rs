@@ -11,7 +11,6 @@ use secrecy::ExposeSecret;
 use tracing::info;
 
 use super::vendor::{acquire_permit, blocked_by_call, connection, note_success};
-use crate::cluster::events::EventType;
 use crate::oauth_client::held::Held;
 use crate::oauth_client::observe::ownership::{OtherHolder, other_holder};
 use crate::oauth_client::{Abort, SOON};
@@ -77,7 +76,7 @@ async fn announce(held: &Held, id: &ClientId, answer: &ClientAnswer) {
         }
     };
     let note = format!("Adopted client {id}; {then}");
-    held.event(EventType::Normal, EventReason::ClientAdopted, &note)
+    held.event(EventReason::ClientAdopted, &note)
         .await;
 }
 

@@ -13,7 +13,6 @@ use tracing::{info, warn};
 
 use super::vendor::{blocked_by_call, connection};
 use crate::clock;
-use crate::cluster::events::EventType;
 use crate::oauth_client::Abort;
 use crate::oauth_client::held::Held;
 use crate::oauth_client::observe::connection::auto_retry;
@@ -63,7 +62,7 @@ pub(crate) async fn claim(
              A client named {:?} may exist twice at the vendor",
             held.object.vendor_name()
         );
-        held.event(EventType::Warning, EventReason::CreateRetried, &note)
+        held.event(EventReason::CreateRetried, &note)
             .await;
     }
     Ok(Observation::Claimed(id))

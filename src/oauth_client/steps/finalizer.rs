@@ -7,7 +7,6 @@ use provident_core::plan::{self, Facts, Observation};
 use serde_json::json;
 use tracing::info;
 
-use crate::cluster::events::EventType;
 use crate::oauth_client::Abort;
 use crate::oauth_client::held::{Held, abort_for};
 use crate::reconcile::patch_params;
@@ -28,7 +27,7 @@ pub(crate) async fn release(facts: &Facts, held: &mut Held) -> Result<Observatio
             attempt.id,
             held.object.vendor_name()
         );
-        held.event(EventType::Warning, EventReason::ClientReleased, &note)
+        held.event(EventReason::ClientReleased, &note)
             .await;
     }
     if let Some(client_id) = plan::client(facts) {

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::cluster;
-use crate::cluster::events::EventType;
 use crate::oauth_client::Abort;
 use crate::oauth_client::held::Held;
 use crate::reconcile::patch_params;
@@ -57,7 +56,7 @@ pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Ab
                     held.object.secret_name()
                 );
                 info!(workload = what, revision, "Restarting workload");
-                held.event(EventType::Normal, EventReason::WorkloadRestarted, &note)
+                held.event(EventReason::WorkloadRestarted, &note)
                     .await;
             }
             Err(error) if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() => {
@@ -67,7 +66,7 @@ pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Ab
                     cluster::message(&error)
                 );
                 warn!(workload = what, %error, "Failed to restart workload");
-                held.event(EventType::Warning, EventReason::RestartDenied, &note)
+                held.event(EventReason::RestartDenied, &note)
                     .await;
             }
             Err(error) => return Err(Abort::Api(error)),

@@ -13,7 +13,6 @@ use tracing::{info, warn};
 use super::create::blocked_by_refusal;
 use super::vendor::connection;
 use crate::clock;
-use crate::cluster::events::EventType;
 use crate::oauth_client::Abort;
 use crate::oauth_client::held::Held;
 
@@ -113,7 +112,7 @@ pub(crate) async fn rotate(held: &mut Held, id: &ClientId) -> Result<Observation
         ),
         _ => blocked_by_refusal(held, "rotation", refusal, &reply, &connection),
     };
-    held.event(EventType::Warning, EventReason::RotationRefused, &blocked.message)
+    held.event(EventReason::RotationRefused, &blocked.message)
         .await;
     Ok(Observation::RotationRefused(blocked))
 }

@@ -11,7 +11,6 @@ use provident_core::vendor::types::ClientId;
 use tracing::info;
 
 use crate::cluster;
-use crate::cluster::events::EventType;
 use crate::oauth_client::held::{Held, post_params};
 use crate::oauth_client::observe::terminating::namespace_is_terminating;
 use crate::oauth_client::{Abort, SOON};
@@ -106,7 +105,7 @@ async fn note_repair(held: &Held) {
         "Repaired Secret {}, which had been changed or deleted",
         held.object.secret_name()
     );
-    held.event(EventType::Normal, EventReason::SecretRepaired, &note)
+    held.event(EventReason::SecretRepaired, &note)
         .await;
 }
 

@@ -11,7 +11,6 @@ use provident_core::vendor::error::CallError;
 use provident_core::vendor::types::{ClientId, VendorClient};
 use tracing::{info, warn};
 
-use crate::cluster::events::EventType;
 use crate::oauth_client::held::Held;
 use crate::oauth_client::observe::ownership::is_held_elsewhere;
 use crate::oauth_client::observe::terminating::crd_is_terminating;
@@ -68,7 +67,7 @@ pub(crate) async fn update(
             note_success(held, &connection);
             info!(client_id = %id, fields = names(fields), "Updated client");
             let note = format!("Updated the client at the vendor: {}", names(fields));
-            held.event(EventType::Normal, EventReason::ClientUpdated, &note)
+            held.event(EventReason::ClientUpdated, &note)
                 .await;
             // A field that the answer lacks is unknown, not different: a GET shows it.
             Ok(if shows_all(&client, fields) {
@@ -82,7 +81,7 @@ pub(crate) async fn update(
 }
 
 fn shows_all(client: &VendorClient, fields: &[Field]) -> bool {
-    fields.iter().all(|field| client.has(*field))
+    fields.iter().all(|field| client.fields.contains_key(field))
 }
 
 /// PUTs `isActive: false`, unless the object, its CRD or another holder of the client says otherwise by now.
@@ -100,11 +99,11 @@ pub(crate) async fn deactivate(held: &mut Held, id: &ClientId) -> Result<Observa
         return Ok(Observation::HeldElsewhere);
     }
     Ok(match connection.client.deactivate(permit, id).await {
-        Ok(client) if client.is_active == Some(false) => {
+        Ok(client) if client.is_active() == Some(false) => {
             note_success(held, &connection);
             info!(client_id = %id, "Deactivated client");
             let note = format!("Deactivated client {id} at the vendor");
-            held.event(EventType::Normal, EventReason::ClientDeactivated, &note)
+            held.event(EventReason::ClientDeactivated, &note)
                 .await;
             Observation::Deactivated
         }

@@ -1,9 +1,8 @@
 //! Conditions, as the Kubernetes API conventions define them.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use strum::{Display, IntoStaticStr};
 
 use super::{Reason, stored_time};
 
@@ -11,7 +10,7 @@ use super::{Reason, stored_time};
 const MAX_MESSAGE: usize = 32_768;
 
 /// The condition types of all kinds. A list holds each at most once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, IntoStaticStr)]
 pub enum ConditionType {
     /// The summary that tools wait for.
     Ready,
@@ -27,23 +26,12 @@ impl ConditionType {
     /// The `type` as it is written in status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Synced => "Synced",
-            Self::SecretReady => "SecretReady",
-            Self::Stalled => "Stalled",
-        }
-    }
-}
-
-impl fmt::Display for ConditionType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 
 /// The `status` of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, IntoStaticStr)]
 pub enum ConditionStatus {
     /// It holds.
     True,
@@ -57,17 +45,7 @@ impl ConditionStatus {
     /// The `status` as it is written.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
-
-impl fmt::Display for ConditionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

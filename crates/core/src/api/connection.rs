@@ -25,7 +25,7 @@ pub const DEFAULT_BASE_URL: &str = "https://api.provident.ae/v2";
     derive = "PartialEq",
     shortname = "pcn",
     category = "provident",
-    doc = "An account at the Provident API in which this namespace keeps its OAuth clients. Its token lives in this namespace too.",
+    doc = "An account at the Provident API for the OAuth clients of this namespace. Its token lives in this namespace too.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -41,6 +41,12 @@ pub const DEFAULT_BASE_URL: &str = "https://api.provident.ae/v2";
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -64,7 +70,7 @@ pub struct ProvidentConnectionSpec {
     derive = "PartialEq",
     shortname = "cpcn",
     category = "provident",
-    doc = "An account at the Provident API, and which namespaces may keep OAuth clients in it. Its token lives in the operator's own namespace.",
+    doc = "An account at the Provident API, and the namespaces that may have OAuth clients in it. Its token lives in the operator's own namespace.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -80,6 +86,12 @@ pub struct ProvidentConnectionSpec {
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -87,8 +99,8 @@ pub struct ClusterProvidentConnectionSpec {
     /// What both kinds have.
     #[serde(flatten)]
     pub connection: ConnectionSpec,
-    /// Which namespaces may use this connection, and for which scopes. Without a rule, no call is made for anybody. A
-    /// scope is allowed if any rule for the namespace has it.
+    /// Which namespaces may use this connection, and for which scopes. Without a rule, no namespace may. A scope is allowed if
+    /// any rule that matches the namespace has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub access: Vec<AccessRule>,
@@ -104,9 +116,9 @@ pub struct ConnectionSpec {
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new(schema::IS_BASE_URL).message("must be http(s)://host[:port][/path], without a user, a query, a fragment or a slash at its end"))]
     pub base_url: String,
-    /// How the operator proves who it is: a token, or client credentials with which it gets one.
+    /// The operator's credentials: a token, or client credentials with which it requests tokens.
     pub auth: ConnectionAuth,
-    /// Certificates of authorities that are trusted for this connection, besides the public ones, as PEM in a `ConfigMap`.
+    /// Additional certificate authorities that are trusted for this connection, as PEM in a `ConfigMap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_config_map_ref: Option<ConfigMapKeyRef>,
     /// The most requests per second that the operator sends to the vendor over this connection. It sends fewer while the
@@ -114,13 +126,12 @@ pub struct ConnectionSpec {
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: i32,
-    /// What to do when it stays unknown whether the vendor made a client. Hold: wait for a person. Retry: after two
-    /// minutes, and once the vendor answers again, create it once more; the first may then be left at the vendor as an
-    /// orphan that nobody keeps. If that stays unknown too: wait for a person.
+    /// What to do when the outcome of a create stays unknown. Hold: wait for a person. Retry: after two minutes, and once the
+    /// vendor answers again, create the client once more, which may leave the first one orphaned at the vendor. If that outcome
+    /// is unknown too, wait for a person.
     #[serde(default)]
     pub unknown_outcome_policy: UnknownOutcomePolicy,
-    /// true: no call to the vendor for anything behind this connection. Deletions wait; what the vendor has already
-    /// answered is still stored.
+    /// If true, the operator makes no call to the vendor over this connection. Deletions wait; pending results are still saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -142,11 +153,11 @@ pub enum UnknownOutcomePolicy {
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionAuth {
     /// A bearer token in a Secret: of the operator's own namespace for a `ClusterProvidentConnection`, of its own namespace
-    /// for a `ProvidentConnection`. White space around it is ignored. A change is picked up at once.
+    /// for a `ProvidentConnection`. Surrounding white space is ignored. A change is used at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyRef>,
-    /// Client credentials in a Secret of the same namespace, under the keys clientId and clientSecret. The operator gets
-    /// its tokens with them, from baseUrl + /oauth2/token (RFC 6749 section 4.4), and renews them by itself.
+    /// Client credentials in a Secret of the same namespace, under the keys clientId and clientSecret. The operator uses them to
+    /// request tokens at baseUrl + /oauth2/token (RFC 6749 section 4.4) and renews these before they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_credentials_secret_ref: Option<SecretRef>,
 }
@@ -201,40 +212,40 @@ pub struct AccessRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::namespaces")]
     pub namespaces: Vec<String>,
-    /// The namespaces, by their labels; {} selects every namespace. Whoever may label a namespace decides here.
+    /// The namespaces, by their labels; {} selects every namespace. Whoever may label namespaces thereby grants access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: Option<LabelSelector>,
-    /// The scopes that a client of these namespaces may have. "*" stands for every scope.
+    /// The scopes that a client of these namespaces may have. "*" means every scope.
     #[schemars(schema_with = "schema::scopes")]
     pub scopes: Vec<String>,
-    /// true: these namespaces may take over existing clients of the account (spec.adoption).
+    /// If true, these namespaces may adopt existing clients of the account (spec.adoption).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_adoption: bool,
 }
 
-/// What the operator last saw of a connection. Written by the operator only.
+/// The observed state of a connection. Written by the operator only.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionStatus {
     /// The metadata.generation that this status describes; -1 until the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// A fingerprint of the spec and the credential over which the vendor last answered for a client of this operator.
-    /// Only while it is current is the vendor believed that a client does not exist.
+    /// A hash of the spec and the credentials with which the vendor last returned a client of this operator. The operator trusts
+    /// a 404 for a client only while this hash is current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_account_hash: Option<String>,
-    /// Fingerprint of the base URL and credential that the vendor accepted last. Opaque; a restart does not ask again.
+    /// A hash of the base URL and the credentials that the vendor last accepted, so that a restart does not check them again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_credential_hash: Option<String>,
-    /// Since when the vendor has not been answering, or has refused the credential; absent while all is well.
+    /// Since when the vendor has not answered, or has rejected the credentials; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
-    /// When the token that the operator got with its client credentials runs out; it is renewed before. Absent for a token
-    /// from a Secret, which does not say.
+    /// When the token that the operator requested with its client credentials expires; it is renewed before. Absent for a token
+    /// from a Secret, whose expiration is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expiration_time: Option<Time>,
-    /// Ready: the vendor accepts the credential.
+    /// Ready: the vendor accepts the credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

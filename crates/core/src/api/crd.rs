@@ -1,11 +1,13 @@
 //! The `CustomResourceDefinition`s, as the API server gets them.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionVersion, JSON, JSONSchemaProps,
     JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::{CustomResourceExt, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ClusterProvidentConnection, OAuthClient, ProvidentConnection};
 
@@ -55,6 +57,13 @@ pub fn lacks(
         }
     }
     lacking
+}
+
+// A value as a person writes it in YAML.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn schema(version: &CustomResourceDefinitionVersion) -> Option<&JSONSchemaProps> {
@@ -139,8 +148,9 @@ fn bound_name(root: &mut JSONSchemaProps) {
         .insert("metadata".to_owned(), metadata);
 }
 
-/// Descriptions lose the line breaks of the source, titles say what the kind says already, and no property is nullable: the API server then drops a null, as
-/// a template often leaves one, instead of storing it for rules and readers to stumble over.
+/// Descriptions lose the line breaks of the source and get the default and the allowed values, which `kubectl explain` does
+/// not show otherwise. Titles repeat the kind. No property is nullable: the API server then drops a null, as a template
+/// often leaves one, instead of storing it. Integers are bounded, because older API servers do not enforce `format`.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
@@ -150,6 +160,28 @@ fn tidy(schema: &mut JSONSchemaProps) {
             .map(|p| p.replace('\n', " "))
             .collect();
         *description = paragraphs.join("\n\n");
+        let allowed = schema
+            .enum_
+            .iter()
+            .flatten()
+            .map(|JSON(value)| plain(value));
+        let allowed = allowed.collect::<Vec<_>>().join(", ");
+        if !allowed.is_empty() {
+            let _ = write!(description, " Allowed values: {allowed}.");
+        }
+        if let Some(JSON(default)) = &schema.default {
+            let _ = write!(description, " Default: {}.", plain(default));
+        }
+    }
+    let bounds = match (schema.type_.as_deref(), schema.format.as_deref()) {
+        (Some("integer"), Some("int32")) => Some((f64::from(i32::MIN), f64::from(i32::MAX))),
+        // The largest integer that every JSON reader holds exactly.
+        (Some("integer"), _) => Some((-9_007_199_254_740_991.0, 9_007_199_254_740_991.0)),
+        _ => None,
+    };
+    if let Some((least, greatest)) = bounds {
+        schema.minimum.get_or_insert(least);
+        schema.maximum.get_or_insert(greatest);
     }
     schema
         .properties

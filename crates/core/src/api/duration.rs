@@ -4,16 +4,18 @@ use std::time::Duration;
 
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a duration: write whole hours, minutes and seconds, such as 1h30m")]
+#[error(
+    "{text:?} is not a duration: write whole hours, minutes and seconds, each at most once and in this order, such as 1h30m"
+)]
 pub struct DurationError {
     text: String,
 }
 
-/// Reads hours, minutes and seconds: a sum of `<number>h`, `<number>m` and `<number>s`, as Go writes durations, but
-/// with whole numbers only. The schema of each field holds its bounds.
+/// Reads `<number>h<number>m<number>s`, of which any part may be left out but not all. The schema of each field holds its
+/// bounds.
 ///
 /// # Errors
-/// The text is empty, has another unit or none, or is larger than can be counted.
+/// The text is empty, has another unit or none, repeats a unit, has them in another order, or overflows.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     seconds(text)
         .map(Duration::from_secs)
@@ -28,6 +30,7 @@ fn seconds(text: &str) -> Option<u64> {
     }
     let mut rest = text;
     let mut sum = 0_u64;
+    let mut last_unit = u64::MAX;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
         let number: u64 = rest[..digits].parse().ok()?;
@@ -37,6 +40,10 @@ fn seconds(text: &str) -> Option<u64> {
             b's' => 1,
             _ => return None,
         };
+        if unit >= last_unit {
+            return None;
+        }
+        last_unit = unit;
         sum = sum.checked_add(number.checked_mul(unit)?)?;
         rest = &rest[digits + 1..];
     }
@@ -56,7 +63,6 @@ mod tests {
             ("720h", 2_592_000),
             ("1m1s", 61),
             ("0s", 0),
-            ("1h1h", 7200),
         ] {
             assert_eq!(
                 parse_duration(text),
@@ -73,6 +79,8 @@ mod tests {
             "1",
             "h",
             "1d",
+            "1h1h",
+            "30m1h",
             "1.5h",
             "-1h",
             " 1h",

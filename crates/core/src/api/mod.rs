@@ -9,11 +9,13 @@ mod condition;
 mod connection;
 mod crd;
 mod duration;
+mod event_reason;
 mod oauth_client;
 mod reason;
 mod rotation;
 mod schema;
 mod status;
+mod validate;
 
 pub use access::{AccessDenied, allows, allows_adoption, needs_labels};
 pub use adoption::{AdoptionSpec, ClientSecretRef};
@@ -25,13 +27,17 @@ pub use connection::{
 };
 pub use crd::{APPLY_CRDS, crds, file_name, lacks, yaml};
 pub use duration::{DurationError, parse_duration};
+pub use event_reason::EventReason;
 pub use oauth_client::{
     ConnectionKind, ConnectionRef, DEFAULT_STRING_DATA, DeletionPolicy, DriftPolicy, OAuthClient,
-    OAuthClientSpec, SecretTemplate,
+    OAuthClientSpec, SecretTemplate, TEMPLATE_VARIABLES,
 };
 pub use reason::Reason;
 pub use rotation::{RestartTarget, RestartTargetKind, RotationSpec, RotationWindow};
-pub use status::{AttemptOutcome, CreateAttempt, OAuthClientStatus, RotationRecord, stored_time};
+pub use status::{
+    AttemptOutcome, CreateAttempt, FieldsNotApplied, OAuthClientStatus, RotationRecord, stored_time,
+};
+pub use validate::{FieldError, validate};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "oauth.provident.ae";

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{
     AdoptionSpec, ConditionType, OAuthClientStatus, RestartTarget, RotationSpec, condition, schema,
@@ -17,6 +19,16 @@ pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
     ("clientSecret", "$(clientSecret)"),
     ("tokenUrl", "$(tokenUrl)"),
 ];
+
+/// What `spec.secret.stringData` may refer to: a value as it is, and the same as a JSON string with its quotes.
+pub const TEMPLATE_VARIABLES: [[&str; 2]; 3] = [
+    ["$(clientId)", "$(clientId:json)"],
+    ["$(clientSecret)", "$(clientSecret:json)"],
+    ["$(tokenUrl)", "$(tokenUrl:json)"],
+];
+
+/// The longest default of `spec.name`. Longer ones are cut and end in a hash, as Kubernetes does with generated names.
+const MAX_DEFAULT_NAME: usize = 63;
 
 /// The client as it is wanted, and how this cluster keeps it.
 ///
@@ -33,7 +45,7 @@ pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
     shortname = "oac",
     category = "provident",
     validation = Rule::new(schema::SECRET_NAME_STAYS)
-        .message("is immutable; to move the credentials to another Secret, delete this OAuthClient with deletionPolicy: Retain and declare it anew")
+        .message("is immutable; to move the credentials to another Secret, delete this OAuthClient with deletionPolicy: Retain and recreate it")
         .field_path(".spec.secret.name")
         .reason(Reason::FieldValueForbidden),
     validation = Rule::new(schema::CONNECTION_STAYS)
@@ -91,47 +103,50 @@ pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
     .field_path(".allowedIps"))]
 #[serde(rename_all = "camelCase")]
 pub struct OAuthClientSpec {
-    /// The client's name at the vendor. Default on create: `<namespace>-<name>`.
+    /// The client's display name at the vendor. Default on create: `<namespace>.<name>`, which is unique in the cluster because
+    /// a namespace has no dot; above 63 characters it is cut and ends in a hash of both names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new(schema::IS_PLAIN_TEXT).message("must be plain text: no control, format or bidirectional characters, and no white space at its ends"))]
     pub name: Option<String>,
-    /// Where the vendor may send a user back to after login. Default on create: none.
+    /// The URIs to which the vendor may redirect a user after login. Each is an https URI, an http URI of a loopback address, or
+    /// a native app's private-use URI such as com.example.app:/callback. Default on create: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::redirect_uris")]
     pub redirect_uris: Option<Vec<String>>,
-    /// The scopes that the client may ask for. The connection's access rules must allow each.
+    /// The scopes that the client may request. The connection's access rules must allow each.
     #[schemars(schema_with = "schema::scopes")]
     pub allowed_scopes: Vec<String>,
-    /// How long an access token lives, in seconds; 0: for ever. The vendor's default is 3600.
+    /// The lifetime of an access token in seconds; 0 means that it never expires. The vendor's default is 3600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = [0, 3600, 10800, 21600, 43200, 86400]))]
     pub token_lifetime_seconds: Option<i32>,
-    /// How many requests the vendor allows per window; 0: any number. The vendor's default is 200.
+    /// The number of requests that the vendor allows per window; 0 means unlimited. The vendor's default is 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub rate_limit_count: Option<i32>,
     /// The length of that window in seconds. The vendor's default is 43200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub rate_limit_window_seconds: Option<i32>,
-    /// true: the vendor takes requests only from allowedIps, which must then have an entry.
+    /// If true, the vendor accepts requests from allowedIps only, which must then have an entry. The vendor's default is false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_restriction: Option<bool>,
-    /// The addresses and CIDRs from which the client may be used while ipRestriction is true.
+    /// The IP addresses and CIDRs from which the client may be used while ipRestriction is true. The vendor's default is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::allowed_ips")]
     pub allowed_ips: Option<Vec<String>>,
-    /// false: the client is disabled at the vendor, right after its creation too.
+    /// If false, the client is disabled at the vendor. A new client is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_active: Option<bool>,
 
-    /// The connection to the vendor. Cannot be changed once the client exists: it lives in the account that made it.
+    /// The connection to the vendor. It cannot be changed once the client exists, because the client belongs to that account.
     #[serde(default)]
     pub connection_ref: ConnectionRef,
-    /// The Secret that carries the credentials.
+    /// The Secret that holds the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Box<SecretTemplate>>,
-    /// When the client's secret is replaced. The annotation oauth.provident.ae/rotate asks for it at any time.
+    /// When the client's secret is replaced. The annotation oauth.provident.ae/rotate requests a rotation at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Box<RotationSpec>>,
     /// Workloads of this namespace to restart, in this order, when the Secret's content changes.
@@ -139,26 +154,25 @@ pub struct OAuthClientSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     pub rollout_restart_targets: Option<Vec<RestartTarget>>,
-    /// An existing client to take over instead of creating one. Read only while no client is recorded; the connection
-    /// must allow it.
+    /// An existing client to adopt instead of creating one. It is read only while status has no client, and the connection must
+    /// allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Box<AdoptionSpec>>,
-    /// How often the client at the vendor is compared with this spec, 1m or more. The times are
-    /// spread over the clients, and steady through restarts.
+    /// How often the client at the vendor is compared with this spec, 1m or more.
     #[serde(default = "default_refresh_interval")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1M).message("must be hours, minutes and seconds, 1m or more, e.g. 1h30m"))]
     pub refresh_interval: String,
     /// What to do when the client at the vendor differs from this spec. Correct: change it to what the spec states.
-    /// Report: name the differences in the condition Synced and change nothing.
+    /// Report: list the differences in the condition Synced and change nothing.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
-    /// What becomes of the client at the vendor when this object is deleted. Deactivate: it is disabled, as the vendor
-    /// has no delete. Retain: the client and its Secret stay as they are. May be changed while the object is being
-    /// deleted.
+    /// What happens to the client at the vendor when this object is deleted. Deactivate: it is disabled, because the vendor
+    /// cannot delete clients. Retain: the client and its Secret stay as they are. It can be changed while the object is
+    /// terminating.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// true: no call to the vendor and no write of the Secret; conditions stay as they are. Deletion still works.
+    /// If true, the operator makes no call to the vendor and does not write the Secret. Deletion still works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -200,6 +214,7 @@ impl Default for ConnectionRef {
     PartialOrd,
     Ord,
     Hash,
+    IntoStaticStr,
 )]
 pub enum ConnectionKind {
     /// One of the object's own namespace.
@@ -226,8 +241,9 @@ pub struct SecretTemplate {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::secret_annotations")]
     pub annotations: BTreeMap<String, String>,
-    /// All that the Secret holds, by key. `$(clientId)`, `$(clientSecret)` and `$(tokenUrl)` are replaced; `$$(`
-    /// is a literal `$(`. Default: the keys clientId, clientSecret and tokenUrl.
+    /// The complete content of the Secret, by key. `$(clientId)`, `$(clientSecret)` and `$(tokenUrl)` are replaced;
+    /// `$(clientSecret:json)` is the value as a JSON string with its quotes, which is valid in JSON and YAML whatever the value
+    /// contains; `$$(` is a literal `$(`. Default: the keys clientId, clientSecret and tokenUrl.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::string_data")]
     pub string_data: Option<BTreeMap<String, String>>,
@@ -257,10 +273,7 @@ impl ConnectionKind {
     /// The kind's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ProvidentConnection => "ProvidentConnection",
-            Self::ClusterProvidentConnection => "ClusterProvidentConnection",
-        }
+        self.into()
     }
 }
 
@@ -276,18 +289,31 @@ impl OAuthClient {
         stated.or(self.metadata.name.as_deref()).unwrap_or_default()
     }
 
-    /// The name that the client gets at the vendor on create: `spec.name`, or `<namespace>-<name>`, so that a person
-    /// finds it there.
+    /// The name that the client gets at the vendor on create: `spec.name`, or `<namespace>.<name>`, so that a person
+    /// finds it there. A namespace has no dot, so no two objects share a default.
     #[must_use]
     pub fn vendor_name(&self) -> String {
-        let default = || {
-            format!(
-                "{}-{}",
-                self.namespace().unwrap_or_default(),
-                self.name_any()
-            )
-        };
-        self.spec.name.clone().unwrap_or_else(default)
+        if let Some(stated) = &self.spec.name {
+            return stated.clone();
+        }
+        let full = format!(
+            "{}.{}",
+            self.namespace().unwrap_or_default(),
+            self.name_any()
+        );
+        if full.len() <= MAX_DEFAULT_NAME {
+            return full;
+        }
+        let hash = digest(&SHA256, full.as_bytes());
+        let suffix = hash
+            .as_ref()
+            .iter()
+            .take(5)
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let kept = full
+            .get(..MAX_DEFAULT_NAME - suffix.len() - 1)
+            .unwrap_or_default();
+        format!("{kept}-{suffix}")
     }
 
     /// The condition of one type, if status has it.

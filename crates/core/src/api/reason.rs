@@ -1,65 +1,83 @@
 //! Why a condition is as it is. Reasons are API: people alert on them, so names do not change.
 
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// Every reason of every condition, in the order of the documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Every reason of every condition, in the order of the documentation. A variant's name is the text in the condition.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 pub enum Reason {
-    /// All is as declared. Nothing to do.
+    /// Everything is as declared. Nothing to do.
     Available,
-    /// Not looked at yet, or work is under way. Wait; if it stays, look at the operator's log.
+    /// Not reconciled yet, or work is in progress. Wait; if it stays, check the operator's log.
     Pending,
     /// `spec.connectionRef` names a connection that does not exist. Create it.
     ConnectionNotFound,
-    /// The connection cannot be used now. Look at its own condition.
+    /// The connection cannot be used now. Check its `Ready` condition.
     ConnectionNotReady,
-    /// No access rule of the connection allows this namespace these scopes. Ask its owner for a rule.
+    /// No access rule of the connection allows this namespace these scopes. Ask the connection's owner for a rule.
     AccessDenied,
-    /// The Secret's name belongs to somebody else: remove that Secret, or declare the object anew under another one. Or
-    /// somebody else changes it each time it is put right: stop that writer.
+    /// The Secret's name is in use: delete that Secret, or recreate this object with another `spec.secret.name`. Or another
+    /// writer keeps overwriting the Secret: stop that writer.
     SecretConflict,
-    /// The Secret may not be written: rights, a quota or an admission policy. Lift what the message names.
+    /// The Secret cannot be written because of RBAC, a quota or an admission policy. Remove the obstacle that the message
+    /// names.
     SecretWriteDenied,
-    /// The Secret is marked immutable and holds something else. Delete it.
+    /// The Secret is marked immutable and its content is outdated. Delete it.
     SecretImmutable,
-    /// A field holds what this version of the operator cannot read. Correct it, or run the version that the definition is of.
+    /// A field has a value that the operator cannot use. Correct the field that the message names; if the CRD is newer than the
+    /// operator, upgrade the operator.
     InvalidObject,
-    /// The vendor refuses the spec. Change the field that the message names.
+    /// The vendor rejects the spec. Change the field that the message names.
     SpecRejected,
-    /// Whether the vendor made the client is not known. Look at the vendor, then adopt it or allow one more try.
+    /// It is unknown whether the vendor created the client. Check at the vendor, then adopt the client or allow a retry.
     CreateOutcomeUnknown,
-    /// The vendor answered a create with a client that is not new. Report it to the vendor, then allow one more try.
+    /// The vendor answered a create with a client that existed before. Report it to the vendor, then allow a retry.
     ExistingClientReturned,
-    /// The client that `spec.adoption` names may not be taken over. Correct what the message names.
+    /// The client that `spec.adoption` names cannot be adopted. Correct what the message names.
     AdoptionRejected,
-    /// A clientId was found that this operator did not record for this object. Remove what holds it.
+    /// A clientId was found that this operator did not record for this object. Remove it where the message says.
     BindingMismatch,
-    /// The key of the bindings is lost. Restore its Secret from the backup.
+    /// The operator's binding key is missing. Restore its Secret from the backup.
     BindingKeyMissing,
     /// Another object owns this client. Delete one of the two.
     ClientInUse,
-    /// The vendor does not know the client any more. Delete this object and declare it anew.
+    /// The client no longer exists at the vendor. Delete this object and recreate it.
     ClientMissing,
-    /// The client is inactive at the vendor and the spec is silent. Set `spec.isActive: true` to activate it.
+    /// The client is inactive at the vendor and the spec does not state `isActive`. Set `spec.isActive: true` to activate it.
     DeactivatedAtVendor,
-    /// The vendor's client differs and `driftPolicy` is `Report`. Change the spec, or set `Correct`.
+    /// The vendor's client differs from the spec and `driftPolicy` is `Report`. Change the spec, or set `Correct`.
     Drifted,
-    /// The vendor accepted a change without effect. Change the field that the message names.
+    /// The vendor accepted an update but did not apply it. Change or remove the fields that the message names.
     UpdateNotApplied,
-    /// A workload of `spec.rolloutRestartTargets` could not be restarted; an event only. Restart it by hand, and give the
-    /// operator the right to.
+    /// The vendor accepted a rotation but still returns the former secret. Request another rotation, or contact the vendor.
+    RotationNotApplied,
+    /// A workload of `spec.rolloutRestartTargets` could not be restarted; used by an event only. Restart it, and grant the
+    /// operator the right to do so.
     RestartDenied,
-    /// The vendor does not answer or answers with a server error. Ends by itself.
+    /// The vendor does not answer, or answers with a server error. The operator retries automatically.
     VendorUnavailable,
-    /// The vendor limits the rate. Ends by itself; lower `spec.requestsPerSecond` of the connection if it returns.
+    /// The vendor limits the request rate. The operator retries automatically; lower `spec.requestsPerSecond` of the
+    /// connection if this returns.
     VendorThrottled,
-    /// `spec.suspend` is true, here or at the connection. Set it to false.
+    /// `spec.suspend` is true on this object or on its connection. Set it to false.
     Suspended,
-    /// The object is being deleted and the client is being disabled. Ends by itself, or as the message says.
+    /// The object is being deleted and its client is being deactivated. Wait, or do what the message says.
     Deactivating,
-    /// Connection: the vendor refuses the credential. Put a valid one into the Secret.
+    /// Connection: the vendor rejects the credentials. Put valid ones into the Secret.
     CredentialsRejected,
-    /// Connection: the Secret or its key does not exist. Create it in the operator's namespace.
+    /// Connection: the Secret or its key does not exist. Create it in the namespace that the message names.
     CredentialsNotFound,
     /// Connection: the host is not on the operator's allow list. Start the operator with `--allowed-host`.
     HostNotAllowed,
@@ -76,99 +94,52 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, each once.
-    pub const ALL: [Self; 32] = [
-        Self::Available,
-        Self::Pending,
-        Self::ConnectionNotFound,
-        Self::ConnectionNotReady,
-        Self::AccessDenied,
-        Self::SecretConflict,
-        Self::SecretWriteDenied,
-        Self::SecretImmutable,
-        Self::InvalidObject,
-        Self::SpecRejected,
-        Self::CreateOutcomeUnknown,
-        Self::ExistingClientReturned,
-        Self::AdoptionRejected,
-        Self::BindingMismatch,
-        Self::BindingKeyMissing,
-        Self::ClientInUse,
-        Self::ClientMissing,
-        Self::DeactivatedAtVendor,
-        Self::Drifted,
-        Self::UpdateNotApplied,
-        Self::RestartDenied,
-        Self::VendorUnavailable,
-        Self::VendorThrottled,
-        Self::Suspended,
-        Self::Deactivating,
-        Self::CredentialsRejected,
-        Self::CredentialsNotFound,
-        Self::HostNotAllowed,
-        Self::CaNotFound,
-        Self::CaInvalid,
-        Self::Unverified,
-        Self::UnexpectedResponse,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The reason as it is written in a condition.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether only a person can end it, so that the condition `Stalled` is set.
+    #[must_use]
+    pub fn needs_action(self) -> bool {
         match self {
-            Self::Available => "Available",
-            Self::Pending => "Pending",
-            Self::ConnectionNotFound => "ConnectionNotFound",
-            Self::ConnectionNotReady => "ConnectionNotReady",
-            Self::AccessDenied => "AccessDenied",
-            Self::SecretConflict => "SecretConflict",
-            Self::SecretWriteDenied => "SecretWriteDenied",
-            Self::SecretImmutable => "SecretImmutable",
-            Self::InvalidObject => "InvalidObject",
-            Self::SpecRejected => "SpecRejected",
-            Self::CreateOutcomeUnknown => "CreateOutcomeUnknown",
-            Self::ExistingClientReturned => "ExistingClientReturned",
-            Self::AdoptionRejected => "AdoptionRejected",
-            Self::BindingMismatch => "BindingMismatch",
-            Self::BindingKeyMissing => "BindingKeyMissing",
-            Self::ClientInUse => "ClientInUse",
-            Self::ClientMissing => "ClientMissing",
-            Self::DeactivatedAtVendor => "DeactivatedAtVendor",
-            Self::Drifted => "Drifted",
-            Self::UpdateNotApplied => "UpdateNotApplied",
-            Self::RestartDenied => "RestartDenied",
-            Self::VendorUnavailable => "VendorUnavailable",
-            Self::VendorThrottled => "VendorThrottled",
-            Self::Suspended => "Suspended",
-            Self::Deactivating => "Deactivating",
-            Self::CredentialsRejected => "CredentialsRejected",
-            Self::CredentialsNotFound => "CredentialsNotFound",
-            Self::HostNotAllowed => "HostNotAllowed",
-            Self::CaNotFound => "CaNotFound",
-            Self::CaInvalid => "CaInvalid",
-            Self::Unverified => "Unverified",
-            Self::UnexpectedResponse => "UnexpectedResponse",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn all_has_each_reason_once_under_its_own_name() {
-        let names: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(names.len(), Reason::ALL.len());
-        for reason in Reason::ALL {
-            assert_eq!(reason.to_string(), format!("{reason:?}"));
+            Self::AccessDenied
+            | Self::SecretConflict
+            | Self::SecretImmutable
+            | Self::InvalidObject
+            | Self::SpecRejected
+            | Self::CreateOutcomeUnknown
+            | Self::ExistingClientReturned
+            | Self::AdoptionRejected
+            | Self::BindingMismatch
+            | Self::BindingKeyMissing
+            | Self::ClientInUse
+            | Self::ClientMissing
+            | Self::DeactivatedAtVendor
+            | Self::UpdateNotApplied
+            | Self::RotationNotApplied => true,
+            // The object works, or the operator retries automatically; a connection has no condition Stalled.
+            Self::Available
+            | Self::Pending
+            | Self::ConnectionNotFound
+            | Self::ConnectionNotReady
+            | Self::SecretWriteDenied
+            | Self::Drifted
+            | Self::RestartDenied
+            | Self::VendorUnavailable
+            | Self::VendorThrottled
+            | Self::Suspended
+            | Self::Deactivating
+            | Self::CredentialsRejected
+            | Self::CredentialsNotFound
+            | Self::HostNotAllowed
+            | Self::CaNotFound
+            | Self::CaInvalid
+            | Self::Unverified
+            | Self::UnexpectedResponse => false,
         }
     }
 }

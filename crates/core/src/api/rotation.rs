@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::schema;
 
@@ -10,12 +11,12 @@ use super::schema;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationSpec {
-    /// The age at which a secret is due to be replaced, 1h or more: 30 days are 720h. Counted from the last rotation,
-    /// before the first one from the creation of this object.
+    /// The age at which a secret is replaced, 1h or more: 30 days are 720h. It is counted from the last rotation, or from the
+    /// creation of this object if there was none.
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1H).message("must be hours, minutes and seconds, 1h or more: 30 days are 720h"))]
     pub interval: String,
-    /// What is due waits for this window. Without it, a rotation happens when it is due.
+    /// The maintenance window in which due rotations start. Without it, a rotation starts as soon as it is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<RotationWindow>,
 }
@@ -24,18 +25,18 @@ pub struct RotationSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationWindow {
-    /// When the window opens, as a cron expression of five fields: "0 2 * * 0" is Sunday at 2.
-    #[schemars(length(min = 9, max = 64))]
-    #[x_kube(validation = Rule::new(schema::IS_CRON).message("must be a cron expression of five fields, e.g. \"0 2 * * 0\" for Sunday at 2"))]
+    /// When the window opens, as a cron expression of five fields (minute, hour, day of month, month, day of week): "0 2 * * 0"
+    /// is Sunday at 2.
+    #[schemars(schema_with = "schema::cron")]
     pub schedule: String,
-    /// How long it stays open.
+    /// How long the window stays open, 1m or more.
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new(schema::IS_DURATION).message("must be hours, minutes and seconds, e.g. 2h30m"))]
+    #[x_kube(validation = Rule::new(schema::IS_DURATION_OF_1M).message("must be hours, minutes and seconds, 1m or more, e.g. 2h30m"))]
     pub duration: String,
-    /// The time zone of the schedule, by its IANA name. Default: UTC.
+    /// The IANA name of the time zone of the schedule, such as Asia/Dubai. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    #[x_kube(validation = Rule::new(schema::IS_TIME_ZONE).message("must be a name of the IANA time zone database, e.g. Asia/Dubai"))]
+    #[x_kube(validation = Rule::new(schema::IS_TIME_ZONE).message("must be a name of the IANA time zone database, e.g. Asia/Dubai, and no offset"))]
     pub time_zone: Option<String>,
 }
 
@@ -52,7 +53,7 @@ pub struct RestartTarget {
 }
 
 /// The kinds of workload that can be restarted.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum RestartTargetKind {
     /// apps/v1 Deployment.
     Deployment,
@@ -66,10 +67,6 @@ impl RestartTargetKind {
     /// The kind's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-        }
+        self.into()
     }
 }

@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator last saw and recorded. Written by the operator only.
+/// The observed state of the client and its Secret. Written by the operator only.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct OAuthClientStatus {
@@ -17,8 +17,7 @@ pub struct OAuthClientStatus {
     /// owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// A keyed hash that proves that clientId was recorded by this operator for this object, and not written in by
-    /// somebody else.
+    /// A keyed hash that proves that this operator recorded clientId for this object.
     #[serde(
         default,
         rename = "bindingMAC",
@@ -34,16 +33,16 @@ pub struct OAuthClientStatus {
     /// When spec.rotation makes the next rotation due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation_time: Option<Time>,
-    /// The value of the annotation oauth.provident.ae/rotate that was last acted on.
+    /// The last value of the annotation oauth.provident.ae/rotate that the operator has handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_rotate: Option<String>,
-    /// The value of the annotation oauth.provident.ae/reconcile that was last acted on.
+    /// The last value of the annotation oauth.provident.ae/reconcile that the operator has handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile: Option<String>,
-    /// The one attempt to create the client; here only while its outcome is open.
+    /// The attempt to create the client; present only while its outcome is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_attempt: Option<Box<CreateAttempt>>,
-    /// The one attempt to rotate the secret; here only while it is open.
+    /// The rotation that is in progress; present only while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Box<RotationRecord>>,
     /// The Secret's resourceVersion when it was last written or verified.
@@ -52,63 +51,75 @@ pub struct OAuthClientStatus {
     /// Counts the changes of the Secret's content. Workloads in spec.rolloutRestartTargets are restarted when it grows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_revision: Option<i64>,
-    /// A keyed hash of the Secret's content of that revision. It tells whether the content has changed, and nothing about
-    /// it.
+    /// A keyed hash of the Secret's content at that revision. It shows whether the content has changed and reveals nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_hash: Option<String>,
-    /// Fields that the vendor accepted in an update of the observed generation but did not apply. They are not sent again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields_not_applied: Vec<String>,
-    /// Ready (the summary), Synced (the vendor's client equals the spec), `SecretReady`, and Stalled, which is there only
-    /// while a person must act.
+    /// The fields that the vendor accepted in an update and did not apply. They are not sent again until the spec changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields_not_applied: Option<Box<FieldsNotApplied>>,
+    /// Ready (the summary), Synced (the vendor's client equals the spec), `SecretReady`, and Stalled, which is present only while
+    /// a person must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// The claim that stands in status before the create is sent, so that it is sent at most once.
+/// The record that is written before the create is sent, so that it is sent at most once.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateAttempt {
-    /// A random name of this attempt, for the annotation oauth.provident.ae/retry-create.
+    /// A random identifier of this attempt, for the annotation oauth.provident.ae/retry-create.
     pub id: String,
-    /// When the attempt was claimed.
+    /// When the attempt started.
     pub start_time: Time,
-    /// The attempt whose outcome stayed unknown and that a person allowed to be made once more by this one.
+    /// The attempt with an unknown outcome that this one retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
-    /// Why the outcome is unknown; set once the attempt is held.
+    /// Why the outcome is unknown. Absent while the attempt is in progress, and when the operator stopped before it had an
+    /// answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<AttemptOutcome>,
 }
 
-/// Why the outcome of a create attempt is unknown.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+/// Why the outcome of a create is unknown.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptOutcome {
-    /// The vendor did not answer, or its answer does not show the outcome.
+    /// There was no answer, or one that does not say whether the client was created.
     NoAnswer,
     /// The vendor returned a client that existed before.
     ExistingClientReturned,
 }
 
-/// The record that stands in status before a rotation is sent.
+/// Fields of an update without effect. They carry their own generation, because observedGeneration also advances in a
+/// reconcile that sends nothing, such as one of a suspended object.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldsNotApplied {
+    /// The metadata.generation of the spec that was sent. For any other generation this record means nothing.
+    pub generation: i64,
+    /// The names of the fields, as in spec.
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub fields: Vec<String>,
+}
+
+/// The record that is written before a rotation is sent.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationRecord {
-    /// What asked for it: the annotation's value, or the due time of the schedule.
+    /// What requested it: the value of the annotation, or the due time of the schedule.
     pub token: String,
-    /// A keyed hash of the client's secret before the rotation. It tells whether the vendor has rotated, and nothing
-    /// about the secret.
+    /// A keyed hash of the client's secret before the rotation. It shows whether the vendor has rotated and reveals nothing else.
     pub previous_secret_hash: String,
-    /// When the rotation was last claimed.
+    /// When the rotation last started.
     pub start_time: Time,
-    /// Whether spec.rotation asked for it.
+    /// Whether spec.rotation requested it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scheduled: bool,
-    /// Whether the vendor has said that it rotated: then it is not asked again for this token.
+    /// Whether the vendor has confirmed the rotation. Then it is not requested again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted: bool,
-    /// Whether the vendor accepted it but still returns the previous secret after a long wait.
+    /// Whether the vendor still returned the former secret long after it had accepted the rotation. Then this rotation is not
+    /// requested again; a new value of the annotation requests another one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_applied: bool,
 }

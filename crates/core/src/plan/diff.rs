@@ -117,11 +117,3 @@ pub fn names(fields: &[Field]) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
-
-/// The fields of a list written by [`names`]; unknown words are passed over.
-#[must_use]
-pub fn parse_names(text: &str) -> Vec<Field> {
-    text.split(", ")
-        .filter_map(|word| word.parse().ok())
-        .collect()
-}

@@ -20,7 +20,7 @@ mod take_up;
 
 pub use adoption::{Candidate, ProofRead, adoption_fact};
 pub use blocked::{Blocked, Requeue};
-pub use diff::{Field, create_request, differing, names, parse_names, update_request};
+pub use diff::{Field, create_request, differing, names, update_request};
 pub use disposition::{Disposition, ObjectState, disposition};
 pub use facts::{
     AdoptionFact, Attempt, AttemptId, AttemptState, AutoRetry, Binding, Conflict, ConnectionFacts,
@@ -28,7 +28,7 @@ pub use facts::{
 };
 pub use next::next;
 pub use observation::{ClientAnswer, Observation, SecretChange};
-pub use report::{ConditionUpdate, MessageContext, Report, conflict_message, needs_action, report};
+pub use report::{ConditionUpdate, MessageContext, Report, conflict_message, report};
 pub use rotation::{
     MAX_CLOCK_SKEW, NOT_APPLIED_AFTER, NoSchedule, Open, Rotation, RotationState, Token, Wait,
     next_rotation, requested_rotation,

@@ -43,41 +43,6 @@ pub struct Report {
     pub requeue: Requeue,
 }
 
-/// Whether only a person can end this reason: the `Stalled` condition. Exhaustive, so that a new reason must say.
-#[must_use]
-pub fn needs_action(reason: Reason) -> bool {
-    match reason {
-        Reason::AccessDenied
-        | Reason::SecretConflict
-        | Reason::SecretImmutable
-        | Reason::InvalidObject
-        | Reason::SpecRejected
-        | Reason::CreateOutcomeUnknown
-        | Reason::ExistingClientReturned
-        | Reason::AdoptionRejected
-        | Reason::BindingMismatch
-        | Reason::BindingKeyMissing
-        | Reason::ClientInUse
-        | Reason::ClientMissing
-        | Reason::DeactivatedAtVendor
-        | Reason::UpdateNotApplied => true,
-        Reason::Available
-        | Reason::Pending
-        | Reason::ConnectionNotFound
-        | Reason::ConnectionNotReady
-        | Reason::SecretWriteDenied
-        | Reason::Drifted
-        | Reason::RestartDenied
-        | Reason::VendorUnavailable
-        | Reason::VendorThrottled
-        | Reason::Suspended
-        | Reason::Deactivating
-        | Reason::CredentialsRejected
-        | Reason::CredentialsNotFound
-        | Reason::HostNotAllowed => false,
-    }
-}
-
 /// What status becomes. Pure: equal facts give equal words, so that a settled object is never written.
 #[must_use]
 pub fn report(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) -> Report {

@@ -100,7 +100,8 @@ pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {
 pub fn largest(object: &OAuthClient, token_url: &str) -> Secret {
     let values = Values {
         client_id: &"x".repeat(MAX_CLIENT_ID),
-        client_secret: &SecretString::from("x".repeat(MAX_CLIENT_SECRET)),
+        // The character that takes the most room in JSON, where it is escaped.
+        client_secret: &SecretString::from("\"".repeat(MAX_CLIENT_SECRET)),
         token_url,
     };
     render(object, values, &"0".repeat(64))
