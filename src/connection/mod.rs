@@ -89,7 +89,7 @@ async fn look<K: AnyConnection>(
     };
     let pending =
         matches!(&update.availability, Availability::Usable(usable) if usable.needs_probe());
-    ctx.connections.set(&this, update);
+    ctx.state.connections.set(&this, update);
     ctx.metrics
         .connections
         .told(this.kind.as_str(), &this.namespace, &this.name, reason);
@@ -104,10 +104,10 @@ async fn look<K: AnyConnection>(
     };
     let uid = object.meta().uid.clone().unwrap_or_default();
     if (ready && !pending) || object.account().suspend == Some(true) {
-        ctx.backoff.clear(&uid);
+        ctx.state.backoff.clear(&uid);
         return Ok((Next::After(RESYNC.min(longest)), None));
     }
-    let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
+    let delay = ctx.state.backoff.failed(&uid, 0, Duration::ZERO);
     Ok((
         Next::Retry(delay.min(LONGEST_WAIT).min(longest)),
         Some(reason).filter(|_| !ready),
@@ -139,7 +139,7 @@ fn is_news(
     availability: &Availability,
     ready: bool,
 ) -> bool {
-    let Some(before) = ctx.connections.get(this) else {
+    let Some(before) = ctx.state.connections.get(this) else {
         return true;
     };
     let same = match (&before.availability, availability) {

@@ -97,10 +97,9 @@ pub(crate) async fn resolve<K: AnyConnection>(
             .and_then(NonZeroU32::new)
             .unwrap_or(NonZeroU32::MIN),
         observer: observer(ctx),
-        health_listener: ctx.connections.trigger_of(&this),
+        health_listener: ctx.state.connections.trigger_of(&this),
     };
-    let last = ctx
-        .connections
+    let last = ctx.state.connections
         .get(&this)
         .and_then(|entry| entry.last.clone());
     if let Some(known) = last.as_ref().filter(|known| known.is_of(&config)) {

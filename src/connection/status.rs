@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::clock;
 use crate::cluster;
-use crate::cluster::events::publish;
+use crate::cluster::events::{EventType, publish};
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::Error;
@@ -116,8 +116,13 @@ pub(super) async fn write<K: AnyConnection>(
     if of(old) != of(new) {
         let (value, reason, note) = condition;
         info!(%reason, note, "Connection condition changed");
-        let bad = value != ConditionStatus::True;
-        publish(ctx, &object.object_ref(&()), bad, reason, &note).await;
+        let type_ = if value == ConditionStatus::True {
+            EventType::Normal
+        } else {
+            EventType::Warning
+        };
+        let about = object.object_ref(&());
+        publish(&ctx.client, &ctx.reporter, &about, type_, reason.as_str(), &note).await;
     }
     Ok(true)
 }

@@ -49,14 +49,14 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
             any.send_if_modified(|any| !std::mem::replace(any, true));
             if object.0.is_err() {
-                shared.connections.unreadable(&key_of::<K>(object.meta()));
+                shared.state.connections.unreadable(&key_of::<K>(object.meta()));
             }
         }
         // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.
         watcher::Event::Delete(object) => {
             let key = key_of::<K>(object.meta());
             shared.removed(&key);
-            shared.connections.poke(&key);
+            shared.state.connections.trigger(&key);
         }
         watcher::Event::Init | watcher::Event::InitDone => {}
     })
@@ -99,7 +99,7 @@ pub(super) async fn connections<K: AnyConnection>(
                         name: object.name,
                     };
                     ctx.metrics.queue.gone(&reference::<K>(&key));
-                    if !ctx.connections.is_unreadable(&key) {
+                    if !ctx.state.connections.is_unreadable(&key) {
                         ctx.removed(&key);
                     }
                 }
@@ -202,7 +202,7 @@ fn to_look_at<K: AnyConnection>(
     namespace: Option<String>,
     store: Store<K>,
 ) -> impl Stream<Item = ObjectRef<K>> + Send + use<K> {
-    keys(ctx.connections.pokes()).flat_map(move |poked| {
+    keys(ctx.state.connections.triggers()).flat_map(move |poked| {
         let ours = |key: &ConnectionKey| {
             key.kind == K::KIND
                 && namespace

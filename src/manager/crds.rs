@@ -16,7 +16,6 @@ use kube::{Api, Client, CustomResourceExt, ResourceExt};
 use serde::Deserialize;
 use tracing::{debug, error, info, warn};
 
-use crate::admin::{Readiness, Stage};
 use crate::cluster;
 use crate::context::Context;
 use provident_core::api::{self, APPLY_CRDS, ClusterProvidentConnection};
@@ -36,15 +35,12 @@ enum Found {
 }
 
 /// Looks at the definitions for as long as it runs.
-pub(super) async fn watch_crds(ctx: Arc<Context>, readiness: Readiness) {
+pub(super) async fn watch_crds(ctx: Arc<Context>) {
     let mut reported = None;
     loop {
         let wait = match look(&ctx).await {
             Ok(Found::Lacking(what)) => {
-                ctx.defined.send_replace(false);
-                if !ctx.stopping.is_cancelled() {
-                    readiness.set(Stage::Undefined);
-                }
+                ctx.crds_ready.send_replace(false);
                 if reported.as_ref() != Some(&what) {
                     error!(
                         lacking = what.join("; "),
@@ -58,9 +54,7 @@ pub(super) async fn watch_crds(ctx: Arc<Context>, readiness: Readiness) {
                 if reported.take().is_some() {
                     info!("CRDs are up to date");
                 }
-                if !ctx.defined.send_replace(true) {
-                    readiness.set(Stage::Starting);
-                }
+                ctx.crds_ready.send_replace(true);
                 if matches!(found, Found::Forbidden) {
                     debug!("No permission to read the CRDs; assuming that they are up to date");
                 }

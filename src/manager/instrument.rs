@@ -10,6 +10,7 @@ use tracing::{Instrument, debug, field, info_span};
 
 use crate::context::Context;
 use crate::reconcile::{Error, Next};
+use crate::state::binding_key::KeyState;
 
 /// Visits an object: `look` says when to come back.
 pub(crate) async fn instrumented<K>(
@@ -20,7 +21,7 @@ pub(crate) async fn instrumented<K>(
 where
     K: Resource<DynamicType = ()>,
 {
-    if let Some(action) = ctx.held_back().await {
+    if let Some(action) = wait_until_active(&ctx).await {
         return Ok(action);
     }
     let reference = ObjectRef::from_obj(object.as_ref());
@@ -60,11 +61,37 @@ pub fn error_policy<K: Resource<DynamicType = ()>>(
     ctx: Arc<Context>,
 ) -> Action {
     let uid = object.uid().unwrap_or_default();
-    let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
+    let delay = ctx.state.backoff.failed(&uid, 0, Duration::ZERO);
     debug!(%error, ?delay, name = object.name_any(), "comes back");
     ctx.metrics.queue.failed::<K>();
     ctx.metrics
         .queue
         .again(&ObjectRef::from_obj(object.as_ref()), delay);
     Action::requeue(delay)
+}
+
+/// What keeps a reconcile from starting; `None` if it may start. It needs the lease, the first lists, and the key, without which
+/// no object can be judged. If it had to wait, which a standby does for days, its view is outdated: the controller requeues the
+/// object at once, with a new view.
+async fn wait_until_active(ctx: &Context) -> Option<Action> {
+    if ctx.is_listed()
+        && ctx.is_key_known()
+        && ctx.leadership.is_held()
+        && !ctx.stopping.is_cancelled()
+    {
+        return None;
+    }
+    let mut key = ctx.key.clone();
+    let active = async {
+        ctx.wait_until_listed().await;
+        ctx.leadership.held().await;
+        key.wait_for(|key| !matches!(key, KeyState::Unknown))
+            .await
+            .is_ok()
+    };
+    let active = ctx.stopping.run_until_cancelled(active).await;
+    Some(match active {
+        Some(true) => Action::requeue(Duration::ZERO),
+        Some(false) | None => Action::await_change(),
+    })
 }

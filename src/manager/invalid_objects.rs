@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{error, warn};
 
-use crate::cluster::events::publish;
+use crate::cluster::events::{EventType, publish};
 use crate::cluster::{self, InvalidObject};
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -109,7 +109,15 @@ async fn report_invalid<K: Resource<DynamicType = ()>>(
         uid: meta.uid.clone(),
         ..ObjectReference::default()
     };
-    publish(ctx, &about, true, Reason::InvalidObject, &message).await;
+    publish(
+        &ctx.client,
+        &ctx.reporter,
+        &about,
+        EventType::Warning,
+        Reason::InvalidObject.as_str(),
+        &message,
+    )
+    .await;
     Ok(())
 }
 

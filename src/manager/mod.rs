@@ -29,15 +29,9 @@ use crate::context::Context;
 use crate::leader::{Election, Lost};
 use crate::metrics::Metrics;
 use crate::oauth_client;
-use crate::state::backoff::Backoff;
+use crate::state::State;
 use crate::state::binding_key::KeyState;
-use crate::state::client_index::Recorded;
-use crate::state::connection_registry::ConnectionRegistry;
-use crate::state::create_attempts::Memory;
-use crate::state::keyed_locks::KeyedLocks;
 use crate::state::leadership::Leadership;
-use crate::state::repairs::Repairs;
-use crate::state::rotation_memory::Rotations;
 use provident_core::api::{ClusterProvidentConnection, MANAGER, ProvidentConnection};
 
 /// The binding key is looked for again after this, while it is not at hand.
@@ -59,7 +53,6 @@ pub async fn run(
     let pod = std::env::var("POD_NAME").ok();
     let stopping = stop.child_token();
     let (leadership, election) = elect(&client, &config, pod.as_deref(), &metrics, &stopping);
-    let recorded = Arc::new(Recorded::default());
     let (key_sender, key) = watch::channel(KeyState::Unknown);
     let namespaces: Vec<Option<String>> = match config.watch_namespaces.as_slice() {
         [] => vec![None],
@@ -75,24 +68,16 @@ pub async fn run(
         reporter,
         client,
         config,
-        connections: ConnectionRegistry::default(),
-        memory: Memory::default(),
-        rotations: Rotations::default(),
-        recorded,
-        backoff: Backoff::default(),
-        repairs: Repairs::default(),
-        blind_to_definition: std::sync::Once::new(),
         metrics,
+        state: State::default(),
+        stores,
         key,
-        verified: std::sync::Mutex::default(),
-        began: std::sync::OnceLock::new(),
         lists: watch::Sender::new(0),
-        defined: watch::Sender::new(false),
-        names: Arc::new(KeyedLocks::default()),
+        crds_ready: watch::Sender::new(false),
         leadership,
         stopping,
         tasks: TaskTracker::new(),
-        stores,
+        crd_unreadable: std::sync::Once::new(),
     });
     let troubles = Arc::new(Troubles::default());
     let background = CancellationToken::new();
@@ -104,7 +89,7 @@ pub async fn run(
     tokio::spawn(
         background
             .clone()
-            .run_until_cancelled_owned(crds::watch_crds(Arc::clone(&ctx), readiness.clone())),
+            .run_until_cancelled_owned(crds::watch_crds(Arc::clone(&ctx))),
     );
     tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
         Arc::clone(&ctx),
@@ -209,7 +194,7 @@ async fn drain(ctx: &Arc<Context>, stop: CancellationToken) {
         tokio::time::sleep(grace).await;
         give_up.cancel();
     };
-    let drained = oauth_client::drain(ctx, &give_up);
+    let drained = oauth_client::drain(ctx, &give_up, grace);
     tokio::pin!(drained);
     tokio::select! {
         () = &mut drained => {}
@@ -218,7 +203,7 @@ async fn drain(ctx: &Arc<Context>, stop: CancellationToken) {
 }
 
 async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
-    ctx.listed().await;
+    ctx.wait_until_listed().await;
     // It may be made here, and a standby makes nothing.
     ctx.leadership.held().await;
     loop {
@@ -244,13 +229,13 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
-    ctx.stopping.run_until_cancelled(ctx.listed()).await;
+    ctx.stopping.run_until_cancelled(ctx.wait_until_listed()).await;
     let mut key = ctx.key.clone();
     let deaf_after = ctx.config.deaf_after();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
-        } else if !*ctx.defined.borrow() {
+        } else if !*ctx.crds_ready.borrow() {
             Stage::Undefined
         } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
         {

@@ -53,7 +53,7 @@ pub(super) async fn oauth_clients(
     let main = watcher(objects, config.clone())
         .default_backoff()
         .inspect_ok(move |event| {
-            shared.recorded.observe(event);
+            shared.state.client_index.observe(event);
             match event {
                 watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
                     if let (Err(_), Some(uid)) = (&object.0, object.uid()) {
@@ -87,7 +87,7 @@ pub(super) async fn oauth_clients(
     let stopping = ctx.stopping.clone();
     let watched = store.clone();
     // Those behind a connection that changed.
-    let behind = keys(ctx.connections.changes()).flat_map(move |key| {
+    let behind = keys(ctx.state.connections.changes()).flat_map(move |key| {
         let is_behind = |object: &OAuthClient| key.as_ref().is_none_or(|key| key.is_of(object));
         let state = watched.state();
         let objects = state.iter().filter(|object| is_behind(object));
@@ -161,7 +161,7 @@ async fn ended(
             let reference =
                 ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
             ctx.metrics.queue.gone(&reference);
-            if let Err(error) = oauth_client::settle(&ctx, &reference).await {
+            if let Err(error) = oauth_client::resolve_unstored(&ctx, &reference).await {
                 warn!(%error, object = %reference, "Failed to store the vendor's response for a deleted object, will retry");
             }
         }

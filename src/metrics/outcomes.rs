@@ -32,6 +32,7 @@ pub struct Outcomes {
     orphaned: Counter,
     possible_orphans: Counter,
     late: Counter,
+    requeues_slowed: Counter,
     ready_seconds: Histogram,
 }
 
@@ -67,6 +68,11 @@ impl Outcomes {
                 registry,
                 "possible_orphans",
                 "Creates of unknown outcome that were made once more by unknownOutcome: Retry",
+            ),
+            requeues_slowed: register(
+                registry,
+                "requeues_slowed",
+                "Reconciles that kept being requeued without a result and were slowed down",
             ),
             late: register(
                 registry,
@@ -133,6 +139,11 @@ impl Outcomes {
     /// A create of unknown outcome was made once more, as its connection says.
     pub fn possible_orphan(&self) {
         self.possible_orphans.inc();
+    }
+
+    /// A reconcile keeps being requeued without a result, and was slowed down.
+    pub fn requeue_slowed(&self) {
+        self.requeues_slowed.inc();
     }
 
     /// An answer came too late.

@@ -108,7 +108,7 @@ pub(crate) async fn run(
     object: Arc<OAuthClient>,
     ctx: &Arc<Context>,
 ) -> Result<(Requeue, Option<Reason>), Abort> {
-    let (mut held, mut facts) = observe(object, ctx).await?;
+    let (mut facts, mut held) = observe(object, ctx).await?;
     while let Some(step) = plan::next(&held.object.spec, &facts) {
         debug!(?step, "Executing step");
         let span = debug_span!("step", step = <&'static str>::from(&step));

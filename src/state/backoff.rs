@@ -9,6 +9,8 @@ use crate::jitter::jittered;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(5);
+/// A reconcile may end this often in a row without a result before it is slowed down.
+const FREE_REQUEUES: u32 = 50;
 /// A change cuts a wait short this often a minute, so that a writer in a loop does not become a loop of calls.
 const RESETS_A_MINUTE: u32 = 3;
 
@@ -17,6 +19,8 @@ const RESETS_A_MINUTE: u32 = 3;
 pub struct Backoff(Mutex<HashMap<String, Wait>>);
 
 struct Wait {
+    /// Reconciles in a row that ended without a result.
+    requeues: u32,
     failures: u32,
     not_before: Instant,
     inputs: u64,
@@ -25,7 +29,7 @@ struct Wait {
 }
 
 impl Backoff {
-    /// Time left for which the object is not looked at, unless its `inputs` (any hash of what would change the outcome)
+    /// Time left for which the object is not reconciled, unless its `inputs` (any hash of what would change the outcome)
     /// have changed.
     pub fn left(&self, uid: &str, inputs: u64) -> Option<Duration> {
         let mut waits = self.0.lock();
@@ -45,7 +49,7 @@ impl Backoff {
         None
     }
 
-    /// Notes a failure and tells how long to wait; `at_least` when the vendor asked for a pause.
+    /// Notes a failure and returns how long to wait; `at_least` when the vendor asked for a pause.
     pub fn failed(&self, uid: &str, inputs: u64, at_least: Duration) -> Duration {
         self.note(uid, inputs, |grown| grown.max(at_least))
     }
@@ -55,10 +59,29 @@ impl Backoff {
         self.note(uid, inputs, |grown| grown.min(at_most))
     }
 
+    /// Notes a reconcile that ended without a result, because a view was stale or another reconcile had the turn. Returns how
+    /// long to wait once that has happened many times in a row; `None` means as soon as the caller likes.
+    pub fn requeued(&self, uid: &str, inputs: u64) -> Option<Duration> {
+        let mut waits = self.0.lock();
+        let now = Instant::now();
+        let wait = waits.entry(uid.to_owned()).or_insert(Wait {
+            requeues: 0,
+            failures: 0,
+            not_before: now,
+            inputs,
+            resets: 0,
+            resets_since: now,
+        });
+        wait.requeues += 1;
+        let slowed = wait.requeues.checked_sub(FREE_REQUEUES)?;
+        Some(jittered(FIRST.saturating_mul(1 << slowed.min(9)).min(LONGEST)))
+    }
+
     fn note(&self, uid: &str, inputs: u64, bound: impl FnOnce(Duration) -> Duration) -> Duration {
         let mut waits = self.0.lock();
         let now = Instant::now();
         let wait = waits.entry(uid.to_owned()).or_insert(Wait {
+            requeues: 0,
             failures: 0,
             not_before: now,
             inputs,
@@ -68,6 +91,7 @@ impl Backoff {
         let grown = FIRST.saturating_mul(1 << wait.failures.min(9)).min(LONGEST);
         let delay = bound(jittered(grown));
         wait.failures += 1;
+        wait.requeues = 0;
         wait.inputs = inputs;
         wait.not_before = now + delay;
         delay

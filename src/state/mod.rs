@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use self::backoff::Backoff;
 use self::client_index::ClientIndex;
-use self::connection_registry::Connections;
+use self::connection_registry::ConnectionRegistry;
 use self::create_attempts::CreateAttempts;
 use self::keyed_locks::KeyedLocks;
 use self::repairs::Repairs;
@@ -44,7 +44,7 @@ pub struct State {
     /// Which object records which client.
     pub client_index: Arc<ClientIndex>,
     /// Connections by name.
-    pub connections: Connections,
+    pub connections: ConnectionRegistry,
     /// What only one reconcile may do at a time: create a Secret of one name, adopt one client, rotate by schedule over one
     /// connection.
     pub locks: Arc<KeyedLocks>,

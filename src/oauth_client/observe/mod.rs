@@ -104,7 +104,7 @@ pub(crate) async fn observe(
         preflight: false,
         vendor: Vendor::NotAsked,
         updated: false,
-        not_applied: not_applied(&status, current),
+        not_applied: not_applied(&status, held.object.metadata.generation),
         adoption: AdoptionFact::None,
         restart: false,
         rotation,
@@ -183,12 +183,11 @@ fn attempt(held: &Held, status: &OAuthClientStatus) -> Option<Attempt> {
     })
 }
 
-fn not_applied(status: &OAuthClientStatus, current: bool) -> Vec<Field> {
-    if !current {
-        return Vec::new();
-    }
-    let parse = |name: &String| name.parse().ok();
-    status.fields_not_applied.iter().filter_map(parse).collect()
+fn not_applied(status: &OAuthClientStatus, generation: Option<i64>) -> Vec<Field> {
+    let recorded = status.fields_not_applied.as_ref();
+    let recorded = recorded.filter(|recorded| Some(recorded.generation) == generation);
+    let names = recorded.into_iter().flat_map(|recorded| &recorded.fields);
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 // A Secret of the very version that status records for this generation needs no reading. Any other is read by name, since

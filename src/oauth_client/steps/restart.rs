@@ -85,8 +85,8 @@ async fn patch_workload(
     where
         K: Clone + Debug + DeserializeOwned,
     {
-        let patched = api.patch(name, &patch_params(), &Patch::Strategic(patch));
-        patched.await.map(|_| ())
+        let (params, patch) = (patch_params(), Patch::Strategic(patch));
+        api.patch(name, &params, &patch).await.map(|_| ())
     }
     let (client, namespace) = (held.ctx.client.clone(), held.namespace());
     let name = &target.name;
