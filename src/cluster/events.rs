@@ -32,6 +32,7 @@ pub(crate) async fn publish(
     // A recorder of its own: a shared one counts an event of equal reason as the former one, and drops its note.
     let recorder = Recorder::new(ctx.client.clone(), ctx.reporter.clone());
     if let Err(error) = recorder.publish(&event, about).await {
-        warn!(%error, "an event was not published");
+        let error = super::describe(&error);
+        warn!(error, "Failed to publish an event");
     }
 }

@@ -20,6 +20,7 @@ use kube::runtime::reflector::ObjectRef;
 use tracing::{Instrument, debug, debug_span, error, warn};
 
 use self::observe::Pass;
+use crate::cluster;
 use crate::context::Context;
 use crate::metrics::End;
 use crate::reconcile::{Error, Next, record_end};
@@ -144,7 +145,8 @@ fn cluster_failed(
     } else {
         ctx.backoff.failed(uid, inputs, Duration::ZERO)
     };
-    warn!(%error, ?delay, "the API server did not do it");
+    let error = cluster::describe(error);
+    warn!(error, ?delay, "Kubernetes API request failed, will retry");
     Next::Retry(delay)
 }
 

@@ -52,6 +52,7 @@ mod tls;
 mod traces;
 mod trouble;
 mod unknown;
+mod unusual_metadata;
 mod update;
 mod upgrade;
 mod waits;

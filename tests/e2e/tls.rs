@@ -60,7 +60,7 @@ async fn front(
 }
 
 impl World {
-    async fn put_authorities(&self, pem: &str) {
+    pub async fn put_authorities(&self, pem: &str) {
         let path = format!(
             "/api/v1/namespaces/{}/configmaps/corp-ca?fieldManager=e2e&force=true",
             self.system

@@ -73,7 +73,11 @@ impl Pass {
                          operator patch it (chart value rolloutRestart.enabled)",
                         cluster::message(&error)
                     );
-                    warn!(workload = what, %error, "not restarted");
+                    warn!(
+                        workload = what,
+                        error = cluster::describe(&error),
+                        "Failed to restart a workload"
+                    );
                     self.event(true, Reason::RestartDenied, &note).await;
                 }
                 Err(error) => return Err(Abort::Api(error)),
