@@ -25,6 +25,7 @@ mod leader_lost;
 mod level;
 mod lifecycle;
 mod limits;
+mod log_lines;
 mod modes;
 mod more;
 mod operator;
