@@ -33,7 +33,8 @@ pub struct Cli {
         env = "PROVIDENT_LOG_FORMAT"
     )]
     log_format: Format,
-    /// What to log, as a filter of levels and modules, for example `info` or `provident_operator=debug`
+    /// What to log, as a filter of levels and modules, for example `info` or `provident_operator=debug`. Libraries never
+    /// log, because some would log credentials
     #[arg(
         long,
         value_name = "FILTER",

@@ -7,6 +7,7 @@ use kube::api::PatchParams;
 use provident_core::api::MANAGER;
 use tracing::Span;
 
+use crate::cluster;
 use crate::context::Context;
 use crate::metrics::End;
 
@@ -24,7 +25,7 @@ pub(crate) enum Next {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server did not answer, or refused something of our own.
-    #[error("the API server: {0}")]
+    #[error("Kubernetes API: {}", cluster::describe(.0))]
     Cluster(#[from] kube::Error),
 }
 

@@ -55,11 +55,18 @@ impl InvalidObject {
     // Never fails, because a failure here would be one of the whole list.
     fn read(text: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let parts: Parts<'_> = serde_json::from_str(text).unwrap_or_default();
-        let status = parts.status.map(|status| serde_json::from_str(status.get()));
+        let status = parts
+            .status
+            .map(|status| serde_json::from_str(status.get()));
         // The position is that in a text which nobody sees.
         let (field, cause) = (error.path(), error.inner().to_string());
-        let cause = cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause);
-        let error = format!("{field}: {cause}").chars().flat_map(visible).collect();
+        let cause = cause
+            .rsplit_once(" at line ")
+            .map_or(cause.as_str(), |(cause, _)| cause);
+        let error = format!("{field}: {cause}")
+            .chars()
+            .flat_map(visible)
+            .collect();
         Self {
             metadata: parts.metadata.map(readable_metadata).unwrap_or_default(),
             status: status.and_then(Result::ok).unwrap_or_default(),
@@ -88,7 +95,8 @@ fn readable_metadata(text: &RawValue) -> ObjectMeta {
 
 // An error may quote what stands in a field: control and format characters are escaped.
 fn visible(c: char) -> impl Iterator<Item = char> {
-    let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hidden = c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let (escaped, plain) = (hidden.then(|| c.escape_unicode()), (!hidden).then_some(c));
     escaped.into_iter().flatten().chain(plain)
 }

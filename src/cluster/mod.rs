@@ -114,7 +114,10 @@ pub fn describe(error: &Error) -> String {
             error.line(),
             error.column()
         ),
-        Error::Api(status) => one_line(&format!("{} {}: {}", status.code, status.reason, status.message)),
+        Error::Api(status) => one_line(&format!(
+            "{} {}: {}",
+            status.code, status.reason, status.message
+        )),
         error => one_line(&error.to_string()),
     }
 }
@@ -124,7 +127,9 @@ pub fn describe(error: &Error) -> String {
 pub fn describe_watch(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error) => format!("list: {}", describe(error)),
-        watcher::Error::WatchStartFailed(error) => format!("start of the watch: {}", describe(error)),
+        watcher::Error::WatchStartFailed(error) => {
+            format!("start of the watch: {}", describe(error))
+        }
         watcher::Error::WatchFailed(error) => format!("watch: {}", describe(error)),
         error => error.to_string(),
     }

@@ -152,7 +152,10 @@ impl Election {
                 if self.told.as_deref() != other {
                     self.told = other.map(str::to_owned);
                     if let Some(leader) = other {
-                        info!(lease = self.lease, leader, "Standing by; another replica leads");
+                        info!(
+                            lease = self.lease,
+                            leader, "Standing by; another replica leads"
+                        );
                     }
                 }
             }

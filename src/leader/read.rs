@@ -52,11 +52,16 @@ mod tests {
     #[test]
     fn a_time_that_cannot_be_decoded_is_left_out() {
         let late = "9999-12-31T23:59:59.999999Z";
-        let spec = decoded(&json!({ "holderIdentity": "a", "leaseDurationSeconds": 15, "leaseTransitions": 2,
-            "acquireTime": late, "renewTime": late }))
+        let spec = decoded(
+            &json!({ "holderIdentity": "a", "leaseDurationSeconds": 15, "leaseTransitions": 2,
+            "acquireTime": late, "renewTime": late }),
+        )
         .unwrap();
         assert_eq!(spec.holder_identity.as_deref(), Some("a"));
-        assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(15), Some(2)));
+        assert_eq!(
+            (spec.lease_duration_seconds, spec.lease_transitions),
+            (Some(15), Some(2))
+        );
         assert_eq!((spec.acquire_time, spec.renew_time), (None, None));
         let time = "2026-11-24T10:00:00.000000Z";
         let spec = decoded(&json!({ "acquireTime": time, "renewTime": late })).unwrap();

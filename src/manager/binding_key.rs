@@ -9,7 +9,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt};
 use tracing::{error, info};
 
-use crate::cluster::is_already_exists;
+use crate::cluster::{self, is_already_exists};
 use crate::context::Context;
 use crate::state::binding_key::KeyState;
 use provident_core::api::{MANAGED_LABEL, MANAGER, OAuthClient};
@@ -23,7 +23,7 @@ const KEY: &str = "key";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The API server did not let us read or make it.
-    #[error("Secret {name} with the binding key: {source}")]
+    #[error("Secret {name} with the binding key: {}", cluster::describe(.source))]
     Cluster {
         /// Name of the Secret.
         name: String,
@@ -60,7 +60,7 @@ pub async fn load(
         error!(
             secret = name,
             namespace,
-            "the binding key is missing while objects carry bindings: restore its Secret from the backup"
+            "Binding key is missing while objects carry bindings. Restore its Secret from the backup"
         );
         return Ok(KeyState::Missing);
     }
@@ -88,7 +88,7 @@ pub async fn load(
         Ok(created) => {
             info!(
                 secret = name,
-                namespace, "made the binding key; keep its Secret in the backup"
+                namespace, "Created the binding key. Include its Secret in backups"
             );
             parse(name, &created)
         }

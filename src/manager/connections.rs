@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asks, config, decoded, decoded_metadata, heard_only, if_watched, keys, stopped_unlisted,
+    Troubles, api, asks, config, decoded, decoded_metadata, heard_only, if_watched, keys,
+    stopped_unlisted,
 };
 use super::{instrument, invalid_objects};
 use crate::cluster::LenientObject;

@@ -1,4 +1,4 @@
-//! A controller's visit of one object, whatever its kind: in a span of its own, and counted as the queue sees it.
+//! Instrumentation of a reconcile, whatever the kind of its object: a span of its own, and the metrics of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tracing::{Instrument, debug, field, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::context::Context;
 use crate::reconcile::{Error, Next};
 use crate::state::binding_key::KeyState;
 
-/// Visits an object: `look` says when to come back.
+/// Reconciles an object in a span of its own. `reconcile` says when to requeue it.
 pub(crate) async fn instrumented<K>(
     object: Arc<K>,
     ctx: Arc<Context>,
@@ -25,17 +26,24 @@ where
         return Ok(action);
     }
     let reference = ObjectRef::from_obj(object.as_ref());
+    let (kind, namespace, name) = (
+        K::kind(&()),
+        object.namespace().unwrap_or_default(),
+        object.name_any(),
+    );
+    // Its fields are on every log line, so they only name the object. The rest is for traces.
     let span = info_span!(
         "reconcile",
-        kind = %K::kind(&()),
-        namespace = object.namespace().unwrap_or_default(),
-        name = object.name_any(),
-        uid = object.uid().unwrap_or_default(),
-        generation = object.meta().generation,
+        object = %object_name(&kind, &namespace, &name),
         outcome = field::Empty,
         reason = field::Empty,
         otel.status_code = field::Empty,
     );
+    span.set_attribute("kind", kind.into_owned());
+    span.set_attribute("namespace", namespace);
+    span.set_attribute("name", name);
+    span.set_attribute("uid", object.uid().unwrap_or_default());
+    span.set_attribute("generation", object.meta().generation.unwrap_or_default());
     let _working = ctx.metrics.queue.begun(&reference);
     let next = reconcile(object, Arc::clone(&ctx)).instrument(span).await?;
     Ok(match next {
@@ -52,8 +60,8 @@ where
     })
 }
 
-/// When an object is looked at again whose visit failed. What the user must know stands in status by now; this is for what
-/// could not be written there.
+/// Requeues an object whose reconcile failed, with backoff. What the user must know is in its status by then, unless that
+/// could not be written.
 #[allow(clippy::needless_pass_by_value, reason = "the controller's signature")]
 pub fn error_policy<K: Resource<DynamicType = ()>>(
     object: Arc<K>,
@@ -61,8 +69,15 @@ pub fn error_policy<K: Resource<DynamicType = ()>>(
     ctx: Arc<Context>,
 ) -> Action {
     let uid = object.uid().unwrap_or_default();
+<<<<<<< HEAD
     let delay = ctx.state.backoff.failed(&uid, 0, Duration::ZERO);
     debug!(%error, ?delay, name = object.name_any(), "comes back");
+=======
+    let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
+    let namespace = object.namespace().unwrap_or_default();
+    let object_name = object_name(&K::kind(&()), &namespace, &object.name_any());
+    debug!(%error, object = object_name, ?delay, "Failed to reconcile, will retry");
+>>>>>>> lenient
     ctx.metrics.queue.failed::<K>();
     ctx.metrics
         .queue
@@ -70,6 +85,7 @@ pub fn error_policy<K: Resource<DynamicType = ()>>(
     Action::requeue(delay)
 }
 
+<<<<<<< HEAD
 /// What keeps a reconcile from starting; `None` if it may start. It needs the lease, the first lists, and the key, without which
 /// no object can be judged. If it had to wait, which a standby does for days, its view is outdated: the controller requeues the
 /// object at once, with a new view.
@@ -94,4 +110,12 @@ async fn wait_until_active(ctx: &Context) -> Option<Action> {
         Some(true) => Action::requeue(Duration::ZERO),
         Some(false) | None => Action::await_change(),
     })
+=======
+/// An object in a log line. Its namespace is empty for a kind without namespaces.
+pub(super) fn object_name(kind: &str, namespace: &str, name: &str) -> String {
+    match namespace {
+        "" => format!("{kind}/{name}"),
+        namespace => format!("{kind}/{namespace}/{name}"),
+    }
+>>>>>>> lenient
 }

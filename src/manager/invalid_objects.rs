@@ -14,7 +14,12 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{error, warn};
 
+<<<<<<< HEAD
 use crate::cluster::events::{EventType, publish};
+=======
+use super::instrument::object_name;
+use crate::cluster::events::publish;
+>>>>>>> lenient
 use crate::cluster::{self, InvalidObject};
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -26,9 +31,12 @@ const LONGEST_ERROR: usize = 300;
 
 /// Names an object of a watch of metadata that could not be decoded. It is left out.
 pub(super) fn skipped<K: Resource<DynamicType = ()>>(metrics: &Metrics, object: &InvalidObject) {
-    let kind = K::kind(&());
-    metrics.watches.invalid(&kind);
-    warn!(object = reference(object), %kind, error = cause(object), "Skipped an object that cannot be decoded");
+    metrics.watches.invalid(&K::kind(&()));
+    warn!(
+        object = name_of::<K>(object),
+        error = cause(object),
+        "Skipped an object that cannot be decoded"
+    );
 }
 
 /// Reports each object in its status and by an event, one after another, for as long as there may be more.
@@ -40,10 +48,14 @@ pub(super) async fn report_all<K: Resource<DynamicType = ()>>(
     let mut logged = HashMap::new();
     while let Some(object) = objects.recv().await {
         ctx.metrics.watches.invalid(&kind);
-        let (reference, cause) = (reference(&object), cause(&object));
+        let (name, cause) = (name_of::<K>(&object), cause(&object));
         // The status that is written comes back through the watch.
         if logged.get(&object.metadata.uid) != Some(&cause) {
-            error!(object = reference, %kind, error = cause, "Skipped an object that cannot be decoded");
+            error!(
+                object = name,
+                error = cause,
+                "Skipped an object that cannot be decoded"
+            );
             logged.insert(object.metadata.uid.clone(), cause.clone());
         }
         match report_invalid::<K>(&ctx, &object, &cause).await {
@@ -52,7 +64,11 @@ pub(super) async fn report_all<K: Resource<DynamicType = ()>>(
             Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {}
             Err(error) => {
                 let error = cluster::describe(&error);
-                warn!(error, object = reference, %kind, "Failed to report an invalid object in its status");
+                warn!(
+                    error,
+                    object = name,
+                    "Failed to report an invalid object in its status"
+                );
             }
         }
     }
@@ -125,10 +141,11 @@ fn cause(object: &InvalidObject) -> String {
     object.error.chars().take(LONGEST_ERROR).collect()
 }
 
-fn reference(object: &InvalidObject) -> String {
-    let name = object.metadata.name.as_deref().unwrap_or("without a name");
-    match &object.metadata.namespace {
-        Some(namespace) => format!("{namespace}/{name}"),
-        None => name.to_owned(),
-    }
+fn name_of<K: Resource<DynamicType = ()>>(object: &InvalidObject) -> String {
+    let meta = &object.metadata;
+    object_name(
+        &K::kind(&()),
+        meta.namespace.as_deref().unwrap_or_default(),
+        meta.name.as_deref().unwrap_or("without a name"),
+    )
 }

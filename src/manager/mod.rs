@@ -127,11 +127,11 @@ pub async fn run(
     // Each returns when it is told to stop and its running passes have ended.
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {
-            tracing::error!(%error, "a controller died: stopping");
+            tracing::error!(%error, "Controller ended unexpectedly; shutting down");
             stop.cancel();
         }
     }
-    info!("storing what was answered, then leaving");
+    info!("Persisting pending results before exit");
     drain(&ctx, stop).await;
     background.cancel();
     match election {
@@ -151,7 +151,7 @@ impl Running {
     async fn leave(self) -> Result<(), Lost> {
         self.told.cancel();
         self.ended.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the election died");
+            tracing::error!(%error, "Leader election ended unexpectedly");
             Ok(())
         })
     }
@@ -222,7 +222,7 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
                     return found.closed().await;
                 }
             }
-            Err(error) => warn!(%error, "the binding key is not at hand"),
+            Err(error) => warn!(%error, "Failed to load the binding key, will retry"),
         }
         tokio::time::sleep(KEY_RETRY).await;
     }

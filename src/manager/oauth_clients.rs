@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asking, asks, config, decoded, decoded_metadata, first_list, heard_only, if_watched, keys,
-    stopped_unlisted, stored,
+    Troubles, api, asking, asks, config, decoded, decoded_metadata, first_list, heard_only,
+    if_watched, keys, stopped_unlisted, stored,
 };
 use super::{binding_key as key, instrument, invalid_objects};
 use crate::cluster::LenientObject;

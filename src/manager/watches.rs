@@ -26,8 +26,8 @@ use crate::metrics::Metrics;
 use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{APPLY_CRDS, OAuthClient};
 
-/// A watch that fails is told of this often: kube begins it again about every second.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+/// A failing watch is logged this often: kube restarts it about every second.
+const LOG_EVERY: Duration = Duration::from_mins(1);
 /// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
 const APART: u64 = 90;
 
@@ -122,19 +122,25 @@ pub(super) fn heard_only<T>(
 where
     T: Send + 'static,
 {
-    let mut told: Option<Instant> = None;
+    let mut logged: Option<Instant> = None;
     stream.filter_map(move |event| {
         let event = match event {
             Ok(event) => Some(Ok(event)),
             Err(error) => {
                 metrics.watches.failed();
                 troubles.note();
-                if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-                    told = Some(Instant::now());
-                    if is_unknown_kind(&error) {
-                        warn!(%error, what, "the API server does not know this kind. Run: {APPLY_CRDS}");
+                if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+                    logged = Some(Instant::now());
+                    let unknown_kind = is_unknown_kind(&error);
+                    let error = cluster::describe_watch(&error);
+                    if unknown_kind {
+                        warn!(
+                            error,
+                            kind = what,
+                            "The API server does not serve this kind. Run: {APPLY_CRDS}"
+                        );
                     } else {
-                        warn!(%error, what, "a watch failed; it is begun again");
+                        warn!(error, kind = what, "Watch failed, will restart");
                     }
                 }
                 None

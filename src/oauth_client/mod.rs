@@ -21,8 +21,13 @@ use provident_core::api::{OAuthClient, Reason};
 use provident_core::plan::{self, Observation, Requeue};
 use tracing::{Instrument, debug, debug_span, error};
 
+<<<<<<< HEAD
 use self::observe::observe;
 use self::steps::execute;
+=======
+use self::observe::Pass;
+use crate::cluster;
+>>>>>>> lenient
 use crate::context::Context;
 use crate::metrics::End;
 use crate::reconcile::{Error, Next, record_end};
@@ -103,8 +108,32 @@ pub(crate) async fn reconcile(
     }
 }
 
+<<<<<<< HEAD
 /// The loop. Returns when to reconcile again, and what blocked a step.
 pub(crate) async fn run(
+=======
+fn cluster_failed(
+    ctx: &Context,
+    reference: &ObjectRef<OAuthClient>,
+    uid: &str,
+    inputs: u64,
+    error: &kube::Error,
+) -> Next {
+    // An answer that is not stored, or a Secret that may be of yesterday: not for long.
+    let urgent = !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid);
+    let delay = if urgent {
+        ctx.backoff.failed_urgently(uid, inputs, UNSTORED_WAIT)
+    } else {
+        ctx.backoff.failed(uid, inputs, Duration::ZERO)
+    };
+    let error = cluster::describe(error);
+    warn!(error, ?delay, "Kubernetes API request failed, will retry");
+    Next::Retry(delay)
+}
+
+// The loop. Status is written once, at its end.
+async fn pass(
+>>>>>>> lenient
     object: Arc<OAuthClient>,
     ctx: &Arc<Context>,
 ) -> Result<(Requeue, Option<Reason>), Abort> {

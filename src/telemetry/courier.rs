@@ -41,7 +41,10 @@ impl Courier {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() > TOLD_EVERY) {
             *told = Some(Instant::now());
-            warn!(why, "traces are not delivered; passes go on without");
+            warn!(
+                error = why,
+                "Failed to deliver traces; reconciling continues without them"
+            );
         }
     }
 }

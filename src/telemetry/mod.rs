@@ -1,6 +1,7 @@
-//! What a running process tells: its log on stderr, and traces by OTLP where an endpoint is set.
+//! What a running process reports: its log on stderr, and traces by OTLP where an endpoint is set.
 
 mod courier;
+mod log;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -10,13 +11,14 @@ use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Metadata, Subscriber, warn};
-use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, registry};
 
 use self::courier::Courier;
+pub use self::log::{Lines, lines, parse_filter};
 
 /// The service's name in traces, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` has another.
 const SERVICE: &str = "provident-operator";
@@ -28,16 +30,18 @@ const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
 
-/// Why nothing can be told.
+/// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `--log` is no filter.
-    #[error("--log {filter:?}: {source}")]
+    /// The value of `--log-filter` is no filter.
+    #[error(
+        "--log-filter {filter:?}: {reason}. Use levels and modules, for example `info` or `provident_operator=debug`"
+    )]
     Filter {
         /// What was given.
         filter: String,
         /// What is wrong with it.
-        source: ParseError,
+        reason: String,
     },
     /// The environment's settings for traces.
     #[error("OTEL_EXPORTER_OTLP_…: {0}")]
@@ -61,23 +65,18 @@ pub enum Format {
 /// # Errors
 /// `filter` is none, or the environment's settings for traces cannot be used.
 pub fn begin(format: Format, filter: &str, traces: Option<&Traces>) -> Result<(), TelemetryError> {
-    let parsed = EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    let json = match format {
-        Format::Json => true,
-        Format::Text => false,
-        Format::Auto => !std::io::stderr().is_terminal(),
-    };
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let lines = if json {
-        lines.json().boxed()
-    } else {
-        lines.boxed()
+    let filter = parse_filter(filter)?;
+    let terminal = std::io::stderr().is_terminal();
+    let form = match format {
+        Format::Json => Lines::Json,
+        Format::Auto if !terminal => Lines::Json,
+        Format::Text | Format::Auto => Lines::Text {
+            // <https://no-color.org>
+            coloured: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        },
     };
     registry()
-        .with(lines.with_filter(parsed))
+        .with(lines(form, filter, std::io::stderr))
         .with(traces.map(Traces::layer))
         .init();
     Ok(())
@@ -124,22 +123,21 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(is_ours))
+            .with_filter(filter_fn(is_traced))
     }
 
     /// Sends what is left; waits for that three seconds at most.
     pub async fn end(self) {
         let ended = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(FLUSH_WITHIN));
         if let Ok(Err(error)) = ended.await {
-            warn!(%error, "the last traces were not delivered");
+            warn!(%error, "Failed to deliver the last traces");
         }
     }
 }
 
 // All our spans, and what a person reads in the log of what happened in them.
-fn is_ours(metadata: &Metadata<'_>) -> bool {
-    let ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
-    ours && (metadata.is_span() || *metadata.level() <= Level::INFO)
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    log::is_own(metadata) && (metadata.is_span() || *metadata.level() <= Level::INFO)
 }
 
 fn resource() -> Resource {

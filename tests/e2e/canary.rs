@@ -8,10 +8,14 @@ use serde_json::Value;
 use crate::world::World;
 
 impl World {
-    /// In no object of the operator's (managed fields included), event, metric or log line, at TRACE, panics included.
+    /// In no object of the operator's (managed fields included), event, metric or log line, at TRACE.
     pub async fn keeps_secrets_secret(&self) {
         let group = "/apis/oauth.provident.ae/v1alpha1";
-        let mut places = vec![("the log".to_owned(), self.log.text())];
+        let mut places = vec![
+            ("the log as text".to_owned(), self.log.text()),
+            ("the log as JSON".to_owned(), self.log.json()),
+            ("a span".to_owned(), self.log.spans()),
+        ];
         for metrics in self.metrics.lock().unwrap().iter() {
             places.push(("a metric".to_owned(), metrics.text()));
         }

@@ -10,13 +10,17 @@ use kube::client::ClientBuilder;
 use provident_operator::admin::Readiness;
 use provident_operator::config::Config;
 use provident_operator::metrics::Metrics;
+use provident_operator::telemetry::{self, Lines, parse_filter};
 use provident_operator::{cluster, manager};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tower::timeout::TimeoutLayer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 /// A running operator. Dropping it is a crash too.
 pub struct Operator {
@@ -128,40 +132,83 @@ async fn join(thread: thread::JoinHandle<()>) {
     joined.unwrap().expect("the operator panicked");
 }
 
-/// Everything that operators of one world logged, at TRACE, their libraries included.
+/// Everything that operators of one world logged, at TRACE for all modules, as the program writes it.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log {
+    text: Buffer,
+    json: Buffer,
+    spans: Buffer,
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn capture(&self, run: impl FnOnce()) {
         static LOG_CRATE: Once = Once::new();
         // Sends what libraries write through the `log` crate the same way.
         LOG_CRATE.call_once(|| tracing_subscriber::registry().init());
-        let to = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
+        let filter = || parse_filter("trace,kube_client=trace,hyper=trace").unwrap();
+        let (text, json, spans) = (self.text.clone(), self.json.clone(), self.spans.clone());
+        let plain = Lines::Text { coloured: false };
+        let own = filter_fn(|metadata| metadata.target().starts_with("provident_"));
+        let subscriber = tracing_subscriber::registry()
+            .with(telemetry::lines(plain, filter(), move || text.clone()))
+            .with(telemetry::lines(Lines::Json, filter(), move || {
+                json.clone()
+            }))
             // With all fields of spans, as traces carry them.
-            .with_span_events(FmtSpan::CLOSE)
-            .with_ansi(false)
-            .with_writer(move || to.clone())
-            .finish();
+            .with(
+                fmt::layer()
+                    .with_span_events(FmtSpan::CLOSE)
+                    .with_writer(move || spans.clone())
+                    .with_filter(own),
+            );
         tracing::subscriber::with_default(subscriber, run);
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        self.text.text()
     }
 
-    /// The operators' own lines, without the chatter of libraries: for the message of a failed test.
+    /// The same lines as JSON.
+    pub fn json(&self) -> String {
+        self.json.text()
+    }
+
+    /// Spans as they ended.
+    pub fn spans(&self) -> String {
+        self.spans.text()
+    }
+
+    /// The operators' own lines, without the most detailed ones: for the message of a failed test.
     pub fn tail(&self) -> String {
         let text = self.text();
-        let own = |line: &&str| line.contains("provident_operator") && !line.contains(" TRACE ");
-        let lines: Vec<_> = text.lines().filter(own).collect();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| !line.contains(" TRACE "))
+            .collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 }
 
 impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())

@@ -86,7 +86,7 @@ async fn unused_address() -> SocketAddr {
 }
 
 impl World {
-    async fn put_authorities(&self, pem: &str) {
+    pub async fn put_authorities(&self, pem: &str) {
         let path = format!(
             "/api/v1/namespaces/{}/configmaps/corp-ca?fieldManager=e2e&force=true",
             self.system

@@ -90,7 +90,7 @@ impl Program {
                 "run",
                 "--metrics-bind-address",
                 "127.0.0.1:0",
-                "--log",
+                "--log-filter",
                 "trace",
             ])
             .args(["--namespace", &world.system])
@@ -205,7 +205,7 @@ async fn a_collector_that_never_answers_delays_nothing_and_is_told_of_once() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = mute.local_addr().unwrap();
     let program = Program::start(&world, address, "50").await;
-    let told = async || program.log().contains("traces are not delivered");
+    let told = async || program.log().contains("Failed to deliver traces");
     world
         .eventually_within(Duration::from_mins(1), "it is told", told)
         .await;
@@ -215,6 +215,6 @@ async fn a_collector_that_never_answers_delays_nothing_and_is_told_of_once() {
     let (took, log) = program.stop(&world).await;
     // Three seconds for the traces, and what a stop takes.
     assert!(took < Duration::from_secs(8), "{took:?}");
-    assert_eq!(log.matches("traces are not delivered").count(), 1);
+    assert_eq!(log.matches("Failed to deliver traces").count(), 1);
     world.check().await;
 }

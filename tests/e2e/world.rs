@@ -9,10 +9,12 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, ResourceExt};
 use provident_core::api::{self, ClusterProvidentConnection, ConditionType, OAuthClient, find};
 use provident_emulator::{Call, Emulator, Operation, Options};
+use provident_operator::cluster::FilterMetadata;
 use provident_operator::config::Config;
 use provident_operator::metrics::Metrics;
 use serde_json::{Value, json};
@@ -34,6 +36,8 @@ pub struct World {
     pub audit: Audit,
     /// How the chart was installed for it.
     pub mode: Mode,
+    /// How an administrator reaches the control plane.
+    pub admin: kube::Config,
     /// An administrator's client, without faults.
     pub client: Client,
     /// Where the `OAuthClient` objects are.
@@ -97,7 +101,10 @@ impl World {
     /// A world on a control plane with the definitions and policies installed.
     pub async fn on(control_plane: &ControlPlane, mode: Mode, vendor: Options) -> Self {
         let admin = control_plane.client_config();
-        let client = Client::try_from(admin.clone()).unwrap();
+        let client = ClientBuilder::try_from(admin.clone())
+            .unwrap()
+            .with_layer(&FilterMetadata)
+            .build();
         let namespace = create_namespace(&client, "e2e-").await;
         let system = create_namespace(&client, "e2e-system-").await;
         let watched = std::slice::from_ref(&namespace);
@@ -107,6 +114,7 @@ impl World {
             audit: Audit::begin(control_plane.audit_log(), &rights::user(&system)),
             everywhere: false,
             mode,
+            admin,
             connection: namespace.clone(),
             client,
             namespace,

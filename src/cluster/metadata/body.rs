@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn an_object_is_passed_on_as_a_whole() {
-        let text = "{\"metadata\":{\"managedFields\":[{}],\"name\":\"a\"},\"data\":{\"k\":\"v\"}}\n";
+        let text =
+            "{\"metadata\":{\"managedFields\":[{}],\"name\":\"a\"},\"data\":{\"k\":\"v\"}}\n";
         for chunk in [1, 9, 4096] {
             assert_eq!(
                 through(text, chunk, Shape::Object),

@@ -177,7 +177,9 @@ impl<'de> Visitor<'de> for Copy<'_> {
 
 // That an object is being deleted must stay visible, so a time that is too late becomes the latest one.
 fn decodable(time: &str) -> &str {
-    let text = time.strip_prefix('"').and_then(|time| time.strip_suffix('"'));
+    let text = time
+        .strip_prefix('"')
+        .and_then(|time| time.strip_suffix('"'));
     match text.map(str::parse::<Timestamp>) {
         Some(Err(_)) => LATEST,
         Some(Ok(_)) | None => time,
@@ -247,8 +249,14 @@ mod tests {
     fn a_failure_keeps_a_status_and_nothing_else() {
         let status = r#"{"kind":"Status","status":"Failure","message":"no","reason":"Forbidden","code":403}"#;
         assert_eq!(failure(status.as_bytes(), 403), None);
-        for body in ["<html>s3cr3t</html>", "\"s3cr3t\"", "{\"code\":\"s3cr3t\"}", "\u{fffd}"] {
-            let status: Status = serde_json::from_slice(&failure(body.as_bytes(), 502).unwrap()).unwrap();
+        for body in [
+            "<html>s3cr3t</html>",
+            "\"s3cr3t\"",
+            "{\"code\":\"s3cr3t\"}",
+            "\u{fffd}",
+        ] {
+            let status: Status =
+                serde_json::from_slice(&failure(body.as_bytes(), 502).unwrap()).unwrap();
             assert_eq!(status.code, 502, "{body}");
             assert!(!status.message.contains("s3cr3t"), "{body}");
         }
@@ -257,9 +265,8 @@ mod tests {
     #[test]
     fn any_depth_of_managed_fields_is_dropped() {
         let deep = format!("{}{}", r#"{"f:a":"#.repeat(5000), "{}") + &"}".repeat(5000);
-        let text = format!(
-            r#"{{"metadata":{{"managedFields":[{{"fieldsV1":{deep}}}],"name":"a"}}}}"#
-        );
+        let text =
+            format!(r#"{{"metadata":{{"managedFields":[{{"fieldsV1":{deep}}}],"name":"a"}}}}"#);
         let out = rewrite(text.as_bytes(), Shape::Object).unwrap();
         assert_eq!(out, br#"{"metadata":{"name":"a"}}"#);
     }

@@ -38,6 +38,7 @@ impl Held {
     }
 }
 
+<<<<<<< HEAD
 /// Restarts the workloads that use the Secret, in the order of the spec, as `kubectl rollout restart` does: the pod
 /// template's annotation becomes the Secret's revision, so that equal content restarts nothing.
 pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Abort> {
@@ -58,6 +59,50 @@ pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Ab
                 info!(workload = what, revision, "Restarting workload");
                 held.event(EventReason::WorkloadRestarted, &note)
                     .await;
+=======
+    /// Restarts the workloads that use the Secret, in the order of the spec, as `kubectl rollout restart` does: the pod
+    /// template's annotation becomes the Secret's revision, so that equal content restarts nobody.
+    pub async fn restart_workloads(&mut self) -> Result<(), Abort> {
+        let targets = self
+            .object
+            .spec
+            .rollout_restart_targets
+            .clone()
+            .unwrap_or_default();
+        let uid = self.object.uid().unwrap_or_default();
+        let annotation = format!("{RESTART_PREFIX}{uid}");
+        let revision = self.next_revision().to_string();
+        let patch = json!({ "spec": { "template": { "metadata": { "annotations": {
+            annotation: revision,
+        }}}}});
+        for target in targets {
+            let what = format!("{} {}", target.kind.as_str(), target.name);
+            match self.patch_workload(&target, &patch).await {
+                Ok(()) => {
+                    let note = format!(
+                        "Restarting {what} for revision {revision} of the Secret {}",
+                        self.object.secret_name()
+                    );
+                    info!(workload = what, revision, "restarting");
+                    self.event(false, Reason::Available, &note).await;
+                }
+                Err(error)
+                    if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() =>
+                {
+                    let note = format!(
+                        "spec.rolloutRestartTargets: {what} was not restarted: {}. Restart it by hand; if it is there, let the \
+                         operator patch it (chart value rolloutRestart.enabled)",
+                        cluster::message(&error)
+                    );
+                    warn!(
+                        workload = what,
+                        error = cluster::describe(&error),
+                        "Failed to restart a workload"
+                    );
+                    self.event(true, Reason::RestartDenied, &note).await;
+                }
+                Err(error) => return Err(Abort::Api(error)),
+>>>>>>> lenient
             }
             Err(error) if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() => {
                 let note = format!(

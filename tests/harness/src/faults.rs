@@ -60,6 +60,8 @@ pub enum Effect {
     Delay(Duration),
     /// The client waits until it gives up.
     Hang,
+    /// The answer's body is no JSON, but still has all its text in it. Not that of a watch, which has no end.
+    Undecodable,
     /// The events of a watch arrive as told, if they arrive; only after the answer's head.
     Watch(Twist),
     /// Something else happens at this moment, then the request goes on. Make one by [`Effect::run`].
@@ -83,6 +85,7 @@ impl fmt::Debug for Effect {
             Self::Answer(code) => write!(f, "Answer({code})"),
             Self::Delay(time) => write!(f, "Delay({time:?})"),
             Self::Hang => f.write_str("Hang"),
+            Self::Undecodable => f.write_str("Undecodable"),
             Self::Watch(twist) => write!(f, "Watch({twist:?})"),
             Self::Run(_) => f.write_str("Run(..)"),
         }

@@ -57,7 +57,7 @@ fn s01_s04_s09_a_hold_is_told_with_the_name_the_time_and_the_command_that_ends_i
         ] {
             assert!(message.contains(part), "{message}");
         }
-        assert!(plan::needs_action(reason));
+        assert!(reason.needs_action());
     }
 }
 

@@ -51,7 +51,7 @@ fn an_unknown_outcome_is_tried_again_without_a_person_only_where_the_connection_
     let (_, reason, message) = ready(&plain(), &held(AutoRetry::Early, silent()));
     assert_eq!(reason, Reason::Pending);
     assert!(message.contains("unknownOutcomePolicy"), "{message}");
-    assert!(!plan::needs_action(reason));
+    assert!(!reason.needs_action());
     let (_, reason, _) = ready(&plain(), &held(AutoRetry::No, silent()));
     assert_eq!(reason, Reason::CreateOutcomeUnknown);
 }

@@ -113,6 +113,14 @@ where
     if let Some(answer) = strike(Moment::After, fault.as_ref(), &info).await {
         return answer;
     }
+    if !info.watch && matches!(&fault, Some(fault) if matches!(fault.effect, Effect::Undecodable)) {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(Into::into)?.to_bytes();
+        let body = Full::new(Bytes::from([b"[", body.as_ref()].concat()));
+        let inner = body.map_err(Into::into).boxed_unsync();
+        let outage = None;
+        return Ok(Response::from_parts(head, FaultBody { inner, outage }));
+    }
     let outage = info.watch.then(|| until_outage(outage));
     let twist = fault.and_then(|fault| match fault.effect {
         Effect::Watch(twist) if info.watch => Some(twist),
@@ -140,7 +148,7 @@ async fn strike(
         Effect::Answer(code) => return Some(status_answer(*code, info)),
         Effect::Delay(time) => tokio::time::sleep(*time).await,
         Effect::Hang => std::future::pending().await,
-        Effect::Watch(_) => {}
+        Effect::Watch(_) | Effect::Undecodable => {}
         Effect::Run(hook) => hook(info.clone()).await,
     }
     None

@@ -46,7 +46,7 @@ impl World {
         let mut plane = ControlPlane::start().await?;
         let mut emulator = Command::new(operator);
         emulator.args([
-            "--log",
+            "--log-filter",
             "warn",
             "emulate",
             "--listen",
