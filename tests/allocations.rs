@@ -14,7 +14,7 @@ use facts::fresh;
 
 use provident_core::api::{OAuthClient, OAuthClientSpec, Reason};
 use provident_core::plan::{
-    self, Binding, Content, Found, MessageContext, Owner, Record, SecretFacts, Seen, Vendor,
+    self, Binding, Content, Facts, Found, MessageContext, Owner, Record, SecretFacts, Vendor,
 };
 use provident_core::secret::{self, SecretMetadata, Values};
 use provident_core::vendor::types::{ClientId, VendorClient, decode_client, error_code};
@@ -95,9 +95,9 @@ fn spec() -> OAuthClientSpec {
     .unwrap()
 }
 
-fn settled() -> Seen {
+fn settled() -> Facts {
     let id = ClientId::parse("0705e1a5afa8e3dcb37c2e3353a82bc8").unwrap();
-    Seen {
+    Facts {
         finalizer: true,
         ready: true,
         record: RecordedClient::Bound(id.clone()),
@@ -110,15 +110,14 @@ fn settled() -> Seen {
     }
 }
 
-fn verified() -> Seen {
+fn verified() -> Facts {
     let found = Found {
         differs: Vec::new(),
-        updated: false,
         credentials: true,
         active: true,
         rotated: false,
     };
-    Seen {
+    Facts {
         vendor: Vendor::Found(found),
         ..settled()
     }
@@ -141,7 +140,7 @@ fn a_plan_costs_no_more_than_it_did() {
         attempt_time: "",
     };
     limits.hold("report: a client that was just verified", 5, || {
-        let report = plan::report(&spec, &verified, None, texts());
+        let report = plan::report(&spec, &verified, texts());
         assert_eq!(report.ready.as_ref().unwrap().1, Reason::Available);
         report
     });

@@ -99,7 +99,9 @@ pub(crate) async fn resolve<K: AnyConnection>(
         observer: observer(ctx),
         health_listener: ctx.state.connections.trigger_of(&this),
     };
-    let last = ctx.state.connections
+    let last = ctx
+        .state
+        .connections
         .get(&this)
         .and_then(|entry| entry.last.clone());
     if let Some(known) = last.as_ref().filter(|known| known.is_of(&config)) {

@@ -50,7 +50,10 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
             any.send_if_modified(|any| !std::mem::replace(any, true));
             if object.0.is_err() {
-                shared.state.connections.unreadable(&key_of::<K>(object.meta()));
+                shared
+                    .state
+                    .connections
+                    .unreadable(&key_of::<K>(object.meta()));
             }
         }
         // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.

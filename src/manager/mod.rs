@@ -229,7 +229,9 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
-    ctx.stopping.run_until_cancelled(ctx.wait_until_listed()).await;
+    ctx.stopping
+        .run_until_cancelled(ctx.wait_until_listed())
+        .await;
     let mut key = ctx.key.clone();
     let deaf_after = ctx.config.deaf_after();
     loop {

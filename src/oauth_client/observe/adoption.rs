@@ -3,11 +3,11 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use provident_core::api::ClientSecretRef;
+use provident_core::plan::ProofRead;
 use provident_core::plan::{
     AdoptionFact, Candidate, Content, Facts, Observation, Owner, RecordedClient, SecretFacts,
     adoption_fact, may_look_for_adoption, must_finish_adoption_in_place,
 };
-use provident_core::plan::ProofRead;
 use provident_core::secret::{self, SecretMetadata};
 use provident_core::vendor::types::ClientId;
 use secrecy::SecretString;
@@ -149,7 +149,8 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
     let owner = SecretMetadata::of(&found.metadata).owner(&held.object);
     if !matches!(owner, Owner::This | Owner::None) {
         return Some(
-            "is controlled by another object. Copy its value to a Secret of another name".to_owned(),
+            "is controlled by another object. Copy its value to a Secret of another name"
+                .to_owned(),
         );
     }
     if found
