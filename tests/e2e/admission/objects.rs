@@ -38,7 +38,13 @@ async fn the_operators_token_changes_finalizers_and_status_of_a_client_and_nothi
     let metadata = json!({
         "labels": { "team": "shop" }, "annotations": { "note": "theirs" }, "finalizers": ["example.com/theirs"],
     });
-    world.declare_with("web", metadata, json!({})).await;
+    world
+        .declare_with(
+            "web",
+            metadata,
+            json!({ "redirectUris": ["https://shop.example"] }),
+        )
+        .await;
     let clients = objects(&world.operator_account(), &world);
     let dry_run = PatchParams {
         dry_run: true,
@@ -56,11 +62,11 @@ async fn the_operators_token_changes_finalizers_and_status_of_a_client_and_nothi
         ("a scope", json!({ "spec": { "allowedScopes": ["*"] } })),
         (
             "a field that was not stated",
-            json!({ "spec": { "tokenLifetimeSeconds": 60 } }),
+            json!({ "spec": { "tokenLifetimeSeconds": 3600 } }),
         ),
         (
             "a field taken away",
-            json!({ "spec": { "allowedScopes": null } }),
+            json!({ "spec": { "redirectUris": null } }),
         ),
         (
             "retention",
