@@ -2,6 +2,7 @@
 //! they do so even where RBAC grants too much: most attacks here are made with every right there is.
 
 mod objects;
+mod own_namespace;
 mod secrets;
 
 use harness::ControlPlane;
@@ -14,6 +15,9 @@ use serde_json::{Value, json};
 use crate::rights::user;
 use crate::world::World;
 
+const ALLOW_ADOPTION: &str = "oauth.provident.ae/allow-adoption";
+/// What every refusal of a foreign Secret says.
+const NOT_OURS: &str = "changes only Secrets that are an OAuthClient's already";
 /// The uid of no object.
 const NO_UID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -83,4 +87,35 @@ fn is_denied<T: std::fmt::Debug>(what: &str, result: Result<T, kube::Error>, wor
         Err(kube::Error::Api(status)) if status.message.contains(words) => {}
         other => panic!("{what}: expected a refusal with {words:?}, got {other:?}"),
     }
+}
+
+// Every way to write an existing Secret, with the operator's rights and with all rights.
+async fn is_not_seized(world: &World, what: &str, secret: &Secret, owners: &Value, words: &str) {
+    let (account, unlimited) = (
+        world.operator_account(),
+        world.operator_account_with_all_rights().await,
+    );
+    let seized = seized(secret, owners);
+    is_denied(what, replace(&unlimited, &seized).await, words);
+    if secret.namespace().as_deref() == Some(&world.namespace) {
+        is_denied(what, replace(&account, &seized).await, words);
+    }
+    let wanted = json!({
+        "metadata": { "labels": { MANAGED_LABEL: MANAGER }, "ownerReferences": owners },
+        "stringData": { "password": "ours" },
+    });
+    let patched = merge_patch(&unlimited, secret, &wanted).await;
+    is_denied(what, patched, words);
+    let mut applied = wanted;
+    applied["apiVersion"] = "v1".into();
+    applied["kind"] = "Secret".into();
+    let secrets: Api<Secret> = Api::namespaced(unlimited, &secret.namespace().unwrap());
+    let params = PatchParams::apply("intruder").force();
+    let applied = secrets
+        .patch(&secret.name_any(), &params, &Patch::Apply(&applied))
+        .await;
+    is_denied(what, applied, words);
+    let api: Api<Secret> = Api::namespaced(world.client.clone(), &secret.namespace().unwrap());
+    let now = api.get(&secret.name_any()).await.unwrap();
+    assert_eq!(now.resource_version(), secret.resource_version(), "{what}");
 }

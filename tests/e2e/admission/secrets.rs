@@ -1,50 +1,17 @@
 //! Secrets: the operator's token changes those of `OAuthClient`s and no others, whatever it writes on them.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
 use provident_operator::api::{BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, MANAGED_LABEL, MANAGER};
 use serde_json::{Value, json};
 
-use super::{NO_UID, is_denied, merge_patch, owned_by, replace, seized};
+use super::{
+    ALLOW_ADOPTION, NO_UID, NOT_OURS, is_denied, is_not_seized, merge_patch, owned_by, replace,
+    seized,
+};
 use crate::more::uid;
-use crate::world::{TOKEN_SECRET, World};
-
-const KEY: &str = "provident-operator-binding-key";
-const ALLOW_ADOPTION: &str = "oauth.provident.ae/allow-adoption";
-/// What every refusal of a foreign Secret says.
-const NOT_OURS: &str = "changes only Secrets that are an OAuthClient's already";
-
-// Every way to write an existing Secret, with the operator's rights and with all rights.
-async fn is_not_seized(world: &World, what: &str, secret: &Secret, owners: &Value, words: &str) {
-    let (account, unlimited) = (
-        world.operator_account(),
-        world.operator_account_with_all_rights().await,
-    );
-    let seized = seized(secret, owners);
-    is_denied(what, replace(&unlimited, &seized).await, words);
-    if secret.namespace().as_deref() == Some(&world.namespace) {
-        is_denied(what, replace(&account, &seized).await, words);
-    }
-    let wanted = json!({
-        "metadata": { "labels": { MANAGED_LABEL: MANAGER }, "ownerReferences": owners },
-        "stringData": { "password": "ours" },
-    });
-    let patched = merge_patch(&unlimited, secret, &wanted).await;
-    is_denied(what, patched, words);
-    let mut applied = wanted;
-    applied["apiVersion"] = "v1".into();
-    applied["kind"] = "Secret".into();
-    let secrets: Api<Secret> = Api::namespaced(unlimited, &secret.namespace().unwrap());
-    let params = PatchParams::apply("intruder").force();
-    let applied = secrets
-        .patch(&secret.name_any(), &params, &Patch::Apply(&applied))
-        .await;
-    is_denied(what, applied, words);
-    let api: Api<Secret> = Api::namespaced(world.client.clone(), &secret.namespace().unwrap());
-    let now = api.get(&secret.name_any()).await.unwrap();
-    assert_eq!(now.resource_version(), secret.resource_version(), "{what}");
-}
+use crate::world::World;
 
 #[tokio::test]
 async fn a_foreign_secret_is_not_overwritten_by_naming_an_owner() {
@@ -85,78 +52,6 @@ async fn a_foreign_secret_is_not_overwritten_by_naming_an_owner() {
     let owned = json!({ "ownerReferences": real });
     let owned = world.put_secret_of(&world.namespace, "owned", owned).await;
     is_not_seized(&world, "owned and not labelled", &owned, &real, NOT_OURS).await;
-}
-
-#[tokio::test]
-async fn nothing_foreign_in_the_operators_namespace_is_changed() {
-    let world = World::start().await;
-    let system = &world.system;
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), system);
-    let key = world.put_secret_of(system, KEY, json!({})).await;
-    let opted_in = json!({ "annotations": { ALLOW_ADOPTION: "web" } });
-    let opted_in = world.put_secret_of(system, "opted-in", opted_in).await;
-    let token = secrets.get(TOKEN_SECRET).await.unwrap();
-    let made_up = owned_by("web", NO_UID);
-    for (what, secret) in [("key", &key), ("token", &token), ("opted in", &opted_in)] {
-        is_not_seized(&world, what, secret, &made_up, NOT_OURS).await;
-    }
-
-    // Not even a key that bears every mark of a client's Secret.
-    let marks = json!({ "metadata": {
-        "labels": { MANAGED_LABEL: MANAGER }, "annotations": { BINDING_ANNOTATION: "00" },
-        "ownerReferences": owned_by("web", &uid(&world.declare("web", json!({})).await)),
-    }});
-    // The finalizer keeps the garbage collector from deleting the key: its owner is in another namespace.
-    let mut marked = merge_patch(
-        &world.client,
-        &key,
-        &json!({ "metadata": { "finalizers": ["example.com/keep"] } }),
-    )
-    .await
-    .unwrap();
-    marked = merge_patch(&world.client, &marked, &marks).await.unwrap();
-    let owners = serde_json::to_value(marked.owner_references()).unwrap();
-    let unlimited = world.operator_account_with_all_rights().await;
-    is_denied(
-        "a key with marks",
-        replace(&unlimited, &seized(&marked, &owners)).await,
-        "never changes its binding key",
-    );
-    let free = json!({ "metadata": { "finalizers": null } });
-    merge_patch(&world.client, &marked, &free).await.unwrap();
-}
-
-#[tokio::test]
-async fn the_binding_key_is_made_as_the_operator_makes_it_and_in_no_other_way() {
-    let world = World::start().await;
-    let account = world.operator_account();
-    let secrets: Api<Secret> = Api::namespaced(account, &world.system);
-    let create = async |change: Value| {
-        let mut key = json!({ "metadata": { "name": KEY }, "immutable": true, "type": "Opaque", "stringData": { "key": "k" } });
-        for (part, value) in change.as_object().unwrap() {
-            match value.as_object() {
-                Some(fields) if part == "metadata" => {
-                    for (field, value) in fields {
-                        key["metadata"][field] = value.clone();
-                    }
-                }
-                _ => key[part] = value.clone(),
-            }
-        }
-        let key: Secret = serde_json::from_value(key).unwrap();
-        secrets.create(&PostParams::default(), &key).await
-    };
-    // The garbage collector would delete such a key once clients are bound by it.
-    let owned = json!({ "metadata": { "ownerReferences": owned_by("web", NO_UID) } });
-    let words = "that an OAuthClient owns";
-    is_denied("with an owner", create(owned).await, words);
-    let kept = json!({ "metadata": { "finalizers": ["example.com/keep"] } });
-    is_denied("with a finalizer", create(kept).await, "finalizers");
-    let more = json!({ "stringData": { "key": "k", "more": "k" } });
-    is_denied("with another key", create(more).await, words);
-    let mutable = json!({ "immutable": false });
-    is_denied("mutable", create(mutable).await, words);
-    create(json!({})).await.unwrap();
 }
 
 #[tokio::test]
