@@ -23,7 +23,7 @@ use kube::{
 };
 use tokio::sync::OnceCell;
 
-use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths};
+use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths, Release};
 use components::Components;
 pub(crate) use processes::Processes;
 pub use restore::Backup;
@@ -50,18 +50,31 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
+    /// Starts a control plane of the release that [`Release::selected`] returns.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start_release`].
+    pub async fn start() -> Result<Self> {
+        Self::start_release(Release::selected()?).await
+    }
+
     /// Starts a control plane and waits until it is ready and its `default` service account exists.
     ///
     /// # Errors
-    /// When a program can neither be found nor built, when one dies, with the end of its log, and when it is not ready
-    /// after two minutes.
-    pub async fn start() -> Result<Self> {
-        Self::start_at(Processes::new()?, Ipv4Addr::LOCALHOST).await
+    /// When a program can neither be found nor built; when one exits, with the end of its log; and when the control plane is
+    /// not ready after two minutes.
+    pub async fn start_release(release: Release) -> Result<Self> {
+        Self::start_at(Processes::new()?, Ipv4Addr::LOCALHOST, release).await
     }
 
-    /// The same beside processes that run already, with an API server that listens at this address.
-    pub(crate) async fn start_at(mut processes: Processes, address: Ipv4Addr) -> Result<Self> {
-        let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&CONTROL_PLANE)).await??;
+    /// The same, together with processes that already run, and with an API server that listens on this address.
+    pub(crate) async fn start_at(
+        mut processes: Processes,
+        address: Ipv4Addr,
+        release: Release,
+    ) -> Result<Self> {
+        let build = move || binaries::ensure(&CONTROL_PLANE, release);
+        let binaries = tokio::task::spawn_blocking(build).await??;
         let components = Components::prepare(processes.home(), &binaries, address)?;
         let config = read_config(&components.kubeconfig).await?;
         boot(&mut processes, &components, &config).await?;
@@ -81,7 +94,8 @@ impl ControlPlane {
     /// When the file cannot be read or names no usable cluster, or kubectl can neither be found nor built.
     pub async fn existing(kubeconfig: &Path) -> Result<Self> {
         let config = read_config(kubeconfig).await?;
-        let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&[KUBECTL])).await??;
+        let build = || binaries::ensure(&[KUBECTL], Release::default());
+        let binaries = tokio::task::spawn_blocking(build).await??;
         Ok(Self {
             kubeconfig: kubeconfig.to_owned(),
             config,
@@ -213,6 +227,15 @@ async fn boot(processes: &mut Processes, components: &Components, config: &Confi
         Ok(accounts.get("default").await.map(drop)?)
     })
     .await
+}
+
+/// The version of the API server that a kubeconfig leads to, such as `v1.37.2`.
+///
+/// # Errors
+/// When the kubeconfig cannot be used, or the API server does not answer.
+pub async fn server_version(kubeconfig: &Path) -> Result<String> {
+    let client = Client::try_from(read_config(kubeconfig).await?)?;
+    Ok(client.apiserver_version().await?.git_version)
 }
 
 async fn read_config(kubeconfig: &Path) -> Result<Config> {

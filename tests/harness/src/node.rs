@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     ControlPlane,
-    binaries::{self, CONTROL_PLANE, NODE},
+    binaries::{self, CONTROL_PLANE, NODE, Release},
     control_plane::{Processes, tail},
 };
 use containerd::Containerd;
@@ -55,15 +55,16 @@ impl Node {
     ///
     /// # Errors
     /// As [`ControlPlane::start`], and when the machine does not allow it; see [`obstacle`].
-    pub async fn start() -> Result<Self> {
+    pub async fn start(release: Release) -> Result<Self> {
         let wanted = [CONTROL_PLANE.as_slice(), &NODE].concat();
-        let paths = tokio::task::spawn_blocking(move || binaries::ensure(&wanted)).await??;
+        let build = move || binaries::ensure(&wanted, release);
+        let paths = tokio::task::spawn_blocking(build).await??;
         let mut processes = Processes::new()?;
         let home = processes.home().to_owned();
         let cgroup = cgroups::create(&mut processes)?;
         let namespaces = Namespaces::create(&mut processes)?;
         let network = Network::create(&namespaces)?;
-        let mut control_plane = ControlPlane::start_at(processes, network.host()).await?;
+        let mut control_plane = ControlPlane::start_at(processes, network.host(), release).await?;
         let client = Client::try_from(control_plane.client_config())?;
         let dns = dns::serve(network.host(), client.clone()).await?;
 

@@ -48,6 +48,7 @@ impl Machine {
         command
             .arg("build")
             .env_remove("KUBEBUILDER_ASSETS")
+            .env_remove("HARNESS_KUBERNETES")
             .env("PATH", path);
         command
             .env("XDG_CACHE_HOME", self.path("cache"))
@@ -158,6 +159,86 @@ fn what_the_assets_directory_has_is_used_and_the_rest_is_built() {
         stdout.contains(machine.path("assets/etcd").to_str().unwrap()),
         "{stdout}"
     );
+}
+
+#[test]
+fn each_release_is_built_from_its_own_module_and_kept_beside_the_others() {
+    // Notes what is built: the release that go.mod requires and the version that the program will report.
+    let machine = Machine::new(Some(
+        r#"#!/bin/sh
+echo "$* $(grep 'k8s.io/kubernetes v' go.mod)" >> "$ROOT/builds"
+while [ "$1" != "-o" ]; do shift; done
+printf whole > "$2"
+"#,
+    ));
+    let by_flag = machine
+        .dev_build()
+        .args(["--kubernetes", "1.32"])
+        .output()
+        .unwrap();
+    assert!(by_flag.status.success(), "{}", stderr(&by_flag));
+    let builds = machine.builds();
+    assert_eq!(builds.len(), 4, "{builds:?}");
+    let kubectl = builds.last().unwrap();
+    assert!(kubectl.contains("k8s.io/kubernetes v1.32.13"), "{kubectl}");
+    assert!(kubectl.contains("gitVersion=v1.32.13"), "{kubectl}");
+
+    let by_variable = machine
+        .dev_build()
+        .env("HARNESS_KUBERNETES", "v1.32.13")
+        .output()
+        .unwrap();
+    assert_eq!(stderr(&by_variable), "", "it was built already");
+    assert_eq!(by_variable.stdout, by_flag.stdout);
+    assert!(
+        String::from_utf8_lossy(&by_flag.stdout).contains("/kubernetes-1.32.13-etcd-"),
+        "{by_flag:?}"
+    );
+
+    let newest = machine.dev_build().output().unwrap();
+    assert!(newest.status.success(), "{}", stderr(&newest));
+    assert_ne!(newest.stdout, by_flag.stdout);
+    assert_eq!(machine.builds().len(), 8);
+}
+
+#[test]
+fn the_assets_directory_does_not_replace_a_selected_release() {
+    let machine = Machine::new(Some(GO));
+    fs::create_dir(machine.path("assets")).unwrap();
+    fs::write(machine.path("assets/etcd"), "given").unwrap();
+    let output = machine
+        .dev_build()
+        .args(["--kubernetes", "1.32"])
+        .env("KUBEBUILDER_ASSETS", machine.path("assets"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(machine.builds().len(), 4);
+}
+
+#[test]
+fn an_unknown_release_is_refused_with_those_that_can_be_built() {
+    let machine = Machine::new(Some(GO));
+    let by_flag = machine
+        .dev_build()
+        .args(["--kubernetes", "1.20"])
+        .output()
+        .unwrap();
+    let by_variable = machine
+        .dev_build()
+        .env("HARNESS_KUBERNETES", "1.20")
+        .output()
+        .unwrap();
+    for (output, origin) in [
+        (by_flag, "--kubernetes"),
+        (by_variable, "HARNESS_KUBERNETES"),
+    ] {
+        assert!(!output.status.success());
+        let text = stderr(&output);
+        assert!(text.contains(origin), "{text}");
+        assert!(text.contains("1.32.13"), "{text}");
+    }
+    assert_eq!(machine.builds(), Vec::<String>::new());
 }
 
 #[test]

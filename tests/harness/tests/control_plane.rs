@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::ControlPlane;
+use harness::{ControlPlane, binaries::Release};
 use tempfile::TempDir;
 
 /// The processes whose working directory is below `home`, as Linux tells it.
@@ -173,7 +173,8 @@ impl Dev {
     }
 
     fn kubectl(&self) -> Command {
-        let paths = harness::binaries::ensure(&[harness::binaries::KUBECTL]).unwrap();
+        let release = Release::default();
+        let paths = harness::binaries::ensure(&[harness::binaries::KUBECTL], release).unwrap();
         let mut command = Command::new(&paths["kubectl"]);
         command
             .env("KUBECONFIG", self.kubeconfig())
@@ -230,7 +231,7 @@ fn detached_it_stays_until_down_and_a_second_up_says_that_it_runs() {
         assert!(again.status.success());
         assert_eq!(String::from_utf8_lossy(&again.stdout), export);
         assert!(
-            String::from_utf8_lossy(&again.stderr).contains("runs already"),
+            String::from_utf8_lossy(&again.stderr).contains("is already running"),
             "{again:?}"
         );
     }
@@ -239,6 +240,6 @@ fn detached_it_stays_until_down_and_a_second_up_says_that_it_runs() {
     let down = dev.command(&["down"]).output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&down.stderr),
-        "No control plane is up.\n"
+        "No control plane is running.\n"
     );
 }

@@ -9,10 +9,10 @@ mod process;
 mod settled;
 mod storm;
 pub mod table;
+pub mod test_env;
 mod usage;
 pub mod vendor;
 pub mod witness;
-pub mod world;
 
 use std::{
     fs,
@@ -27,11 +27,13 @@ use clap::{Args, ValueEnum};
 use crate::signals;
 use burst::WORKERS;
 use table::Table;
-use world::World;
+use test_env::TestEnv;
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub struct Options {
+    #[command(flatten)]
+    kubernetes: crate::Kubernetes,
     /// How many clients
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     clients: u32,
@@ -70,10 +72,10 @@ pub async fn bench(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return as_shipped();
     }
-    let told = signals::told()?;
+    let signal = signals::received()?;
     tokio::select! {
         result = run(options) => result,
-        signal = told => bail!("{signal}"),
+        name = signal => bail!("{name}"),
     }
 }
 
@@ -112,6 +114,7 @@ async fn run(options: &Options) -> Result<()> {
         Some(path) => fs::canonicalize(path).with_context(|| format!("find {}", path.display()))?,
         None => shipped()?,
     };
+    let release = options.kubernetes.release()?;
     let began = Instant::now();
     let (load, mut table) = (process::load(), Table::default());
     let clients = usize::try_from(options.clients)?;
@@ -127,26 +130,26 @@ async fn run(options: &Options) -> Result<()> {
     ];
     if main.into_iter().any(wanted) {
         say(began, "A vendor that answers at once");
-        let mut world = World::start(&operator).await?;
-        version = world.version().await?;
-        at_once(&mut table, &mut world, clients, wanted, began).await?;
+        let mut env = TestEnv::start(&operator, release).await?;
+        version = env.version().await?;
+        at_once(&mut table, &mut env, clients, wanted, began).await?;
     }
     for latency in [20, 200] {
         if wanted(Part::Slow) {
             say(began, &format!("A vendor that takes {latency} ms"));
-            let mut world = World::start(&operator).await?;
-            version = world.version().await?;
-            world.vendor.set_latency(latency).await?;
-            slow(&mut table, &mut world, clients, latency).await?;
+            let mut env = TestEnv::start(&operator, release).await?;
+            version = env.version().await?;
+            env.vendor.set_latency(latency).await?;
+            slow(&mut table, &mut env, clients, latency).await?;
         }
     }
     if wanted(Part::Storm) {
         say(began, "A slow vendor that refuses a tenth of all calls");
-        let mut world = World::start(&operator).await?;
-        version = world.version().await?;
-        world.run_operator()?;
+        let mut env = TestEnv::start(&operator, release).await?;
+        version = env.version().await?;
+        env.run_operator()?;
         table.part("Scenario 46");
-        storm::storm(&mut table, &world, clients).await?;
+        storm::storm(&mut table, &env, clients).await?;
     }
     let text = report(options, &operator, &version, &load, began.elapsed(), &table)?;
     if let Some(parent) = options.report.parent() {
@@ -161,7 +164,7 @@ async fn run(options: &Options) -> Result<()> {
 
 async fn at_once(
     table: &mut Table,
-    world: &mut World,
+    env: &mut TestEnv,
     clients: usize,
     wanted: impl Fn(Part) -> bool,
     began: Instant,
@@ -174,17 +177,17 @@ async fn at_once(
         "Bursts of {few} and {turns} times {part}, vendor 0 ms"
     ));
     // The first requests of all are slow: the API server's caches, connections, CPU clocks.
-    floor::burst(world, "warm", few, WORKERS).await?;
-    let mut floors = vec![floor::burst(world, "floor-0", part, WORKERS).await?];
-    world.run_operator()?;
+    floor::burst(env, "warm", few, WORKERS).await?;
+    let mut floors = vec![floor::burst(env, "floor-0", part, WORKERS).await?];
+    env.run_operator()?;
     // What comes first at a connection, a probe and a status, is not a client's price.
-    world.silence(Duration::from_secs(3)).await?;
-    let first = burst::burst(world, "few", few).await?;
+    env.silence(Duration::from_secs(3)).await?;
+    let first = burst::burst(env, "few", few).await?;
     let mut many = burst::Burst::default();
     for turn in 1..=turns {
         say(began, &format!("Turn {turn} of {turns}"));
-        many.add(burst::burst(world, &format!("many-{turn}"), part).await?);
-        floors.push(floor::burst(world, &format!("floor-{turn}"), part, WORKERS).await?);
+        many.add(burst::burst(env, &format!("many-{turn}"), part).await?);
+        floors.push(floor::burst(env, &format!("floor-{turn}"), part, WORKERS).await?);
     }
     let clients = few + turns * part;
     burst::against(table, "0 ms", &many.speed, &floors);
@@ -193,14 +196,14 @@ async fn at_once(
     if wanted(Part::Settled) {
         say(began, "Nothing to do");
         table.part(&format!("{clients} settled"));
-        settled::memory(table, world, clients)?;
-        settled::idle(table, world).await?;
-        settled::restart(table, world, clients).await?;
+        settled::memory(table, env, clients)?;
+        settled::idle(table, env).await?;
+        settled::restart(table, env, clients).await?;
     }
     if wanted(Part::Idle) {
         say(began, "One after another");
         table.part("One client after another, vendor 0 ms");
-        one_by_one(table, world, 0, few.clamp(50, 200)).await?;
+        one_by_one(table, env, 0, few.clamp(50, 200)).await?;
     }
     if wanted(Part::Changes) {
         say(began, "Changes");
@@ -208,36 +211,36 @@ async fn at_once(
             .flat_map(|turn| load::names(&format!("many-{turn}"), part))
             .collect();
         table.part(&format!("Changes to {} clients", names.len()));
-        changes::edit(table, world, &names).await?;
-        changes::rotate(table, world, &names).await?;
-        changes::poison(table, world, "few-0", few.clamp(50, 200)).await?;
+        changes::edit(table, env, &names).await?;
+        changes::rotate(table, env, &names).await?;
+        changes::poison(table, env, "few-0", few.clamp(50, 200)).await?;
     }
     if wanted(Part::Strangers) {
         say(began, "Secrets of others");
         table.part("Memory");
-        settled::strangers(table, world).await?;
+        settled::strangers(table, env).await?;
     }
     Ok(())
 }
 
-async fn slow(table: &mut Table, world: &mut World, clients: usize, latency: u64) -> Result<()> {
+async fn slow(table: &mut Table, env: &mut TestEnv, clients: usize, latency: u64) -> Result<()> {
     table.part(&format!("Vendor {latency} ms"));
     let what = format!("{latency} ms");
-    floor::burst(world, "warm", 50, WORKERS).await?;
-    let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
-    world.run_operator()?;
-    let burst = burst::burst(world, "many", clients).await?;
-    let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
+    floor::burst(env, "warm", 50, WORKERS).await?;
+    let before = floor::burst(env, "floor-before", clients, WORKERS).await?;
+    env.run_operator()?;
+    let burst = burst::burst(env, "many", clients).await?;
+    let after = floor::burst(env, "floor-after", clients, WORKERS).await?;
     burst::against(table, &what, &burst.speed, &[before, after]);
-    one_by_one(table, world, latency, 50).await
+    one_by_one(table, env, latency, 50).await
 }
 
-async fn one_by_one(table: &mut Table, world: &World, latency: u64, count: usize) -> Result<()> {
+async fn one_by_one(table: &mut Table, env: &TestEnv, latency: u64, count: usize) -> Result<()> {
     // In turns, so that both meet the same machine.
     let (mut ours, mut theirs) = (floor::Speed::default(), floor::Speed::default());
     for turn in 0..5 {
-        let floor = floor::one_by_one(world, &format!("floor-alone-{turn}"), count / 5).await?;
-        let speed = burst::one_by_one(world, &format!("alone-{turn}"), count / 5).await?;
+        let floor = floor::one_by_one(env, &format!("floor-alone-{turn}"), count / 5).await?;
+        let speed = burst::one_by_one(env, &format!("alone-{turn}"), count / 5).await?;
         theirs.add(floor);
         ours.add(speed);
     }

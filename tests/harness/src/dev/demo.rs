@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use harness::ControlPlane;
+use harness::{ControlPlane, binaries::Release};
 use serde_json::Value;
 
 use crate::signals;
@@ -20,11 +20,11 @@ const TOKEN: &str = "demo-token-of-the-emulator";
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Runs the demo; Ctrl-C ends it, and all that it started, at any time.
-pub async fn demo(kubeconfig: Option<&Path>) -> Result<()> {
-    let told = signals::told()?;
+pub async fn demo(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
+    let signal = signals::received()?;
     tokio::select! {
-        result = run(kubeconfig) => result,
-        signal = told => bail!("{signal}"),
+        result = run(release, kubeconfig) => result,
+        name = signal => bail!("{name}"),
     }
 }
 
@@ -36,13 +36,13 @@ struct Demo {
     began: Instant,
 }
 
-async fn run(kubeconfig: Option<&Path>) -> Result<()> {
+async fn run(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let began = Instant::now();
     let operator = build(&root)?;
     let cluster = match kubeconfig {
         Some(path) => ControlPlane::existing(path).await?,
-        None => ControlPlane::start().await?,
+        None => ControlPlane::start_release(release).await?,
     };
     let http = reqwest::Client::builder().no_proxy().build()?;
     let base_url = String::new();

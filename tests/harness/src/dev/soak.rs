@@ -17,8 +17,8 @@ use crate::bench::{
     self,
     counts::{Counts, precise},
     table::mib,
+    test_env::{GROUP, TestEnv},
     witness::Witness,
-    world::{GROUP, World},
 };
 use crate::signals;
 use churn::Churn;
@@ -31,6 +31,8 @@ const EVERY: u32 = 400;
 /// How long, and how much.
 #[derive(Debug, Args)]
 pub struct Options {
+    #[command(flatten)]
+    kubernetes: crate::Kubernetes,
     /// How long faults and changes go on
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=2880))]
     minutes: u64,
@@ -47,60 +49,60 @@ pub async fn soak(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return bench::as_shipped();
     }
-    let told = signals::told()?;
+    let signal = signals::received()?;
     tokio::select! {
         result = run(options) => result,
-        signal = told => bail!("{signal}"),
+        name = signal => bail!("{name}"),
     }
 }
 
 async fn run(options: &Options) -> Result<()> {
-    let mut world = World::start(&bench::shipped()?).await?;
+    let mut env = TestEnv::start(&bench::shipped()?, options.kubernetes.release()?).await?;
     let faults = Faults::new();
-    let proxy = Proxy::start(world.plane.client_config(), &faults).await?;
-    world.reach_by(&proxy.kubeconfig())?;
-    world.run_operator()?;
-    let witness = Witness::of(&world, GROUP);
-    let mut churn = Churn::new(&world, usize::try_from(options.clients)?);
+    let proxy = Proxy::start(env.plane.client_config(), &faults).await?;
+    env.reach_by(&proxy.kubeconfig())?;
+    env.run_operator()?;
+    let witness = Witness::of(&env, GROUP);
+    let mut churn = Churn::new(&env, usize::try_from(options.clients)?);
     churn.fill().await?;
     witness.all_ready(&churn.names()).await?;
     println!(
         "{} clients are Ready; from now on one request in a hundred fails, on both sides",
         options.clients
     );
-    begin(&world, &faults).await?;
+    begin(&env, &faults).await?;
 
     let start = Instant::now();
     let end = start + LINE * u32::try_from(options.minutes)?;
     let mut memory = Vec::new();
-    let mut line = Line::begin(&world).await?;
+    let mut line = Line::begin(&env).await?;
     let mut tick = tokio::time::interval(Duration::from_secs(1) / options.changes);
     while Instant::now() < end {
         tick.tick().await;
         churn.step(&witness).await?;
         if line.since.elapsed() >= LINE {
-            memory.push(line.told(&world, &witness, start).await?);
-            line = Line::begin(&world).await?;
+            memory.push(line.told(&env, &witness, start).await?);
+            line = Line::begin(&env).await?;
             // The record of requests is for tests; here it would only grow.
             faults.forget();
         }
     }
-    memory.push(line.told(&world, &witness, start).await?);
+    memory.push(line.told(&env, &witness, start).await?);
     faults.clear();
-    world.vendor.clear().await?;
+    env.vendor.clear().await?;
     println!(
         "No more faults and changes. Everything must come right by itself, which backoff delays by up to five minutes"
     );
     churn.until_right(&witness).await?;
     // Nothing is left in any queue: no request, no call.
-    world.silence(Duration::from_secs(15)).await?;
+    env.silence(Duration::from_secs(15)).await?;
     let held = churn.held();
     println!(
         "Silence. {} changes were made; {} creates have an unknown outcome and were held",
         churn.made(),
         held
     );
-    let found = oracles::check(&world, &witness, &churn).await?;
+    let found = oracles::check(&env, &witness, &churn).await?;
     for line in &found {
         println!("BROKEN: {line}");
     }
@@ -110,7 +112,7 @@ async fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-async fn begin(world: &World, faults: &Faults) -> Result<()> {
+async fn begin(env: &TestEnv, faults: &Faults) -> Result<()> {
     let kinds = [
         Fault::before(Effect::Fail),
         Fault::after(Effect::Fail),
@@ -129,8 +131,7 @@ async fn begin(world: &World, faults: &Faults) -> Result<()> {
             json!({ "answer": { "when": "beforeCommit", "status": 503 } }),
             json!({ "answer": { "when": "beforeCommit", "status": 429, "headers": [["Retry-After", "1"]] } }),
         ] {
-            world
-                .vendor
+            env.vendor
                 .add_fault(&json!({ "operation": operation, "every": EVERY, "fault": fault }))
                 .await?;
         }
@@ -147,32 +148,29 @@ struct Line {
 }
 
 impl Line {
-    async fn begin(world: &World) -> Result<Self> {
+    async fn begin(env: &TestEnv) -> Result<Self> {
         Ok(Self {
             since: Instant::now(),
-            requests: Counts::read(&world.client).await?,
-            calls: world.vendor.calls().await?,
-            cpu: world.cpu("operator")?,
+            requests: Counts::read(&env.client).await?,
+            calls: env.vendor.calls().await?,
+            cpu: env.cpu("operator")?,
         })
     }
 
     /// Prints it; answers when, and the memory then.
-    async fn told(&self, world: &World, witness: &Witness, start: Instant) -> Result<(f64, u64)> {
+    async fn told(&self, env: &TestEnv, witness: &Witness, start: Instant) -> Result<(f64, u64)> {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
-        let memory = world.memory()?;
+        let memory = env.memory()?;
         let objects = witness.objects();
         let ready = objects.values().filter(|told| told.ready.is_some()).count();
-        let requests = Counts::read(&world.client).await?.since(&self.requests);
-        let cpu = world
-            .cpu("operator")?
-            .saturating_sub(self.cpu)
-            .as_secs_f64()
+        let requests = Counts::read(&env.client).await?.since(&self.requests);
+        let cpu = env.cpu("operator")?.saturating_sub(self.cpu).as_secs_f64()
             / self.since.elapsed().as_secs_f64();
         println!(
             "[{minutes:6.1} min] {} objects, {ready} Ready; {} requests, {} vendor calls; {:.1} mCPU; resident {:.1} MiB, peak {:.1}",
             objects.len(),
             requests.all(),
-            world.vendor.calls().await?.since(&self.calls),
+            env.vendor.calls().await?.since(&self.calls),
             cpu * 1000.0,
             mib(memory.now),
             mib(memory.peak),

@@ -9,9 +9,9 @@ use super::counts::{Counts, precise};
 use super::floor::{self, Speed};
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
+use super::test_env::{GROUP, TestEnv};
 use super::usage::Usage;
 use super::witness::Witness;
-use super::world::{GROUP, World};
 
 /// Objects that the operator works on at once (`--concurrency`), and so the crew of the floor.
 pub const WORKERS: usize = 64;
@@ -37,27 +37,24 @@ impl Burst {
 }
 
 /// Declares `count` objects and waits until the operator has them all Ready.
-pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
-    let witness = Witness::of(world, GROUP);
+pub async fn burst(env: &TestEnv, prefix: &str, count: usize) -> Result<Burst> {
+    let witness = Witness::of(env, GROUP);
     let names = load::names(prefix, count);
-    let objects = world.objects(GROUP);
+    let objects = env.objects(GROUP);
     let (requests, vendor, used) = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-        Usage::read(world)?,
+        Counts::read(&env.client).await?,
+        env.vendor.calls().await?,
+        Usage::read(env)?,
     );
     let start = Instant::now();
     let asked = load::declare(&objects, GROUP, &names, drop).await?;
     let took = witness.all_ready(&names).await?.duration_since(start);
     witness.all_secrets(&names).await?;
-    let usage = Usage::read(world)?.since(&used);
+    let usage = Usage::read(env)?.since(&used);
     let latencies = floor::latencies(&witness, &asked);
     // What comes after Ready, such as the pass that finds nothing to do, is part of the price.
-    world.silence(Duration::from_secs(3)).await?;
-    let after = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-    );
+    env.silence(Duration::from_secs(3)).await?;
+    let after = (Counts::read(&env.client).await?, env.vendor.calls().await?);
     let declared = u64::try_from(count)?;
     Ok(Burst {
         speed: Speed {
@@ -186,9 +183,9 @@ pub fn growth(table: &mut Table, few: &Burst, many: &Burst) {
 }
 
 /// One client after another, by the operator.
-pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Speed> {
-    let witness = Witness::of(world, GROUP);
-    let objects = world.objects(GROUP);
+pub async fn one_by_one(env: &TestEnv, prefix: &str, count: usize) -> Result<Speed> {
+    let witness = Witness::of(env, GROUP);
+    let objects = env.objects(GROUP);
     let start = Instant::now();
     let mut speed = Speed::default();
     for name in load::names(prefix, count) {

@@ -12,15 +12,15 @@ use super::burst;
 use super::counts::{Counts, precise};
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
+use super::test_env::{GROUP, TestEnv};
 use super::witness::Witness;
-use super::world::{GROUP, World};
 
 /// Every client is given another redirect URI.
-pub async fn edit(table: &mut Table, world: &World, names: &[String]) -> Result<()> {
+pub async fn edit(table: &mut Table, env: &TestEnv, names: &[String]) -> Result<()> {
     let patch = json!({ "spec": { "redirectUris": ["https://shop.example.com/auth/other"] } });
     change(
         table,
-        world,
+        env,
         names,
         "an edit of every client",
         &patch,
@@ -33,11 +33,11 @@ pub async fn edit(table: &mut Table, world: &World, names: &[String]) -> Result<
 }
 
 /// Every client's secret is replaced.
-pub async fn rotate(table: &mut Table, world: &World, names: &[String]) -> Result<()> {
+pub async fn rotate(table: &mut Table, env: &TestEnv, names: &[String]) -> Result<()> {
     let patch = json!({ "metadata": { "annotations": { "oauth.provident.ae/rotate": "bench" } } });
     change(
         table,
-        world,
+        env,
         names,
         "a rotation of every client",
         &patch,
@@ -51,28 +51,25 @@ pub async fn rotate(table: &mut Table, world: &World, names: &[String]) -> Resul
 
 async fn change(
     table: &mut Table,
-    world: &World,
+    env: &TestEnv,
     names: &[String],
     what: &str,
     patch: &Value,
     done: impl Fn(&Witness, &str, Instant) -> Option<Instant>,
 ) -> Result<()> {
-    let witness = Witness::of(world, GROUP);
+    let witness = Witness::of(env, GROUP);
     witness.all_ready(names).await?;
-    let before = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-    );
+    let before = (Counts::read(&env.client).await?, env.vendor.calls().await?);
     let start = Instant::now();
     let done = |witness: &Witness, name: &str| done(witness, name, start);
-    let asked = load::patch_all(&world.objects(GROUP), names, patch).await?;
+    let asked = load::patch_all(&env.objects(GROUP), names, patch).await?;
     let took = witness.all(names, &done).await?.duration_since(start);
     let took_each: Vec<Duration> = took_each(&witness, &asked, done);
-    world.silence(Duration::from_secs(3)).await?;
+    env.silence(Duration::from_secs(3)).await?;
     let count = u64::try_from(names.len())?;
-    let requests = Counts::read(&world.client).await?.since(&before.0);
+    let requests = Counts::read(&env.client).await?.since(&before.0);
     let requests = requests.without("oauthclients", "PATCH", count);
-    let calls = world.vendor.calls().await?.since(&before.1);
+    let calls = env.vendor.calls().await?.since(&before.1);
     table.add(Row::new(
         format!("{what}: rate, p50, p99"),
         format!(
@@ -106,24 +103,24 @@ fn took_each(
 }
 
 /// One client that the vendor always answers 500 for, among others.
-pub async fn poison(table: &mut Table, world: &World, name: &str, others: usize) -> Result<()> {
-    let witness = Witness::of(world, GROUP);
+pub async fn poison(table: &mut Table, env: &TestEnv, name: &str, others: usize) -> Result<()> {
+    let witness = Witness::of(env, GROUP);
     let names = [name.to_owned()];
     witness.all_ready(&names).await?;
     let client_id = witness.object(name).unwrap_or_default().client_id;
-    let well = burst::one_by_one(world, "beside-well", others).await?;
+    let well = burst::one_by_one(env, "beside-well", others).await?;
     for operation in ["get", "update"] {
         let answer = json!({ "answer": { "when": "beforeCommit", "status": 500 } });
         let rule = json!({ "operation": operation, "client": client_id, "fault": answer });
-        world.vendor.add_fault(&rule).await?;
+        env.vendor.add_fault(&rule).await?;
     }
     let patch =
         json!({ "metadata": { "annotations": { "oauth.provident.ae/reconcile": "bench" } } });
-    load::patch_all(&world.objects(GROUP), &names, &patch).await?;
-    let before = world.vendor.calls().await?;
+    load::patch_all(&env.objects(GROUP), &names, &patch).await?;
+    let before = env.vendor.calls().await?;
     let start = Instant::now();
-    let ill = burst::one_by_one(world, "beside-poison", others).await?;
-    let calls = world.vendor.calls().await?;
+    let ill = burst::one_by_one(env, "beside-poison", others).await?;
+    let calls = env.vendor.calls().await?;
     let (gets, seconds) = (
         calls.of("get") - before.of("get"),
         start.elapsed().as_secs_f64(),
@@ -142,5 +139,5 @@ pub async fn poison(table: &mut Table, world: &World, name: &str, others: usize)
         "one poisoned client: calls for its sake, the probes of its connection with them",
         format!("{gets} in {seconds:.0} s"),
     ));
-    world.vendor.clear().await
+    env.vendor.clear().await
 }

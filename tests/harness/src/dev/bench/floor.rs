@@ -21,10 +21,10 @@ use tokio::{
 
 use super::counts::FLOOR_GROUP;
 use super::load;
+use super::test_env::{NAMESPACE, TestEnv};
 use super::usage::Usage;
 use super::vendor::Vendor;
 use super::witness::Witness;
-use super::world::{NAMESPACE, World};
 
 /// How fast it went.
 #[derive(Debug, Clone, Default)]
@@ -53,17 +53,17 @@ impl Speed {
 }
 
 /// Declares `count` objects as for the operator, while `workers` see to them.
-pub async fn burst(world: &World, prefix: &str, count: usize, workers: usize) -> Result<Speed> {
-    let witness = Witness::of(world, FLOOR_GROUP);
+pub async fn burst(env: &TestEnv, prefix: &str, count: usize, workers: usize) -> Result<Speed> {
+    let witness = Witness::of(env, FLOOR_GROUP);
     let names = load::names(prefix, count);
     let (sender, receiver) = mpsc::unbounded_channel();
-    let crew = Crew::new(world);
+    let crew = Crew::new(env);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut running = JoinSet::new();
     for _ in 0..workers {
         running.spawn(crew.clone().work(Arc::clone(&receiver)));
     }
-    let (start, used) = (Instant::now(), Usage::read(world)?);
+    let (start, used) = (Instant::now(), Usage::read(env)?);
     let asked = load::declare(&crew.objects, FLOOR_GROUP, &names, |object| {
         // The crew leaves only when the sender is dropped.
         let _ = sender.send(object);
@@ -77,14 +77,14 @@ pub async fn burst(world: &World, prefix: &str, count: usize, workers: usize) ->
     Ok(Speed {
         took,
         latencies: latencies(&witness, &asked),
-        usage: Usage::read(world)?.since(&used),
+        usage: Usage::read(env)?.since(&used),
     })
 }
 
 /// One client after another, each declared when the one before is ready.
-pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Speed> {
-    let witness = Witness::of(world, FLOOR_GROUP);
-    let crew = Crew::new(world);
+pub async fn one_by_one(env: &TestEnv, prefix: &str, count: usize) -> Result<Speed> {
+    let witness = Witness::of(env, FLOOR_GROUP);
+    let crew = Crew::new(env);
     let start = Instant::now();
     let mut speed = Speed::default();
     for name in load::names(prefix, count) {
@@ -117,11 +117,11 @@ struct Crew {
 }
 
 impl Crew {
-    fn new(world: &World) -> Self {
+    fn new(env: &TestEnv) -> Self {
         Self {
-            objects: world.objects(FLOOR_GROUP),
-            secrets: Api::namespaced(world.client.clone(), NAMESPACE),
-            vendor: world.vendor.clone(),
+            objects: env.objects(FLOOR_GROUP),
+            secrets: Api::namespaced(env.client.clone(), NAMESPACE),
+            vendor: env.vendor.clone(),
         }
     }
 

@@ -14,7 +14,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::world::{NAMESPACE, kind};
+use super::test_env::{NAMESPACE, kind};
 
 /// Requests of the load at once: enough that declaring never waits for what is measured.
 const AT_ONCE: usize = 32;

@@ -13,8 +13,8 @@ use kube::{
 use super::counts::{Counts, precise};
 use super::load;
 use super::table::{Row, Table, mib};
+use super::test_env::{GROUP, NAMESPACE, TestEnv, until};
 use super::witness::Witness;
-use super::world::{GROUP, NAMESPACE, World, until};
 
 /// Secrets of others beside the operator's own.
 const STRANGERS: u32 = 20_000;
@@ -25,8 +25,8 @@ const QUIET: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_mins(1);
 
 /// The operator's memory after a burst.
-pub fn memory(table: &mut Table, world: &World, clients: usize) -> Result<u64> {
-    let memory = world.memory()?;
+pub fn memory(table: &mut Table, env: &TestEnv, clients: usize) -> Result<u64> {
+    let memory = env.memory()?;
     let told = format!(
         "{:.1} MiB, {:.1} MiB; {:.1} MiB",
         mib(memory.now),
@@ -42,17 +42,17 @@ pub fn memory(table: &mut Table, world: &World, clients: usize) -> Result<u64> {
 }
 
 /// A minute in which nothing is asked.
-pub async fn idle(table: &mut Table, world: &World) -> Result<()> {
-    world.silence(QUIET).await?;
+pub async fn idle(table: &mut Table, env: &TestEnv) -> Result<()> {
+    env.silence(QUIET).await?;
     let before = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-        world.cpu("operator")?,
+        Counts::read(&env.client).await?,
+        env.vendor.calls().await?,
+        env.cpu("operator")?,
     );
     tokio::time::sleep(IDLE).await;
-    let cpu = world.cpu("operator")?.saturating_sub(before.2);
-    let requests = Counts::read(&world.client).await?.since(&before.0);
-    let calls = world.vendor.calls().await?.since(&before.1);
+    let cpu = env.cpu("operator")?.saturating_sub(before.2);
+    let requests = Counts::read(&env.client).await?.since(&before.0);
+    let calls = env.vendor.calls().await?.since(&before.1);
     table.add(
         Row::new(
             "a minute of idling: stored writes, vendor calls",
@@ -73,28 +73,25 @@ pub async fn idle(table: &mut Table, world: &World) -> Result<()> {
 }
 
 /// Scenario 45: a restart with all clients settled.
-pub async fn restart(table: &mut Table, world: &mut World, clients: usize) -> Result<()> {
-    world.silence(QUIET).await?;
+pub async fn restart(table: &mut Table, env: &mut TestEnv, clients: usize) -> Result<()> {
+    env.silence(QUIET).await?;
     let begun = Instant::now();
-    world.stop_operator().await?;
+    env.stop_operator().await?;
     let stopped = begun.elapsed();
-    let before = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-    );
+    let before = (Counts::read(&env.client).await?, env.vendor.calls().await?);
     let started = Instant::now();
-    world.start_operator()?;
+    env.start_operator()?;
     let wanted = u64::try_from(clients)?;
     until("every object was looked at", async || {
         // Until it listens there is nobody to ask.
-        let passes = world.passes().await.unwrap_or_default();
+        let passes = env.passes().await.unwrap_or_default();
         Ok((passes >= wanted).then_some(()))
     })
     .await?;
     let looked = started.elapsed();
-    world.silence(QUIET).await?;
-    let requests = Counts::read(&world.client).await?.since(&before.0);
-    let calls = world.vendor.calls().await?.since(&before.1);
+    env.silence(QUIET).await?;
+    let requests = Counts::read(&env.client).await?.since(&before.0);
+    let calls = env.vendor.calls().await?.since(&before.1);
     let writes = requests.stored() + requests.events();
     table.add(
         Row::new(
@@ -116,16 +113,15 @@ pub async fn restart(table: &mut Table, world: &mut World, clients: usize) -> Re
         ),
     ));
 
-    world.stop_operator().await?;
+    env.stop_operator().await?;
     let name = format!("after-restart-{clients}");
-    let witness = Witness::of(world, GROUP);
+    let witness = Witness::of(env, GROUP);
     let object = load::client(GROUP, &name);
-    world
-        .objects(GROUP)
+    env.objects(GROUP)
         .create(&PostParams::default(), &object)
         .await?;
     let started = Instant::now();
-    world.start_operator()?;
+    env.start_operator()?;
     let ready = witness.all_ready(&[name]).await?.duration_since(started);
     table.add(
         Row::new(
@@ -138,9 +134,9 @@ pub async fn restart(table: &mut Table, world: &mut World, clients: usize) -> Re
 }
 
 /// Memory after a restart, alone and beside very many Secrets of others.
-pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
-    let alone = after_a_restart(world).await?;
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), "default");
+pub async fn strangers(table: &mut Table, env: &mut TestEnv) -> Result<()> {
+    let alone = after_a_restart(env).await?;
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), "default");
     stream::iter(0..STRANGERS)
         .map(|index| {
             let secrets = secrets.clone();
@@ -154,7 +150,7 @@ pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
         .map(|joined| joined?.map(drop).map_err(anyhow::Error::from))
         .try_collect::<()>()
         .await?;
-    let beside = after_a_restart(world).await?;
+    let beside = after_a_restart(env).await?;
     ensure!(
         secrets
             .list_metadata(&kube::api::ListParams::default())
@@ -171,11 +167,11 @@ pub async fn strangers(table: &mut Table, world: &mut World) -> Result<()> {
     Ok(())
 }
 
-async fn after_a_restart(world: &mut World) -> Result<u64> {
-    world.stop_operator().await?;
-    world.run_operator()?;
-    world.silence(QUIET).await?;
-    Ok(world.memory()?.now)
+async fn after_a_restart(env: &mut TestEnv) -> Result<u64> {
+    env.stop_operator().await?;
+    env.run_operator()?;
+    env.silence(QUIET).await?;
+    Ok(env.memory()?.now)
 }
 
 fn stranger(index: u32) -> Secret {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::burst::burst;
 use super::table::{Row, Table, mib};
-use super::world::World;
+use super::test_env::TestEnv;
 
 /// The operator's bound on calls in flight over one connection.
 const IN_FLIGHT: u64 = 32;
@@ -15,17 +15,17 @@ const IN_FLIGHT: u64 = 32;
 const MEMORY: u64 = 80 * 1024;
 
 /// Declares `count` clients while the vendor takes 50 ms and answers each tenth call 429.
-pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()> {
-    world.vendor.set_latency(50).await?;
+pub async fn storm(table: &mut Table, env: &TestEnv, count: usize) -> Result<()> {
+    env.vendor.set_latency(50).await?;
     for operation in ["create", "get", "update"] {
         let answer =
             json!({ "when": "beforeCommit", "status": 429, "headers": [["Retry-After", "1"]] });
         let rule = json!({ "operation": operation, "every": 10, "fault": { "answer": answer } });
-        world.vendor.add_fault(&rule).await?;
+        env.vendor.add_fault(&rule).await?;
     }
-    let before = world.vendor.calls().await?;
-    let burst = burst(world, "storm", count).await?;
-    let after = world.vendor.calls().await?;
+    let before = env.vendor.calls().await?;
+    let burst = burst(env, "storm", count).await?;
+    let after = env.vendor.calls().await?;
     let seconds = burst.speed.took.as_secs_f64();
     let clients = u64::try_from(count)?;
     let ready = burst.speed.latencies.len();
@@ -54,7 +54,7 @@ pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()>
             after.most_in_flight <= IN_FLIGHT,
         ),
     );
-    let memory = world.memory()?;
+    let memory = env.memory()?;
     table.add(
         Row::new(
             "resident memory, peak",
@@ -65,6 +65,6 @@ pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()>
             memory.peak <= MEMORY,
         ),
     );
-    world.vendor.clear().await?;
-    world.silence(Duration::from_secs(3)).await
+    env.vendor.clear().await?;
+    env.silence(Duration::from_secs(3)).await
 }

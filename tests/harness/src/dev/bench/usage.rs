@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::counts::precise;
 use super::process;
-use super::world::World;
+use super::test_env::TestEnv;
 
-/// Programs of a world that may run.
+/// Programs of a env that may run.
 const PROGRAMS: [&str; 5] = [
     "operator",
     "kube-apiserver",
@@ -25,10 +25,10 @@ pub struct Usage(BTreeMap<&'static str, Duration>);
 
 impl Usage {
     /// All since each program started.
-    pub fn read(world: &World) -> Result<Self> {
+    pub fn read(env: &TestEnv) -> Result<Self> {
         let mut used = BTreeMap::from([(THIS, process::cpu(std::process::id())?)]);
         for program in PROGRAMS {
-            if let Some(pid) = world.plane.pid(program) {
+            if let Some(pid) = env.plane.pid(program) {
                 used.insert(program, process::cpu(pid)?);
             }
         }

@@ -17,7 +17,7 @@ use kube::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::world::{NAMESPACE, World, text};
+use super::test_env::{NAMESPACE, TestEnv, text};
 
 /// Nothing more happens for so long: it never will.
 const STUCK: Duration = Duration::from_mins(6);
@@ -54,12 +54,12 @@ pub struct Witness {
 
 impl Witness {
     /// Watches the objects of this group and all Secrets, contents aside.
-    pub fn of(world: &World, group: &str) -> Self {
+    pub fn of(env: &TestEnv, group: &str) -> Self {
         let books = Arc::new(Mutex::new(Books::default()));
         let config = || watcher::Config::default().streaming_lists();
-        let objects = watcher(world.objects(group), config());
+        let objects = watcher(env.objects(group), config());
         let secrets: Api<PartialObjectMeta<Secret>> =
-            Api::namespaced(world.client.clone(), NAMESPACE);
+            Api::namespaced(env.client.clone(), NAMESPACE);
         let mut watches = JoinSet::new();
         watches.spawn(note(objects, Arc::clone(&books), object));
         watches.spawn(note(

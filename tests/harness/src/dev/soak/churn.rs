@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::bench::{
     load,
+    test_env::{GROUP, TestEnv},
     witness::Witness,
-    world::{GROUP, World},
 };
 
 /// A create whose outcome nobody knows is held until a person decides.
@@ -35,9 +35,9 @@ pub struct Churn {
 
 impl Churn {
     /// Nobody yet; `clients` in the end.
-    pub fn new(world: &World, clients: usize) -> Self {
+    pub fn new(env: &TestEnv, clients: usize) -> Self {
         Self {
-            objects: world.objects(GROUP),
+            objects: env.objects(GROUP),
             clients,
             there: BTreeMap::new(),
             held: BTreeSet::new(),

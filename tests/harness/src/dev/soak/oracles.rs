@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use super::churn::{Churn, HELD, redirect_uri};
 use crate::bench::{
+    test_env::{NAMESPACE, TestEnv, text},
     witness::Witness,
-    world::{NAMESPACE, World, text},
 };
 
 /// Compares objects, Secrets and the vendor's clients; a line for each thing that is not as promised.
-pub async fn check(world: &World, witness: &Witness, churn: &Churn) -> Result<Vec<String>> {
+pub async fn check(env: &TestEnv, witness: &Witness, churn: &Churn) -> Result<Vec<String>> {
     let mut broken = Vec::new();
-    let clients = world.vendor.clients().await?;
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let clients = env.vendor.clients().await?;
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), NAMESPACE);
     let secrets: BTreeMap<String, Secret> = secrets
         .list(&ListParams::default())
         .await?

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use harness::ControlPlane;
+use harness::{ControlPlane, binaries::Release};
 use kube::{Api, Client, api::ApiResource, core::DynamicObject};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const REQUESTS_PER_SECOND: u32 = 1000;
 
 /// A control plane, a vendor, and room for an operator.
-pub struct World {
+pub struct TestEnv {
     /// The control plane; the emulator and the operator are processes of it.
     pub plane: ControlPlane,
     /// An administrator's client.
@@ -40,10 +40,10 @@ pub struct World {
     log: Option<PathBuf>,
 }
 
-impl World {
+impl TestEnv {
     /// Starts all but the operator, whose program is at `operator`.
-    pub async fn start(operator: &Path) -> Result<Self> {
-        let mut plane = ControlPlane::start().await?;
+    pub async fn start(operator: &Path, release: Release) -> Result<Self> {
+        let mut plane = ControlPlane::start_release(release).await?;
         let mut emulator = Command::new(operator);
         emulator.args([
             "--log",
@@ -65,7 +65,7 @@ impl World {
         .await?;
         let mut config = plane.client_config();
         config.default_retry = false;
-        let world = Self {
+        let env = Self {
             client: Client::try_from(config)?,
             vendor: Vendor::new(&base_url)?,
             operator: operator.to_owned(),
@@ -73,8 +73,8 @@ impl World {
             log: None,
             plane,
         };
-        world.set_up()?;
-        Ok(world)
+        env.set_up()?;
+        Ok(env)
     }
 
     fn set_up(&self) -> Result<()> {
@@ -193,7 +193,7 @@ impl World {
         .await
     }
 
-    /// The processor time of a program of this world so far.
+    /// The processor time of a program of this env so far.
     pub fn cpu(&self, program: &str) -> Result<Duration> {
         process::cpu(self.pid(program)?)
     }

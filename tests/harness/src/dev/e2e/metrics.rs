@@ -26,7 +26,7 @@ struct Reading {
 }
 
 impl Test {
-    pub(super) async fn figures(&mut self) -> Result<()> {
+    pub(super) async fn metrics(&mut self) -> Result<()> {
         let few = self.idle().await?;
         self.clock
             .done(&format!("idle with a handful of clients: {few}"));
