@@ -77,7 +77,7 @@ fn generated(root: &Path) -> Result<Files> {
 fn print_crds(root: &Path, directory: &Path) -> Result<()> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["run", "--quiet", "--bin", "provident-operator", "--", "crd"])
+        .args(["run", "--bin", "provident-operator", "--", "crd"])
         .arg("--output-dir")
         .arg(directory)
         .current_dir(root);

@@ -3,10 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use harness::{binaries::Release, command::output};
 
 use super::Files;
@@ -72,9 +72,9 @@ impl Chart {
         }
         copy(crds, &copied)?;
         let mut build = Command::new(root.join("tests/chart/tools/build"));
-        build.stderr(std::process::Stdio::inherit());
+        build.stderr(Stdio::inherit()); // it prints the progress of builds
         let tools = build.output().context("build the chart's tools")?;
-        anyhow::ensure!(tools.status.success(), "the chart's tools cannot be built");
+        ensure!(tools.status.success(), "the chart's tools cannot be built");
         Ok(Self {
             directory: to.to_owned(),
             root: root.to_owned(),
@@ -168,7 +168,7 @@ fn rights(rendered: &str) -> String {
     unlabelled
         .split("---\n")
         .filter(grants)
-        .map(|document| format!("---\n{document}"))
+        .flat_map(|document| ["---\n", document])
         .collect()
 }
 
@@ -181,6 +181,6 @@ fn without(text: &str, beginnings: &[&str]) -> String {
     };
     text.lines()
         .filter(dropped)
-        .map(|line| format!("{line}\n"))
+        .flat_map(|line| [line, "\n"])
         .collect()
 }
