@@ -1,4 +1,4 @@
-//! The builder, seen from outside, with a stand-in for `go`: what is tested is locking, leftovers and messages.
+//! The builder as a command, with a fake `go`: locking, leftovers, messages, and the selection of a release.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Waits while `$ROOT/wait` exists, notes each build, and writes the file that `-o` names.
+/// Records each build, writes the file that `-o` names, and waits as long as `$ROOT/wait` exists.
 const GO: &str = r#"#!/bin/sh
 while [ "$1" != "-o" ]; do shift; done
 printf half > "$2"
@@ -68,7 +68,7 @@ impl Machine {
             .collect()
     }
 
-    /// All files below the cache, with their content, without the lock.
+    /// All files in the cache except the lock, with their content.
     fn cached(&self) -> Vec<(String, String)> {
         let mut files = Vec::new();
         collect(&self.path("cache"), &mut files);
@@ -94,7 +94,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     while !done() {
         assert!(
             start.elapsed() < Duration::from_secs(20),
-            "never happened: {what}"
+            "timed out waiting until {what}"
         );
         thread::sleep(Duration::from_millis(20));
     }
@@ -163,7 +163,7 @@ fn what_the_assets_directory_has_is_used_and_the_rest_is_built() {
 
 #[test]
 fn each_release_is_built_from_its_own_module_and_kept_beside_the_others() {
-    // Notes what is built: the release that go.mod requires and the version that the program will report.
+    // Records the release that go.mod requires and the version that the program will report.
     let machine = Machine::new(Some(
         r#"#!/bin/sh
 echo "$* $(grep 'k8s.io/kubernetes v' go.mod)" >> "$ROOT/builds"

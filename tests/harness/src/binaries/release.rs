@@ -82,6 +82,7 @@ pub struct Release {
 
 impl Release {
     /// Every release, oldest first.
+    #[must_use]
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         (0..RELEASES.len()).map(|index| Self { index })
     }

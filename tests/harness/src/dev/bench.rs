@@ -1,4 +1,4 @@
-//! `cargo dev bench`: how close the operator comes to what the API server can do at all, and how silent it is then.
+//! `cargo dev bench`: compares the operator with the minimum that its work costs, and measures it when it has nothing to do.
 
 mod burst;
 mod changes;
@@ -29,21 +29,21 @@ use burst::WORKERS;
 use table::Table;
 use test_env::TestEnv;
 
-/// What to measure.
+/// What to measure, and where to write the report.
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
     kubernetes: crate::Kubernetes,
-    /// How many clients
+    /// Number of clients
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     clients: u32,
-    /// Only these parts
+    /// Run only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Where the report goes
+    /// Where to write the report
     #[arg(long, default_value = "target/performance.md", value_name = "PATH")]
     report: PathBuf,
-    /// Measure this program instead of building one, for a comparison with an earlier one
+    /// Measure this binary instead of building one, to compare with an earlier version
     #[arg(long, value_name = "PATH")]
     operator: Option<PathBuf>,
 }
@@ -51,23 +51,23 @@ pub struct Options {
 /// A part of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Many at once, and what each costs
+    /// Many clients at once, and the cost of each
     Burst,
-    /// One after another
+    /// One client after another
     Idle,
-    /// A minute of nothing, restarts, memory
+    /// An idle minute, restarts, memory
     Settled,
-    /// Edits and rotations of all, and one that always fails
+    /// Edits and rotations of all clients, and one client that always fails
     Changes,
-    /// 20,000 Secrets of others
+    /// 20,000 Secrets that the operator does not own
     Strangers,
-    /// The same with a vendor that takes 20 and 200 ms
+    /// A vendor with a latency of 20 and of 200 ms
     Slow,
-    /// Scenario 46: a slow vendor that refuses a tenth
+    /// Scenario 46: a slow vendor that rejects a tenth of all calls
     Storm,
 }
 
-/// Measures; Ctrl-C ends it, and all that it started, at any time.
+/// Runs the benchmark. Ctrl-C ends it, and everything that it started, at any time.
 pub async fn bench(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return as_shipped();
@@ -79,10 +79,10 @@ pub async fn bench(options: &Options) -> Result<()> {
     }
 }
 
-/// The floor is measured by this very program, so it must be built as the operator is: both with all optimisations.
+/// This program measures the floor, so it must be optimised as the operator is: builds both for release and runs the result.
 pub fn as_shipped() -> Result<()> {
     println!(
-        "Building the operator and this program as they are shipped; the first time this takes minutes"
+        "Building the operator and this program for release; the first time this takes minutes"
     );
     let mut command = cargo();
     // One selection of packages for both, so that nothing is compiled twice.
@@ -95,12 +95,15 @@ pub fn as_shipped() -> Result<()> {
         "--bin",
         "dev",
     ]);
-    ensure!(command.status()?.success(), "the release does not build");
+    ensure!(command.status()?.success(), "the release build failed");
     let program = root().join("target/release/dev");
     let status = Command::new(program)
         .args(std::env::args_os().skip(1))
         .status()?;
-    ensure!(status.success(), "ended with {status}");
+    ensure!(
+        status.success(),
+        "the release build of this program ended with {status}"
+    );
     Ok(())
 }
 
@@ -129,14 +132,14 @@ async fn run(options: &Options) -> Result<()> {
         Part::Strangers,
     ];
     if main.into_iter().any(wanted) {
-        say(began, "A vendor that answers at once");
+        say(began, "A vendor without latency");
         let mut env = TestEnv::start(&operator, release).await?;
         version = env.version().await?;
         at_once(&mut table, &mut env, clients, wanted, began).await?;
     }
     for latency in [20, 200] {
         if wanted(Part::Slow) {
-            say(began, &format!("A vendor that takes {latency} ms"));
+            say(began, &format!("A vendor with a latency of {latency} ms"));
             let mut env = TestEnv::start(&operator, release).await?;
             version = env.version().await?;
             env.vendor.set_latency(latency).await?;
@@ -144,7 +147,7 @@ async fn run(options: &Options) -> Result<()> {
         }
     }
     if wanted(Part::Storm) {
-        say(began, "A slow vendor that refuses a tenth of all calls");
+        say(began, "A slow vendor that rejects a tenth of all calls");
         let mut env = TestEnv::start(&operator, release).await?;
         version = env.version().await?;
         env.run_operator()?;
@@ -170,22 +173,22 @@ async fn at_once(
     began: Instant,
 ) -> Result<()> {
     let few = (clients / 10).max(10);
-    // In turns with the floor. A part has its beginning and its end, when not all workers have something to do.
+    // Bursts alternate with the floor. They are long, because at the start and at the end of each not all workers are busy.
     let turns = (clients / 1000).clamp(1, 5);
     let part = (clients - few) / turns;
     table.part(&format!(
         "Bursts of {few} and {turns} times {part}, vendor 0 ms"
     ));
-    // The first requests of all are slow: the API server's caches, connections, CPU clocks.
+    // The very first requests are slow, until the API server's caches, the connections and the CPU clocks are warm.
     floor::burst(env, "warm", few, WORKERS).await?;
     let mut floors = vec![floor::burst(env, "floor-0", part, WORKERS).await?];
     env.run_operator()?;
-    // What comes first at a connection, a probe and a status, is not a client's price.
+    // The connection's first probe and status write are not part of a client's cost.
     env.silence(Duration::from_secs(3)).await?;
     let first = burst::burst(env, "few", few).await?;
     let mut many = burst::Burst::default();
     for turn in 1..=turns {
-        say(began, &format!("Turn {turn} of {turns}"));
+        say(began, &format!("Burst {turn} of {turns}"));
         many.add(burst::burst(env, &format!("many-{turn}"), part).await?);
         floors.push(floor::burst(env, &format!("floor-{turn}"), part, WORKERS).await?);
     }
@@ -194,7 +197,7 @@ async fn at_once(
     burst::price(table, &many);
     burst::growth(table, &first, &many);
     if wanted(Part::Settled) {
-        say(began, "Nothing to do");
+        say(began, "Idle");
         table.part(&format!("{clients} settled"));
         settled::memory(table, env, clients)?;
         settled::idle(table, env).await?;
@@ -216,7 +219,7 @@ async fn at_once(
         changes::poison(table, env, "few-0", few.clamp(50, 200)).await?;
     }
     if wanted(Part::Strangers) {
-        say(began, "Secrets of others");
+        say(began, "Secrets that the operator does not own");
         table.part("Memory");
         settled::strangers(table, env).await?;
     }
@@ -236,7 +239,7 @@ async fn slow(table: &mut Table, env: &mut TestEnv, clients: usize, latency: u64
 }
 
 async fn one_by_one(table: &mut Table, env: &TestEnv, latency: u64, count: usize) -> Result<()> {
-    // In turns, so that both meet the same machine.
+    // Alternating, so that both see the same load of the machine.
     let (mut ours, mut theirs) = (floor::Speed::default(), floor::Speed::default());
     for turn in 0..5 {
         let floor = floor::one_by_one(env, &format!("floor-alone-{turn}"), count / 5).await?;
@@ -263,7 +266,7 @@ fn report(
     let git = |args: &[&str]| output(Command::new("git").args(args).current_dir(root()));
     let mut commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     if git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty()) {
-        commit.push_str(" and changes that are not committed");
+        commit.push_str(" with uncommitted changes");
     }
     let rust = output(Command::new("rustc").arg("--version")).unwrap_or_default();
     let size = fs::metadata(operator)?.len() / 1024;
@@ -279,10 +282,10 @@ fn report(
     }
     Ok(format!(
         "- Command: `{command}`, {} s\n\
-         - Machine: {}; load before the start {load}\n\
-         - Commit {commit}; {rust}; Kubernetes {kubernetes}; the operator's program has {size} KiB\n\
+         - Machine: {}; load average at the start {load}\n\
+         - Commit {commit}; {rust}; Kubernetes {kubernetes}; size of the operator's binary {size} KiB\n\
          - Everything runs on this one machine: etcd (without fsync), API server, controller manager, emulator, operator, and \
-         the measuring program with its two watches, which the floor pays for too\n\n{}",
+         this program with its two watches, whose cost is part of the floor too\n\n{}",
         took.as_secs(),
         process::machine(),
         table.markdown(),

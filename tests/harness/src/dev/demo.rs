@@ -1,4 +1,4 @@
-//! `cargo dev demo`: the main job and the whole life of a client, end to end, with the program as it is shipped.
+//! `cargo dev demo`: shows the whole life of a client from end to end, with the real operator.
 
 mod life;
 
@@ -19,7 +19,7 @@ use crate::signals;
 const TOKEN: &str = "demo-token-of-the-emulator";
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Runs the demo; Ctrl-C ends it, and all that it started, at any time.
+/// Runs the demo. Ctrl-C ends it, and everything that it started, at any time.
 pub async fn demo(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
     let signal = signals::received()?;
     tokio::select! {
@@ -53,18 +53,18 @@ async fn run(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
         http,
         began,
     };
-    demo.say("Kubernetes is up");
+    demo.say("Kubernetes is running");
     demo.start(&operator)?;
     demo.create()?;
     demo.use_credentials().await?;
     demo.change().await?;
     demo.life().await?;
     demo.delete().await?;
-    demo.say("Done. Everything that was started ends now");
+    demo.say("Done. Stopping everything that the demo started");
     Ok(())
 }
 
-// What a user would do is shown as a command, and its output as it is.
+// What a user would type is printed as a command, with its output.
 impl Demo {
     fn start(&mut self, operator: &Path) -> Result<()> {
         let mut emulator = Command::new(operator);
@@ -77,7 +77,7 @@ impl Demo {
                 .find_map(|line| line.strip_prefix("base URL: ").map(str::to_owned)))
         })?;
         self.say(&format!(
-            "The emulator stands in for the vendor at {}",
+            "The emulator plays the vendor at {}",
             self.base_url
         ));
 
@@ -106,7 +106,7 @@ impl Demo {
         let sample = fs::read_to_string(self.root.join("docs/samples/connection.yaml"))?;
         self.apply(&sample.replace("https://api.provident.ae/v2", &self.base_url))?;
         self.wait("clusterprovidentconnection/default", "default")?;
-        self.say("The operator runs, and the vendor takes its token");
+        self.say("The operator is running, and the vendor accepts its token");
         self.show(&["get", "clusterprovidentconnections"])
     }
 
@@ -138,10 +138,10 @@ impl Demo {
             serde_json::from_slice(&request.send().await?.error_for_status()?.bytes().await?)?;
         ensure!(
             answer["access_token"].is_string(),
-            "the emulator gave no token"
+            "the emulator returned no token"
         );
         self.say(&format!(
-            "With exactly these credentials: a {} token for {} s",
+            "These credentials get a {} token that is valid for {} s",
             answer["token_type"], answer["expires_in"]
         ));
         Ok(())
@@ -158,7 +158,7 @@ impl Demo {
             })
             .await?;
         self.say(&format!(
-            "At the vendor {} ms later: redirectUris {}",
+            "The vendor has the change {} ms later: redirectUris {}",
             changed.elapsed().as_millis(),
             found["redirectUris"]
         ));
@@ -178,7 +178,7 @@ impl Demo {
         Ok(())
     }
 
-    async fn vendor_until(&self, id: &str, such: impl Fn(&Value) -> bool) -> Result<Value> {
+    async fn vendor_until(&self, id: &str, matches: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + WAIT;
         loop {
             let request = self
@@ -187,12 +187,12 @@ impl Demo {
                 .bearer_auth(TOKEN);
             let client: Value =
                 serde_json::from_slice(&request.send().await?.error_for_status()?.bytes().await?)?;
-            if such(&client) {
+            if matches(&client) {
                 return Ok(client);
             }
             ensure!(
                 Instant::now() < deadline,
-                "the change did not arrive at the vendor within {WAIT:?}"
+                "the vendor did not get the change within {WAIT:?}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -283,7 +283,10 @@ impl Demo {
                 return Ok(value);
             }
             self.cluster.check()?;
-            ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+            ensure!(
+                Instant::now() < deadline,
+                "timed out after {WAIT:?} waiting until {what}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -297,14 +300,14 @@ fn quoted(arg: &str) -> String {
     }
 }
 
-// The very program, built as a user would build it.
+// Builds the operator as a user would.
 fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // The same selection of packages as `cargo dev` itself, so that nothing is compiled twice.
+    // Selects the same packages as `cargo dev` does, so that nothing is compiled twice.
     command.args(["build", "--bin", "provident-operator"]);
     let status = command.current_dir(root).status().context("run cargo")?;
-    ensure!(status.success(), "the operator does not build");
+    ensure!(status.success(), "the build of the operator failed");
     let me = std::env::current_exe()?;
     Ok(me.with_file_name("provident-operator"))
 }

@@ -1,4 +1,4 @@
-//! `cargo dev e2e`: the image and the chart on a real node, as people install, use, upgrade and remove them.
+//! `cargo dev e2e`: tests the image and the chart on a real node, the way people install, use, upgrade and remove them.
 
 mod application;
 mod metrics;
@@ -18,7 +18,7 @@ use harness::{
     node,
 };
 
-/// Where the chart goes, and where the application is.
+/// The namespaces of the release and of the application.
 const SYSTEM: &str = "provident-system";
 const SHOP: &str = "shop";
 
@@ -30,7 +30,9 @@ pub async fn e2e(release: Release, require: bool) -> Result<()> {
         None => run(release).await,
         Some(obstacle) if require => bail!("this machine cannot run a node: {obstacle}"),
         Some(obstacle) => {
-            println!("Not checked: image and chart on a node, because this machine cannot run one: {obstacle}");
+            println!(
+                "Not checked: image and chart on a node, because this machine cannot run one: {obstacle}"
+            );
             Ok(())
         }
     }

@@ -114,7 +114,7 @@ enum NodeCommand {
 /// Which Kubernetes to use.
 #[derive(Debug, Clone, Copy, Args)]
 struct Kubernetes {
-    /// Kubernetes release, such as 1.32, or `oldest` for the oldest supported one [env: HARNESS_KUBERNETES] [default: the newest]
+    /// Kubernetes release, such as 1.32, or `oldest` for the oldest supported one [env: `HARNESS_KUBERNETES`] [default: the newest]
     #[arg(long = "kubernetes", value_name = "VERSION")]
     release: Option<Release>,
 }

@@ -62,7 +62,7 @@ impl Kind {
         if self == Self::ControlPlane {
             return binaries::ensure(&CONTROL_PLANE, release).map(drop);
         }
-        // Checked first: nobody should wait for a build only to read that it was in vain.
+        // Checked before the build, which takes minutes and would be useless.
         if let Some(obstacle) = node::obstacle() {
             bail!("this machine cannot run a node: {obstacle}");
         }
