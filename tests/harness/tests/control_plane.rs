@@ -238,6 +238,11 @@ fn a_detached_one_runs_until_down_and_a_second_up_reports_it() {
             "{again:?}"
         );
     }
+    let other = dev.command(&["up", "--kubernetes", "1.31"]).output();
+    let other = other.unwrap();
+    assert!(!other.status.success());
+    let error = String::from_utf8_lossy(&other.stderr);
+    assert!(error.contains("is already running, not 1.31"), "{error}");
     assert!(dev.command(&["down"]).output().unwrap().status.success());
     assert!(dev.is_empty());
     let down = dev.command(&["down"]).output().unwrap();

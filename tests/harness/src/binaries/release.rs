@@ -87,17 +87,26 @@ impl Release {
         (0..RELEASES.len()).map(|index| Self { index })
     }
 
-    /// The release that [`KUBERNETES_VARIABLE`] names, else the default.
+    /// The release that [`KUBERNETES_VARIABLE`] names, if any.
     ///
     /// # Errors
     /// When it names a release that cannot be built.
-    pub fn selected() -> Result<Self> {
+    pub fn from_environment() -> Result<Option<Self>> {
         match env::var(KUBERNETES_VARIABLE) {
             Ok(name) if !name.is_empty() => name
                 .parse()
+                .map(Some)
                 .with_context(|| format!("{KUBERNETES_VARIABLE}={name}")),
-            _ => Ok(Self::default()),
+            _ => Ok(None),
         }
+    }
+
+    /// The release that [`KUBERNETES_VARIABLE`] names, otherwise the default.
+    ///
+    /// # Errors
+    /// As [`Release::from_environment`].
+    pub fn selected() -> Result<Self> {
+        Ok(Self::from_environment()?.unwrap_or_default())
     }
 
     /// Such as `1.37.2`.

@@ -121,7 +121,15 @@ struct Kubernetes {
 
 impl Kubernetes {
     fn release(self) -> Result<Release> {
-        self.release.map_or_else(Release::selected, Ok)
+        Ok(self.requested()?.unwrap_or_default())
+    }
+
+    /// None if any release will do.
+    fn requested(self) -> Result<Option<Release>> {
+        match self.release {
+            Some(release) => Ok(Some(release)),
+            None => Release::from_environment(),
+        }
     }
 }
 
@@ -139,11 +147,11 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { kubernetes, detach } => {
-            up(Kind::ControlPlane, kubernetes.release()?, detach).await
+            up(Kind::ControlPlane, kubernetes.requested()?, detach).await
         }
         Command::Down => up::down(Kind::ControlPlane).await,
         Command::Node(NodeCommand::Up { kubernetes, detach }) => {
-            up(Kind::Node, kubernetes.release()?, detach).await
+            up(Kind::Node, kubernetes.requested()?, detach).await
         }
         Command::Node(NodeCommand::Down) => up::down(Kind::Node).await,
         Command::With {
@@ -165,11 +173,11 @@ async fn run(command: Command) -> Result<()> {
     }
 }
 
-async fn up(kind: Kind, release: Release, detach: bool) -> Result<()> {
+async fn up(kind: Kind, requested: Option<Release>, detach: bool) -> Result<()> {
     if detach {
-        up::up_detached(kind, release).await
+        up::up_detached(kind, requested).await
     } else {
-        up::up(kind, release).await
+        up::up(kind, requested).await
     }
 }
 

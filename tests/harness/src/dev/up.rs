@@ -102,11 +102,15 @@ impl Cluster {
 }
 
 /// Starts a cluster and keeps it running until SIGINT or SIGTERM.
-pub async fn up(kind: Kind, release: Release) -> Result<()> {
+pub async fn up(kind: Kind, requested: Option<Release>) -> Result<()> {
+    let release = requested.unwrap_or_default();
     let state = State::open(kind)?;
+    if state.is_held()? {
+        return already_up(kind, &state, requested).await;
+    }
     kind.ensure(release)?;
     let Some(held) = state.hold()? else {
-        return already_up(kind, &state).await;
+        return already_up(kind, &state, requested).await;
     };
     let signal = signals::received()?;
     tokio::select! {
@@ -128,12 +132,13 @@ pub async fn up(kind: Kind, release: Release) -> Result<()> {
 }
 
 /// Starts `cargo dev up` as a separate process and returns when the cluster is ready.
-pub async fn up_detached(kind: Kind, release: Release) -> Result<()> {
+pub async fn up_detached(kind: Kind, requested: Option<Release>) -> Result<()> {
+    let release = requested.unwrap_or_default();
     let state = State::open(kind)?;
-    kind.ensure(release)?;
     if state.is_held()? {
-        return already_up(kind, &state).await;
+        return already_up(kind, &state, requested).await;
     }
+    kind.ensure(release)?;
     let mut command = Command::new(env::current_exe()?);
     command.args(kind.words()).arg("up");
     command.args(["--kubernetes", release.version()]);
@@ -165,15 +170,23 @@ pub async fn up_detached(kind: Kind, release: Release) -> Result<()> {
 }
 
 /// Another process runs the cluster or is starting it.
-async fn already_up(kind: Kind, state: &State) -> Result<()> {
+async fn already_up(kind: Kind, state: &State, requested: Option<Release>) -> Result<()> {
     while !state.kubeconfig().exists() {
         if !state.is_held()? {
             bail!("another process was starting the cluster and has ended; try again");
         }
         tokio::time::sleep(POLL).await;
     }
-    print_export(&state.kubeconfig());
     let version = server_version(&state.kubeconfig()).await?;
+    if let Some(release) = requested
+        && version != format!("v{release}")
+    {
+        bail!(
+            "Kubernetes {version} is already running, not {release}; stop it with `{}` first",
+            kind.down()
+        );
+    }
+    print_export(&state.kubeconfig());
     eprintln!(
         "Kubernetes {version} is already running; `{}` stops it.",
         kind.down()
