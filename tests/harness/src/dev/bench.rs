@@ -82,7 +82,7 @@ pub async fn bench(options: &Options) -> Result<()> {
 /// This program measures the floor, so it must be optimised as the operator is: builds both for release and runs the result.
 pub fn as_shipped() -> Result<()> {
     println!(
-        "Building the operator and this program for release; the first time this takes minutes"
+        "Building the operator, the emulator and this program for release; the first time this takes minutes"
     );
     let mut command = cargo();
     // One selection of packages for both, so that nothing is compiled twice.
@@ -92,6 +92,8 @@ pub fn as_shipped() -> Result<()> {
         "--release",
         "--bin",
         "provident-operator",
+        "--bin",
+        "provident-emulator",
         "--bin",
         "dev",
     ]);
@@ -110,6 +112,11 @@ pub fn as_shipped() -> Result<()> {
 /// The operator that was built together with this program.
 pub fn shipped() -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("provident-operator"))
+}
+
+/// The emulator that was built together with this program.
+pub fn emulator() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("provident-emulator"))
 }
 
 async fn run(options: &Options) -> Result<()> {

@@ -67,8 +67,8 @@ async fn run(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
 // What a user would type is printed as a command, with its output.
 impl Demo {
     fn start(&mut self, operator: &Path) -> Result<()> {
-        let mut emulator = Command::new(operator);
-        emulator.args(["emulate", "--listen", "127.0.0.1:0", "--token", TOKEN]);
+        let mut emulator = Command::new(operator.with_file_name("provident-emulator"));
+        emulator.args(["--listen", "127.0.0.1:0", "--token", TOKEN]);
         let log = self.cluster.spawn("emulator", emulator)?;
         self.base_url = self.spawned("the emulator listens", || {
             let text = fs::read_to_string(&log).unwrap_or_default();
@@ -96,7 +96,7 @@ impl Demo {
         let mut run = Command::new(operator);
         run.args([
             "run",
-            "--admin-address",
+            "--metrics-bind-address",
             "127.0.0.1:0",
             "--allowed-host",
             host,
@@ -300,14 +300,18 @@ fn quoted(arg: &str) -> String {
     }
 }
 
-// Builds the operator as a user would.
+// Builds the operator and the emulator as a user would.
 fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // Selects the same packages as `cargo dev` does, so that nothing is compiled twice.
     command.args(["build", "--bin", "provident-operator"]);
+    command.args(["--bin", "provident-emulator"]);
     let status = command.current_dir(root).status().context("run cargo")?;
-    ensure!(status.success(), "the build of the operator failed");
+    ensure!(
+        status.success(),
+        "the build of the operator or the emulator failed"
+    );
     let me = std::env::current_exe()?;
     Ok(me.with_file_name("provident-operator"))
 }

@@ -224,7 +224,7 @@ fn status(object: &DynamicObject, id: &str, version: &str) -> Value {
     };
     json!({
         "observedGeneration": generation, "clientId": id, "bindingMAC": "0".repeat(64),
-        "secretName": object.name_any(), "secretVersion": version, "secretRevision": 1, "secretDigest": "0".repeat(64),
+        "secretName": object.name_any(), "secretResourceVersion": version, "secretRevision": 1, "secretHash": "0".repeat(64),
         "createAttempt": null,
         "conditions": [
             condition("Ready", "The Secret holds the credentials of the client"),

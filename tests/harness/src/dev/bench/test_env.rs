@@ -44,16 +44,8 @@ impl TestEnv {
     /// Starts everything except the operator, whose binary is at `operator`.
     pub async fn start(operator: &Path, release: Release) -> Result<Self> {
         let mut plane = ControlPlane::start_release(release).await?;
-        let mut emulator = Command::new(operator);
-        emulator.args([
-            "--log",
-            "warn",
-            "emulate",
-            "--listen",
-            "127.0.0.1:0",
-            "--token",
-            TOKEN,
-        ]);
+        let mut emulator = Command::new(super::emulator()?);
+        emulator.args(["--listen", "127.0.0.1:0", "--token", TOKEN]);
         let log = plane.spawn("emulator", emulator)?;
         let base_url = until("the emulator listens", async || {
             let text = fs::read_to_string(&log).unwrap_or_default();
@@ -132,7 +124,7 @@ impl TestEnv {
         let mut run = Command::new(&self.operator);
         run.args([
             "run",
-            "--admin-address",
+            "--metrics-bind-address",
             "127.0.0.1:0",
             "--allowed-host",
             self.vendor.host(),

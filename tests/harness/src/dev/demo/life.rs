@@ -86,7 +86,7 @@ impl Demo {
         }).to_string())?;
         self.say("A client that was created by hand, and the Secret that its application mounts");
         let rule =
-            r#"{"spec":{"access":[{"namespaces":["shop"],"scopes":["*"],"adoption":true}]}}"#;
+            r#"{"spec":{"access":[{"namespaces":["shop"],"scopes":["*"],"allowAdoption":true}]}}"#;
         self.show(&[
             "patch",
             "clusterprovidentconnection",

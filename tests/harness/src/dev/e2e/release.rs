@@ -25,12 +25,12 @@ const IMAGE_LIMIT: u64 = 15 * 1024 * 1024;
 const SERVED_AGAIN: Duration = Duration::from_secs(23);
 
 impl Test {
-    /// Builds the release image and imports it into the node.
+    /// Builds the release images of operator and emulator and imports them into the node.
     pub(super) fn image(&mut self) -> Result<()> {
         let archive = self.home()?.join("operator.tar");
         let mut build = Store::new(self.home()?)?.command("hack/image");
         build.arg(format!("{IMAGE}:e2e")).arg(&archive);
-        println!("                 building the image, which takes minutes the first time");
+        println!("                 building the images, which takes minutes the first time");
         // Its output goes to the terminal: a release build is long enough that people want to see progress.
         let status = build.current_dir(&self.root).stdin(Stdio::null()).status();
         let status = status.context("start hack/image")?;
@@ -41,10 +41,13 @@ impl Test {
             "the image has {size} bytes, more than the promised {IMAGE_LIMIT}"
         );
         self.node.import(&archive)?;
+        // hack/image writes the emulator's image beside it.
+        self.node
+            .import(&archive.with_file_name("operator-emulator.tar"))?;
         #[allow(clippy::cast_precision_loss)] // the value is for display
         let mebibytes = size as f64 / 1_048_576.0;
         self.clock.done(&format!(
-            "the image is built ({mebibytes:.1} MiB) and imported into the node"
+            "the images are built (operator: {mebibytes:.1} MiB) and imported into the node"
         ));
         Ok(())
     }
@@ -185,7 +188,7 @@ impl Test {
 
     /// Waits until no pod has another value, because old pods take a while to terminate.
     fn pods_have(&self, concurrency: &str) -> Result<()> {
-        let values = "jsonpath={.items[*].spec.containers[0].env[?(@.name==\"PROVIDENT_CONCURRENCY\")].value}";
+        let values = "jsonpath={.items[*].spec.containers[0].env[?(@.name==\"PROVIDENT_MAX_CONCURRENT_RECONCILES\")].value}";
         until("every pod of the operator has the value", || {
             let values =
                 self.kubectl_with(&format!("get pods -n {SYSTEM} -l {PODS} -o"), &[values])?;
