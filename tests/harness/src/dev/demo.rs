@@ -1,12 +1,12 @@
 //! `cargo dev demo`: shows the whole life of a client from end to end, with the real operator.
 
+mod commands;
 mod life;
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -196,107 +196,6 @@ impl Demo {
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-
-    fn say(&self, what: &str) {
-        println!("\n[{:5.1} s] {what}", self.began.elapsed().as_secs_f32());
-    }
-
-    fn show(&self, args: &[&str]) -> Result<()> {
-        println!(
-            "$ kubectl {}",
-            args.iter()
-                .map(|arg| quoted(arg))
-                .collect::<Vec<_>>()
-                .join(" ")
-        );
-        let status = self
-            .cluster
-            .kubectl(args)?
-            .current_dir(&self.root)
-            .status()?;
-        ensure!(status.success(), "kubectl {} failed", args[0]);
-        Ok(())
-    }
-
-    fn patch(&self, patch: &str) -> Result<()> {
-        self.show(&[
-            "patch",
-            "oac",
-            "storefront",
-            "-n",
-            "shop",
-            "--type",
-            "merge",
-            "-p",
-            patch,
-        ])
-    }
-
-    fn wait(&self, object: &str, namespace: &str) -> Result<()> {
-        let args = [
-            "wait",
-            "--for=condition=Ready",
-            "--timeout=30s",
-            "-n",
-            namespace,
-            object,
-        ];
-        let output = self.cluster.kubectl(args)?.output()?;
-        ensure!(
-            output.status.success(),
-            "{object} did not become Ready: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        Ok(())
-    }
-
-    fn apply(&self, object: &str) -> Result<()> {
-        let mut kubectl = self.cluster.kubectl(["apply", "-f", "-"])?;
-        let mut child = kubectl
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()?;
-        child
-            .stdin
-            .take()
-            .context("kubectl has no stdin")?
-            .write_all(object.as_bytes())?;
-        ensure!(child.wait()?.success(), "kubectl apply failed");
-        Ok(())
-    }
-
-    fn secret(&self, key: &str) -> Result<String> {
-        let template = format!("go-template={{{{ index .data \"{key}\" | base64decode }}}}");
-        let output = self
-            .cluster
-            .kubectl(["get", "secret", "storefront", "-n", "shop", "-o", &template])?
-            .output()?;
-        ensure!(output.status.success(), "the Secret has no {key}");
-        Ok(String::from_utf8(output.stdout)?)
-    }
-
-    fn spawned<T>(&mut self, what: &str, probe: impl Fn() -> Result<Option<T>>) -> Result<T> {
-        let deadline = Instant::now() + WAIT;
-        loop {
-            if let Some(value) = probe()? {
-                return Ok(value);
-            }
-            self.cluster.check()?;
-            ensure!(
-                Instant::now() < deadline,
-                "timed out after {WAIT:?} waiting until {what}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-fn quoted(arg: &str) -> String {
-    if arg.contains(['{', ' ', '"']) {
-        format!("'{arg}'")
-    } else {
-        arg.to_owned()
     }
 }
 
