@@ -146,7 +146,9 @@ fn anchors(text: &str) -> impl Iterator<Item = String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings.map(|line| {
         let title = line.trim_start_matches('#').trim().to_lowercase();
-        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         kept.map(|c| if c == ' ' { '-' } else { c }).collect()
     })
 }
@@ -154,7 +156,12 @@ fn anchors(text: &str) -> impl Iterator<Item = String> {
 /// The pages that people write, by their path in the repository.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = files("docs", "md");
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+    ] {
         let text = fs::read_to_string(root().join(name)).unwrap();
         pages.push((name.into(), text));
     }
