@@ -14,7 +14,8 @@ use facts::fresh;
 
 use provident_core::api::{OAuthClient, OAuthClientSpec, Reason};
 use provident_core::plan::{
-    self, Binding, Content, Facts, Found, MessageContext, Owner, Record, SecretFacts, Vendor,
+    self, Binding, Content, Facts, Found, MessageContext, Owner, RecordedClient, SecretFacts,
+    Vendor,
 };
 use provident_core::secret::{self, SecretMetadata, Values};
 use provident_core::vendor::types::{ClientId, VendorClient, decode_client, error_code};

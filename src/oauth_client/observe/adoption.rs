@@ -2,7 +2,9 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use provident_core::api::ClientSecretRef;
+use provident_core::api::{
+    ALLOW_ADOPTION, BINDING_ANNOTATION, ClientSecretRef, MANAGED_LABEL, MANAGER,
+};
 use provident_core::plan::ProofRead;
 use provident_core::plan::{
     AdoptionFact, Candidate, Content, Facts, Observation, Owner, RecordedClient, SecretFacts,
@@ -162,6 +164,9 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
             "is not of type Opaque. Copy its value to a Secret of another name".to_owned(),
         );
     }
+    if let Some(why) = not_opted_in(held, found, owner) {
+        return Some(why);
+    }
     let declared = secret::keys(&held.object);
     let others: Vec<&str> = found
         .data
@@ -174,6 +179,32 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
         format!(
             "has keys that spec.secret.stringData does not declare: {}. Declare or remove them",
             others.join(", ")
+        )
+    })
+}
+
+// The admission policies let the operator take over only what its owner opted in, so that a stolen token cannot overwrite
+// foreign Secrets; what is ours already needs no opt-in.
+fn not_opted_in(held: &Held, found: &Secret, owner: Owner) -> Option<String> {
+    let (name, namespace) = (found.name_any(), held.namespace());
+    if namespace == held.ctx.config.namespace {
+        return Some(
+            "is in the operator's namespace, where no Secret is adopted in place. Copy its value to a Secret of another name"
+                .to_owned(),
+        );
+    }
+    let object = held.object.name_any();
+    let annotations = found.annotations();
+    let labelled = found
+        .labels()
+        .get(MANAGED_LABEL)
+        .is_some_and(|label| label == MANAGER);
+    let ours = annotations.contains_key(BINDING_ANNOTATION) || (owner == Owner::This && labelled);
+    let allowed = annotations.get(ALLOW_ADOPTION) == Some(&object);
+    (!ours && !allowed).then(|| {
+        format!(
+            "is not marked for adoption. Run: kubectl annotate secret {name} -n {namespace} {ALLOW_ADOPTION}={object}, or copy its \
+             value to a Secret of another name"
         )
     })
 }
