@@ -93,7 +93,7 @@ pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
             ],
         },
         "x-kubernetes-validations": [{
-            "rule": format!("size(self.join('')) <= {MAX_LIST_BYTES}"),
+            "rule": format!("self.map(uri, size(uri)).sum() <= {MAX_LIST_BYTES}"),
             "message": format!("must not have more than {MAX_LIST_BYTES} characters in all"),
         }],
     })
@@ -236,7 +236,7 @@ fn key_rule(holds: &str, message: &str) -> Value {
 /// Bounds what all values of a map have together, so that no object is much larger than the others.
 fn size_rule(bytes: u32) -> Value {
     json!({
-        "rule": format!("size(bytes(self.map(k, self[k]).join(''))) <= {bytes}"),
+        "rule": format!("self.map(k, size(bytes(self[k]))).sum() <= {bytes}"),
         "message": format!("must not have more than {bytes} bytes in all"),
     })
 }
