@@ -229,7 +229,7 @@ fn key_rule(holds: &str, message: &str) -> Value {
     json!({
         "rule": format!("self.all(k, {holds})"),
         "message": message,
-        "messageExpression": format!("'{message}: ' + self.filter(k, !({holds}))[0]"),
+        "messageExpression": format!("'key ' + self.filter(k, !({holds}))[0] + ' {message}'"),
     })
 }
 
