@@ -14,7 +14,8 @@ use facts::fresh;
 
 use provident_core::api::{OAuthClient, OAuthClientSpec, Reason};
 use provident_core::plan::{
-    self, Binding, Content, Found, MessageContext, Owner, Record, SecretFacts, Seen, Vendor,
+    self, Binding, Content, Facts, Found, MessageContext, Owner, RecordedClient, SecretFacts,
+    Vendor,
 };
 use provident_core::secret::{self, SecretMetadata, Values};
 use provident_core::vendor::types::{ClientId, VendorClient, decode_client, error_code};
@@ -95,9 +96,9 @@ fn spec() -> OAuthClientSpec {
     .unwrap()
 }
 
-fn settled() -> Seen {
+fn settled() -> Facts {
     let id = ClientId::parse("0705e1a5afa8e3dcb37c2e3353a82bc8").unwrap();
-    Seen {
+    Facts {
         finalizer: true,
         ready: true,
         record: RecordedClient::Bound(id.clone()),
@@ -110,7 +111,7 @@ fn settled() -> Seen {
     }
 }
 
-fn verified() -> Seen {
+fn verified() -> Facts {
     let found = Found {
         differs: Vec::new(),
         updated: false,
@@ -118,7 +119,7 @@ fn verified() -> Seen {
         active: true,
         rotated: false,
     };
-    Seen {
+    Facts {
         vendor: Vendor::Found(found),
         ..settled()
     }
