@@ -16,7 +16,7 @@ use super::random;
 use super::server::CutConnection;
 use super::shared::{Shared, now};
 use super::state::Fresh;
-use super::validate::{CreateRequest, UpdateRequest, parse};
+use super::validate::RequestFields;
 
 /// A request for a documented operation, body included.
 pub(super) struct Request {
@@ -146,8 +146,14 @@ fn create(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/json")?;
-    let wanted: CreateRequest = parse(&request.body)?;
-    wanted.check(&shared.scopes)?;
+    let wanted = RequestFields::of_create(&request.body)?;
+    let fresh = Fresh {
+        id: random::hex(12)?,
+        client_id: random::hex(16)?,
+        client_secret: random::secret()?,
+    };
+    let client = fresh.client(&wanted, now())?;
+    wanted.check(&client, &shared.scopes)?;
     if let Some(Fault::ExistingClient(client_id)) = fault {
         let client = shared
             .state()
@@ -156,13 +162,8 @@ fn create(
             .ok_or_else(ApiError::no_such_client)?;
         return Ok(Outcome::Client(StatusCode::CREATED, client));
     }
-    let fresh = Fresh {
-        id: random::hex(12)?,
-        client_id: random::hex(16)?,
-        client_secret: random::secret()?,
-    };
     let normalise = fault == Some(&Fault::Normalise);
-    let client = shared.change(|state| state.create(wanted, fresh, normalise, now()));
+    let client = shared.change(|state| state.create(client, normalise));
     shared.journal.keep_secret(&client.client_secret);
     shared.journal.committed(call, &client.client_id);
     Ok(Outcome::Client(StatusCode::CREATED, client))
@@ -176,15 +177,14 @@ fn update(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/json")?;
-    let mut change: UpdateRequest = parse(&request.body)?;
-    change.check(&shared.scopes)?;
+    let mut change = RequestFields::of_update(&request.body)?;
+    let changed = shared.state().changed(client_id, &change)?;
+    change.check(&changed, &shared.scopes)?;
     if let Some(Fault::IgnoreFields(ignored)) = fault {
-        let mut fields: Map<String, Value> = parse(&request.body)?;
-        fields.retain(|field, _| !ignored.contains(field));
-        change = parse(Value::Object(fields).to_string().as_bytes())?;
+        change.ignore(ignored);
     }
     let normalise = fault == Some(&Fault::Normalise);
-    let client = shared.change(|state| state.update(client_id, change, normalise, now()))?;
+    let client = shared.change(|state| state.update(client_id, &change, normalise, now()))?;
     shared.journal.committed(call, client_id);
     Ok(Outcome::Client(StatusCode::OK, client))
 }

@@ -16,7 +16,7 @@ use super::journal::Journal;
 use super::persist::StateFile;
 use super::random;
 use super::state::{Fresh, State, StoredClient};
-use super::validate::CreateRequest;
+use super::validate::RequestFields;
 
 pub(super) struct Shared {
     pub(super) faults: Faults,
@@ -63,8 +63,8 @@ impl Shared {
             client_id: random::hex(16)?,
             client_secret: random::secret()?,
         };
-        let wanted = CreateRequest::administrator();
-        let client = self.change(|state| state.create(wanted, fresh, false, now()));
+        let client = fresh.client(&RequestFields::administrator(), now())?;
+        let client = self.change(|state| state.create(client, false));
         *lock(&self.administrator) = Some(client.client_id.clone());
         Ok(client)
     }
