@@ -11,8 +11,8 @@ use tracing::debug;
 
 use super::call::{CallObserver, Code, Operation, observed};
 use super::health::HealthTracker;
-use super::http::{self, NetworkPolicy, SetupError, read, request_id};
-use super::limiter::Permit;
+use super::http::{self, NetworkPolicy, SetupError, read, request_id, retry_after};
+use super::limiter::{Permit, quota};
 use super::response::{Answer, NoAnswer, parse_response};
 use super::token::{Credential, Tokens};
 use super::transport_error::describe;
@@ -114,8 +114,8 @@ impl Client {
     }
 
     /// `POST /oauth2/clients`, once. Never fails: what is known about it is in the reply.
-    pub async fn create(&self, _permit: Permit, request: &CreateRequest) -> CreateReply {
-        let sent = self.once(Operation::Create, "", Some(request), CREATE_WITHIN);
+    pub async fn create(&self, permit: Permit, request: &CreateRequest) -> CreateReply {
+        let sent = self.once(&permit, Operation::Create, "", Some(request), CREATE_WITHIN);
         let reply = CreateReply::of_create(sent.await);
         self.health.create_response(&reply.reply);
         reply
@@ -125,26 +125,26 @@ impl Client {
     ///
     /// # Errors
     /// Every answer but a 2xx with this very client.
-    pub async fn get(&self, _permit: Permit, id: &ClientId) -> Result<VendorClient, CallError> {
-        let client = self.call::<()>(Operation::Get, Method::GET, id, None);
+    pub async fn get(&self, permit: Permit, id: &ClientId) -> Result<VendorClient, CallError> {
+        let client = self.call::<()>(&permit, Operation::Get, Method::GET, id, None);
         self.report(client.await)
     }
 
     /// The same for a probe, which reports what it found itself.
-    pub(super) async fn probe(&self, _permit: Permit, id: &ClientId) -> Result<(), CallError> {
-        let client = self.call::<()>(Operation::Get, Method::GET, id, None);
+    pub(super) async fn probe(&self, permit: Permit, id: &ClientId) -> Result<(), CallError> {
+        let client = self.call::<()>(&permit, Operation::Get, Method::GET, id, None);
         client.await.map(|_| ())
     }
 
     /// The same without the credential: what the API answers with 401 (API document), and nothing else does.
     pub(super) async fn probe_without_token(
         &self,
-        _permit: Permit,
+        permit: Permit,
         id: &ClientId,
     ) -> Result<(), CallError> {
         let path = format!("/{id}");
         let request = async {
-            let sent = self.send::<()>(Method::GET, &path, None, CALL_WITHIN, None);
+            let sent = self.send::<()>(&permit, Method::GET, &path, None, CALL_WITHIN, None);
             parse_response(sent.await, id, false)
         };
         let client = observed(&self.observer, Operation::Get, request);
@@ -157,11 +157,11 @@ impl Client {
     /// Every answer but a 2xx with this very client.
     pub async fn update(
         &self,
-        _permit: Permit,
+        permit: Permit,
         id: &ClientId,
         request: &UpdateRequest,
     ) -> Result<VendorClient, CallError> {
-        let client = self.call(Operation::Update, Method::PUT, id, Some(request));
+        let client = self.call(&permit, Operation::Update, Method::PUT, id, Some(request));
         self.report(client.await)
     }
 
@@ -171,22 +171,28 @@ impl Client {
     /// Every answer but a 2xx with this very client, which may be active all the same.
     pub async fn deactivate(
         &self,
-        _permit: Permit,
+        permit: Permit,
         id: &ClientId,
     ) -> Result<VendorClient, CallError> {
         let request = UpdateRequest {
             is_active: Some(false),
             ..UpdateRequest::default()
         };
-        let client = self.call(Operation::Deactivate, Method::PUT, id, Some(&request));
+        let client = self.call(
+            &permit,
+            Operation::Deactivate,
+            Method::PUT,
+            id,
+            Some(&request),
+        );
         self.report(client.await)
     }
 
     /// `POST /oauth2/clients/{clientId}/rotate-secret`, once. Never fails. Its body is not read, because its shape is not
     /// documented (API document), so the reply has no client.
-    pub async fn rotate(&self, _permit: Permit, id: &ClientId) -> CreateReply {
+    pub async fn rotate(&self, permit: Permit, id: &ClientId) -> CreateReply {
         let path = format!("/{id}/rotate-secret");
-        let sent = self.once::<()>(Operation::Rotate, &path, None, CALL_WITHIN);
+        let sent = self.once::<()>(&permit, Operation::Rotate, &path, None, CALL_WITHIN);
         let reply = CreateReply::of_rotation(sent.await);
         if !matches!(reply.reply, Reply::Answer { status, .. } if !is_suspect(status)) {
             self.health.request_probe();
@@ -220,6 +226,7 @@ impl Client {
     // refused nothing was done, so the next attempt, with its own record, uses another token.
     async fn once<B: Serialize>(
         &self,
+        permit: &Permit,
         operation: Operation,
         path: &str,
         body: Option<&B>,
@@ -230,7 +237,7 @@ impl Client {
             why: Some("no access token is cached".to_owned()),
         })?;
         let request = async {
-            let sent = self.send(Method::POST, path, body, within, Some(&token));
+            let sent = self.send(permit, Method::POST, path, body, within, Some(&token));
             let error = match sent.await {
                 Ok(answer) => return (Code::Status(answer.status.as_u16()), Ok(answer)),
                 Err(error) => error,
@@ -252,6 +259,7 @@ impl Client {
 
     async fn call<B: Serialize>(
         &self,
+        permit: &Permit,
         operation: Operation,
         method: Method,
         id: &ClientId,
@@ -261,7 +269,14 @@ impl Client {
         let path = format!("/{id}");
         let ask = async |token: HeaderValue| {
             let request = async {
-                let sent = self.send(method.clone(), &path, body, CALL_WITHIN, Some(&token));
+                let sent = self.send(
+                    permit,
+                    method.clone(),
+                    &path,
+                    body,
+                    CALL_WITHIN,
+                    Some(&token),
+                );
                 parse_response(sent.await, id, operation == Operation::Update)
             };
             observed(&self.observer, operation, request).await
@@ -277,6 +292,7 @@ impl Client {
 
     async fn send<B: Serialize>(
         &self,
+        permit: &Permit,
         method: Method,
         path: &str,
         body: Option<&B>,
@@ -306,6 +322,11 @@ impl Client {
             headers: response.headers().clone(),
             body,
         };
+        permit.response(
+            answer.status == StatusCode::TOO_MANY_REQUESTS,
+            retry_after(&answer.headers),
+            quota(&answer.headers),
+        );
         // Of the body its size and no more: a vendor may echo a token or a secret in it.
         debug!(
             %method,

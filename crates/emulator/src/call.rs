@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::answer::{Confidential, Outcome, Reply, cut, reply};
+use super::answer::{Confidential, Outcome, Reply, add_headers, cut, reply};
 use super::error::ApiError;
-use super::faults::{Fault, Operation, When};
+use super::faults::{Answer, Fault, Operation, When};
 use super::journal::{Call, CallNumber};
+use super::number::with_integers;
 use super::random;
 use super::server::CutConnection;
 use super::shared::{Shared, now};
@@ -36,7 +38,20 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     };
     let name = body.get("name").and_then(Value::as_str).map(str::to_owned);
     let target = request.client_id.as_deref().or(name.as_deref());
-    let fault = shared.faults.take(request.operation, target);
+    let limited = shared.faults.limit();
+    let headers = limited.iter().flat_map(|limited| limited.headers.clone());
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let fault = match &limited {
+        Some(limited) if limited.rejected => {
+            Some(Fault::Answer(headers.iter().fold(
+                Answer::new(When::BeforeCommit, 429),
+                |answer, header| answer.header(&header.0, &header.1),
+            )))
+        }
+        _ => shared.faults.take(request.operation, target),
+    };
     let call = shared.journal.arrived(Call {
         operation: request.operation,
         client_id: request.client_id.clone(),
@@ -53,7 +68,10 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     let work = shared.work.spawn(stop.run_until_cancelled_owned(work));
     shared.journal.in_flight(shared.work.len());
     match work.await {
-        Ok(Some(Reply::Send(response))) => {
+        Ok(Some(Reply::Send(mut response))) => {
+            if response.status() != StatusCode::TOO_MANY_REQUESTS {
+                add_headers(&mut response, &headers);
+            }
             if response.extensions().get::<CutConnection>().is_none() {
                 shared.journal.answered(call, response.status().as_u16());
             }
@@ -146,7 +164,7 @@ fn create(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/json")?;
-    let wanted: CreateRequest = parse(&request.body)?;
+    let wanted: CreateRequest = parse_numbers(&request.body)?;
     wanted.check(&shared.scopes)?;
     if let Some(Fault::ExistingClient(client_id)) = fault {
         let client = shared
@@ -176,12 +194,12 @@ fn update(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/json")?;
-    let mut change: UpdateRequest = parse(&request.body)?;
+    let mut change: UpdateRequest = parse_numbers(&request.body)?;
     change.check(&shared.scopes)?;
     if let Some(Fault::IgnoreFields(ignored)) = fault {
         let mut fields: Map<String, Value> = parse(&request.body)?;
         fields.retain(|field, _| !ignored.contains(field));
-        change = parse(Value::Object(fields).to_string().as_bytes())?;
+        change = parse_numbers(Value::Object(fields).to_string().as_bytes())?;
     }
     let normalise = fault == Some(&Fault::Normalise);
     let client = shared.change(|state| state.update(client_id, change, normalise, now()))?;
@@ -236,6 +254,14 @@ fn token(
     shared.journal.keep_secret(&token);
     shared.journal.committed(call, &client_id);
     Ok(Outcome::Token(token, grant, stated))
+}
+
+/// Reads a body in which a whole number may be written as a float. What is wrong with it is said of the body as it came.
+fn parse_numbers<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    parse(body).or_else(|error| {
+        let body = with_integers(body).ok_or(error.clone())?;
+        parse(&body).map_err(|_| error)
+    })
 }
 
 /// The value of a field that must stand exactly once; others are ignored.

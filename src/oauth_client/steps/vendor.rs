@@ -191,7 +191,7 @@ impl Pass {
                 })
             }
             CallError::Throttled(retry_after) => {
-                let pause = connection.limiter.back_off(*retry_after);
+                let pause = connection.limiter.retry_delay(*retry_after);
                 stop(
                     Reason::VendorThrottled,
                     "The vendor limits the rate of requests (429). This ends by itself",
