@@ -36,6 +36,11 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 /// The first pause of all callers after rejections without a readable `Retry-After`; doubled while nothing is accepted.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// A longer `Retry-After` holds all callers back at its first appearance, a shorter one only the caller that got it: at a
+/// vendor that rejects now and then, a second for everybody each time would be most of the time.
+const SHORT: Duration = Duration::from_secs(2);
+/// Quotas that come back within this are not waited for.
+const COARSE: Duration = Duration::from_secs(1);
 /// The longest such pause, and the longest for a quota that is used up: the vendor has not rejected anything then.
 const LONGEST_UNASKED: Duration = Duration::from_mins(1);
 
@@ -207,32 +212,44 @@ impl State {
         retry_after: Option<Duration>,
         quota: Option<Quota>,
     ) {
-        let mut pause = Duration::ZERO;
-        if rejected {
-            let paused = self.not_before > now;
+        self.rate.response(sent, now, rejected);
+        if !rejected {
+            self.pauses = 0;
+            // A short wait, given in whole seconds, is too coarse: the rate finds that limit.
+            let used_up = quota.filter(|quota| quota.remaining == 0 && quota.reset > COARSE);
+            if let Some(quota) = used_up {
+                self.pause(now, quota.reset.min(LONGEST_UNASKED));
+            }
+        } else if self.rate.is_closed() {
             let unasked = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(6));
-            pause = retry_after.map_or(unasked.min(LONGEST_UNASKED), |asked| {
+            let pause = retry_after.map_or(unasked.min(LONGEST_UNASKED), |asked| {
                 asked.min(LONGEST_PAUSE)
             });
-            // What was in flight together is rejected together: one pause, not thirty.
-            self.pauses += u32::from(!paused);
-        } else {
-            self.pauses = 0;
-            if let Some(quota) = quota.filter(|quota| quota.remaining == 0) {
-                pause = quota.reset.min(LONGEST_UNASKED);
-                self.pause_until(now + pause);
+            if self.not_before <= now {
+                self.pauses += 1;
+                self.pause(now, pause);
             }
-        }
-        self.rate.response(sent, now, rejected, pause);
-        if rejected && self.rate.must_pause() {
-            self.pause_until(now + pause);
+        } else if let Some(asked) = retry_after.filter(|asked| *asked > SHORT)
+            && !self.rate.rejects_at_random()
+        {
+            let until = now + asked.min(LONGEST_PAUSE);
+            if self.not_before <= now {
+                self.rate.wait(now, until);
+            }
+            if until > self.not_before {
+                self.not_before = until;
+                self.bucket.empty_until(until);
+            }
         }
         let (rate, burst) = (self.rate.rate(), self.rate.burst());
         self.bucket.set(now, rate, burst);
     }
 
-    fn pause_until(&mut self, until: Instant) {
-        if until > self.not_before {
+    fn pause(&mut self, now: Instant, pause: Duration) {
+        let until = now + pause;
+        // What was in flight together ends together: one pause, not thirty.
+        if self.not_before <= now && until > now {
+            self.rate.pause(now, until);
             self.not_before = until;
             self.bucket.empty_until(until);
         }
