@@ -157,6 +157,15 @@ impl Context {
         self.backoff.clear(&uid);
         self.metrics.clients.forget(&uid);
         self.rotations.forget(&uid);
+        // The object itself may be in the store still.
+        self.connections.forget_unused(|connection| {
+            self.stores.iter().any(|stores| {
+                let other = |client: &OAuthClient| {
+                    connection.is_of(client) && client.metadata.uid.as_deref() != Some(&uid)
+                };
+                stores.clients.find(other).is_some()
+            })
+        });
         self.verified
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -55,6 +55,7 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Event::Delete(object) => {
             let key = key_of::<K>(object.meta());
             shared.removed(&key);
+            shared.backoff.clear(&object.uid().unwrap_or_default());
             shared.connections.poke(&key);
         }
         watcher::Event::Init | watcher::Event::InitDone => {}
