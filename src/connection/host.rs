@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_not_listed_is_told_with_the_flag_that_lists_it() {
+    fn the_message_for_a_host_that_is_not_listed_names_the_flag() {
         let config = Config::default();
         for (url, flags) in [
             ("https://gateway.tools.svc/v2", [false, true]),

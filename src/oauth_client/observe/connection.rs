@@ -188,7 +188,7 @@ pub(crate) fn crowded(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
     };
     connection
         .limiter
-        .crowded(object.metadata.namespace.as_deref()?)
+        .reserve_retry_slot(object.metadata.namespace.as_deref()?)
 }
 
 /// What a late answer's client may be deactivated with.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Callers of one namespace that wait at a time. Few, since each holds a worker.
 const WAITING_EACH: usize = 8;
-/// Callers that wait at a time; a namespace of which nobody waits has room all the same.
+/// Callers that wait at a time. A namespace without a waiting caller may always add one.
 const WAITING_ALL: usize = 24;
 /// The longest retry delay.
 const LONGEST: Duration = Duration::from_mins(5);
@@ -60,7 +60,7 @@ impl<T> FairQueue<T> {
         !self.waiting.is_empty()
     }
 
-    /// Gives the turn to the next namespace's first caller, and puts that namespace last. Given back if nobody took it.
+    /// Gives a permit to the next namespace's first caller, and puts that namespace last. Returns it if no caller took it.
     pub(super) fn give(&mut self, turn: T) -> Option<T> {
         let mut turn = turn;
         while let Some((namespace, mut queue)) = self.waiting.pop_front() {

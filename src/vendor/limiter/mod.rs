@@ -28,7 +28,7 @@ use self::token_bucket::TokenBucket;
 
 /// Requests in flight per connection.
 const IN_FLIGHT: usize = 32;
-/// How long a caller waits for a permit before it is told to come back.
+/// How long a caller waits for a permit before it gets a retry delay.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Waits asked for by `Retry-After` beyond this are cut, so that one absurd answer does not stop a connection for good.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
@@ -149,10 +149,10 @@ impl Limiter {
         })
     }
 
-    /// When a caller of this namespace should come back, if it would be sent away now. For those that can do nothing
-    /// without a turn: they need not begin.
+    /// The retry delay of a caller of this namespace, if it would get no permit now, and its place in the order of retries.
+    /// For callers that can do nothing without a permit: they need not begin.
     #[must_use]
-    pub fn crowded(&self, namespace: &str) -> Option<Duration> {
+    pub fn reserve_retry_slot(&self, namespace: &str) -> Option<Duration> {
         self.0.lock().refused(namespace)
     }
 
