@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::answer::{Confidential, Outcome, Reply, cut, reply};
+use super::answer::{Confidential, Outcome, Reply, add_headers, cut, reply};
 use super::error::ApiError;
-use super::faults::{Fault, Operation, When};
+use super::faults::{Answer, Fault, Operation, When};
 use super::journal::{Call, CallNumber};
 use super::random;
 use super::server::CutConnection;
@@ -36,7 +36,20 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     };
     let name = body.get("name").and_then(Value::as_str).map(str::to_owned);
     let target = request.client_id.as_deref().or(name.as_deref());
-    let fault = shared.faults.take(request.operation, target);
+    let limited = shared.faults.limit();
+    let headers = limited.iter().flat_map(|limited| limited.headers.clone());
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let fault = match &limited {
+        Some(limited) if limited.rejected => {
+            Some(Fault::Answer(headers.iter().fold(
+                Answer::new(When::BeforeCommit, 429),
+                |answer, header| answer.header(&header.0, &header.1),
+            )))
+        }
+        _ => shared.faults.take(request.operation, target),
+    };
     let call = shared.journal.arrived(Call {
         operation: request.operation,
         client_id: request.client_id.clone(),
@@ -53,7 +66,10 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     let work = shared.work.spawn(stop.run_until_cancelled_owned(work));
     shared.journal.in_flight(shared.work.len());
     match work.await {
-        Ok(Some(Reply::Send(response))) => {
+        Ok(Some(Reply::Send(mut response))) => {
+            if response.status() != StatusCode::TOO_MANY_REQUESTS {
+                add_headers(&mut response, &headers);
+            }
             if response.extensions().get::<CutConnection>().is_none() {
                 shared.journal.answered(call, response.status().as_u16());
             }
