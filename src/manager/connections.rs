@@ -16,8 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asks, config, decoded, decoded_metadata, heard_only, if_watched, keys,
-    stopped_unlisted,
+    api, asks, config, decoded, decoded_metadata, heard_only, if_watched, keys, stopped_unlisted,
 };
 use super::{instrument, invalid_objects};
 use crate::cluster::LenientObject;
@@ -32,7 +31,6 @@ pub(super) async fn connections<K: AnyConnection>(
     ctx: Arc<Context>,
     namespace: Option<String>,
     home: Option<String>,
-    troubles: Arc<Troubles>,
 ) {
     let (store, writer) = reflector::store::<K>();
     // Without a connection there is nothing to watch for its sake.
@@ -64,17 +62,12 @@ pub(super) async fn connections<K: AnyConnection>(
     .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
     .reflect(writer)
     .touched_objects();
-    let main = heard_only(
-        main,
-        K::KIND.as_str(),
-        ctx.metrics.clone(),
-        Arc::clone(&troubles),
-    )
-    .predicate_filter(predicates::generation, PredicateConfig::default())
-    .inspect_ok(asks(&ctx.metrics));
-    let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
+    let main = heard_only(main, K::KIND.as_str(), ctx.metrics.clone())
+        .predicate_filter(predicates::generation, PredicateConfig::default())
+        .inspect_ok(asks(&ctx.metrics));
+    let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret");
     let secrets = if_watched(&ctx, secrets);
-    let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
+    let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap");
     let queue = ctx.metrics.queue.clone();
     let poked = to_look_at(&ctx, namespace, store.clone());
     let poked = poked.inspect(move |connection| queue.asked(connection));
@@ -129,7 +122,6 @@ fn stands_on<D>(
     home: Option<String>,
     mut first: watch::Receiver<bool>,
     what: &'static str,
-    troubles: &Arc<Troubles>,
 ) -> impl Stream<Item = Result<PartialObjectMeta<D>, watcher::Error>> + Send + use<D>
 where
     D: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -154,7 +146,7 @@ where
             .try_filter_map(move |event| ready(Ok(decoded_metadata(event, &metrics))))
             .touched_objects()
         });
-    heard_only(touched, what, ctx.metrics.clone(), Arc::clone(troubles))
+    heard_only(touched, what, ctx.metrics.clone())
 }
 
 // The connections that stand on an object.

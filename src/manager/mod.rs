@@ -22,7 +22,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::binding_key as key;
-use self::watches::Troubles;
 use crate::admin::{Readiness, Stage};
 use crate::config::Config;
 use crate::context::Context;
@@ -94,7 +93,6 @@ pub async fn run(
         tasks: TaskTracker::new(),
         stores,
     });
-    let troubles = Arc::new(Troubles::default());
     let background = CancellationToken::new();
     tokio::spawn(
         background
@@ -106,11 +104,11 @@ pub async fn run(
             .clone()
             .run_until_cancelled_owned(crds::watch_crds(Arc::clone(&ctx), readiness.clone())),
     );
-    tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
-        Arc::clone(&ctx),
-        readiness,
-        Arc::clone(&troubles),
-    )));
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(watch_health(Arc::clone(&ctx), readiness)),
+    );
 
     let mut controllers = tokio::task::JoinSet::new();
     for namespace in &namespaces {
@@ -118,7 +116,6 @@ pub async fn run(
             Arc::clone(&ctx),
             namespace.clone(),
             namespace.clone(),
-            Arc::clone(&troubles),
         ));
     }
     let stores = ctx.stores.clone().into_iter().zip(writers);
@@ -128,7 +125,6 @@ pub async fn run(
             namespace,
             stores,
             writer,
-            Arc::clone(&troubles),
         ));
     }
     if ctx.config.cluster_connections {
@@ -136,7 +132,6 @@ pub async fn run(
             Arc::clone(&ctx),
             None,
             Some(ctx.config.namespace.clone()),
-            Arc::clone(&troubles),
         ));
     }
     // Each returns when it is told to stop and its running passes have ended.
@@ -243,7 +238,7 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     }
 }
 
-async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
+async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
     ctx.stopping.run_until_cancelled(ctx.listed()).await;
     let mut key = ctx.key.clone();
     let deaf_after = ctx.config.deaf_after();
@@ -252,8 +247,7 @@ async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Tro
             Stage::Stopping
         } else if !*ctx.defined.borrow() {
             Stage::Undefined
-        } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
-        {
+        } else if ctx.metrics.watches.silent_for() > deaf_after {
             Stage::Deaf
         } else if ctx.leadership.is_held() && !ctx.is_key_known() {
             Stage::Starting

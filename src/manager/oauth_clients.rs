@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asking, asks, config, decoded, decoded_metadata, first_list, heard_only,
-    if_watched, keys, stopped_unlisted, stored,
+    api, asking, asks, config, decoded, decoded_metadata, first_list, heard_only, if_watched, keys,
+    stopped_unlisted, stored,
 };
 use super::{binding_key as key, instrument, invalid_objects};
 use crate::cluster::LenientObject;
@@ -28,7 +28,6 @@ pub(super) async fn oauth_clients(
     namespace: Option<String>,
     stores: Stores,
     writer: Writer<OAuthClient>,
-    troubles: Arc<Troubles>,
 ) {
     let namespace = namespace.as_deref();
     let objects: Api<LenientObject<OAuthClient>> = api(&ctx.client, namespace);
@@ -66,13 +65,7 @@ pub(super) async fn oauth_clients(
         })
         .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
         .try_filter_map(asking(stored(writer), first_list(Arc::clone(&ctx))));
-    let main = heard_only(
-        main,
-        "OAuthClient",
-        ctx.metrics.clone(),
-        Arc::clone(&troubles),
-    )
-    .inspect_ok(asks(&ctx.metrics));
+    let main = heard_only(main, "OAuthClient", ctx.metrics.clone()).inspect_ok(asks(&ctx.metrics));
     let objects: Api<LenientObject<PartialObjectMeta<Secret>>> = api(&ctx.client, namespace);
     let metrics = ctx.metrics.clone();
     let owned = watcher(objects, config.labels(&key::managed_selector()))
@@ -83,7 +76,7 @@ pub(super) async fn oauth_clients(
             first_list(Arc::clone(&ctx)),
         ));
     let owned = if_watched(&ctx, owned);
-    let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles);
+    let owned = heard_only(owned, "Secret", ctx.metrics.clone());
     let stopping = ctx.stopping.clone();
     let watched = store.clone();
     // Those behind a connection that changed.

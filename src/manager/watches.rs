@@ -1,7 +1,6 @@
 //! Watches, their stores, and what is noted of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{Ready, ready};
@@ -18,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::invalid_objects;
-use crate::clock::seconds;
 use crate::cluster::{self, InvalidObject, LenientObject};
 use crate::config::Config;
 use crate::context::{Context, Stores};
@@ -28,34 +26,6 @@ use provident_core::api::{APPLY_CRDS, OAuthClient};
 
 /// A failing watch is logged this often: kube restarts it about every second.
 const LOG_EVERY: Duration = Duration::from_mins(1);
-/// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
-const APART: u64 = 90;
-
-/// How long watches have been failing. What goes well makes no sound: a quiet cluster is not a trouble.
-#[derive(Default)]
-pub(super) struct Troubles {
-    first: AtomicU64,
-    last: AtomicU64,
-}
-
-impl Troubles {
-    fn note(&self) {
-        let now = seconds();
-        if now.saturating_sub(self.last.swap(now, Ordering::Relaxed)) > APART {
-            self.first.store(now, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether watches have been failing for so long without a pause.
-    pub(super) fn have_lasted(&self, deaf_after: Duration) -> bool {
-        let (first, last) = (
-            self.first.load(Ordering::Relaxed),
-            self.last.load(Ordering::Relaxed),
-        );
-        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > deaf_after.as_secs()
-    }
-}
-
 pub(super) fn store_pair() -> (Stores, Writer<OAuthClient>) {
     let (clients, writer) = reflector::store();
     let secrets = Arc::default();
@@ -112,12 +82,12 @@ pub(super) fn asks<K: Resource<DynamicType = ()>>(metrics: &Metrics) -> impl FnM
     move |object| queue.asked(&ObjectRef::from_obj(object))
 }
 
-// An error of a watch is counted and logged here: the watcher begins again by itself, each with its own backoff.
+// An error of a watch is counted and logged here: the watcher restarts on its own, each with its own backoff. Readiness
+// rests on the time since a watch was last answered, see `metrics::Watches`.
 pub(super) fn heard_only<T>(
     stream: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
     what: &'static str,
     metrics: Metrics,
-    troubles: Arc<Troubles>,
 ) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
 where
     T: Send + 'static,
@@ -128,7 +98,6 @@ where
             Ok(event) => Some(Ok(event)),
             Err(error) => {
                 metrics.watches.failed();
-                troubles.note();
                 if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
                     logged = Some(Instant::now());
                     let unknown_kind = is_unknown_kind(&error);
