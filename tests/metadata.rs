@@ -174,7 +174,14 @@ where
     listed.iter().for_each(|read| check(read, "list"));
 
     let events = ["ADDED", "MODIFIED", "DELETED"].map(|type_| format!("{{\"type\":\"{type_}\",\"object\":{odd}}}\n{{\"type\":\"{type_}\",\"object\":{usual}}}\n"));
-    let bookmark = format!("{{\"type\":\"BOOKMARK\",\"object\":{odd}}}\n");
+    // A bookmark is the API server's own, and no tenant's.
+    let bookmark = object(
+        &version,
+        &kind,
+        "{\"resourceVersion\":\"7\",\"creationTimestamp\":null,\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}",
+        ",\"spec\":{}}",
+    );
+    let bookmark = format!("{{\"type\":\"BOOKMARK\",\"object\":{bookmark}}}\n");
     let watched: Vec<_> = api(events.concat() + &bookmark)
         .watch(&WatchParams::default(), "0")
         .await
@@ -247,8 +254,10 @@ proptest! {
         odd["metadata"][field] = value;
         let usual = json!({ "kind": "Secret", "apiVersion": "v1", "metadata": { "name": "usual", "uid": "v" } });
         let list = json!({ "kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": [odd, usual] });
-        let api = Api::<LenientObject<PartialObjectMeta<Secret>>>::all(client(list.to_string()));
-        let listed = runtime.block_on(api.list(&ListParams::default())).unwrap().items;
+        let listed = runtime.block_on(async {
+            let api = Api::<LenientObject<PartialObjectMeta<Secret>>>::all(client(list.to_string()));
+            api.list(&ListParams::default()).await.unwrap().items
+        });
         let [odd, usual] = &listed[..] else { panic!("{} objects", listed.len()) };
         let invalid = odd.0.as_ref().unwrap_err();
         prop_assert!(invalid.error.contains("metadata") || invalid.error.contains(field), "{}", invalid.error);
