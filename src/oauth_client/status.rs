@@ -68,7 +68,7 @@ impl Pass {
             }
             if let Some((reason, message)) = told {
                 self.ctx.metrics.outcomes.told(reason);
-                info!(%reason, message, "status");
+                info!(%reason, detail = message, "Ready condition changed");
                 // A client that is well at the first look says so in status alone: an event is one more stored write.
                 let as_expected = is_first_look(&before) && !after_is_bad(&after);
                 if !as_expected && !self.is_the_connections(reason) {
