@@ -171,7 +171,9 @@ where
         .unwrap_or_else(|error| panic!("{kind}: list: {error}"))
         .items;
     assert_eq!(listed.len(), 2, "{kind}");
-    listed.iter().for_each(|read| check(read, "list"));
+    for read in &listed {
+        check(read, "list");
+    }
 
     let events = ["ADDED", "MODIFIED", "DELETED"].map(|type_| format!("{{\"type\":\"{type_}\",\"object\":{odd}}}\n{{\"type\":\"{type_}\",\"object\":{usual}}}\n"));
     // A bookmark is the API server's own, and no tenant's.

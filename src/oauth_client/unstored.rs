@@ -144,7 +144,7 @@ async fn try_deactivate(ctx: &Context, answer: &Answer) -> Result<(), String> {
     // Asked anew each time: a restore may have brought back who records it.
     let disposition = judge(ctx, answer)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| cluster::describe(&error))?;
     if disposition != Disposition::Orphaned {
         info!(client_id = %answer.client_id, ?disposition, "the client of a late answer stays as it is");
         return Ok(());
@@ -186,7 +186,8 @@ pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken) {
         }
         for answer in answers {
             if let Err(error) = store(ctx, &answer).await {
-                warn!(client_id = %answer.client_id, %error, "an answer is not stored yet");
+                let error = cluster::describe(&error);
+                warn!(client_id = %answer.client_id, error, "Failed to store the vendor's response, will retry");
             }
         }
         let pause = tokio::time::sleep(delay);
