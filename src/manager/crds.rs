@@ -43,7 +43,7 @@ pub(super) async fn watch_crds(ctx: Arc<Context>, readiness: Readiness) {
             Ok(Found::Lacking(what)) => {
                 ctx.defined.send_replace(false);
                 if !ctx.stopping.is_cancelled() {
-                    readiness.set(Stage::Undefined);
+                    readiness.set(Stage::CrdsOutdated);
                 }
                 if reported.as_ref() != Some(&what) {
                     error!(

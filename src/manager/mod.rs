@@ -241,14 +241,14 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
     ctx.stopping.run_until_cancelled(ctx.listed()).await;
     let mut key = ctx.key.clone();
-    let deaf_after = ctx.config.deaf_after();
+    let watch_stall_timeout = ctx.config.watch_stall_timeout();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
         } else if !*ctx.defined.borrow() {
-            Stage::Undefined
-        } else if ctx.metrics.watches.silent_for() > deaf_after {
-            Stage::Deaf
+            Stage::CrdsOutdated
+        } else if ctx.metrics.watches.silent_for() > watch_stall_timeout {
+            Stage::WatchesStalled
         } else if ctx.leadership.is_held() && !ctx.is_key_known() {
             Stage::Starting
         } else {

@@ -9,6 +9,7 @@ use provident_core::api::Reason;
 use serde_json::{Value, json};
 
 use crate::requests::strike_from;
+use crate::restart::deploy;
 use crate::world::{TOKEN_SECRET, World};
 
 const GROUP: &str = "/apis/oauth.provident.ae/v1alpha1";
@@ -248,5 +249,37 @@ async fn s54_a_status_that_cannot_be_decoded_is_reported_and_affects_nobody_else
     raw.merge(&path, json!({ "status": { "createAttempt": null } }))
         .await;
     world.until_ready("odd").await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn s54_a_pod_template_that_cannot_be_decoded_is_restarted_like_any_other() {
+    let world = World::start().await;
+    let _operator = world.start_operator();
+    deploy(&world, "Deployment", "app").await;
+    let path = format!(
+        "/apis/apps/v1/namespaces/{}/deployments/app",
+        world.namespace
+    );
+    let template = json!({ "spec": { "template": { "metadata": { "creationTimestamp": LATE } } } });
+    let raw = Raw::of(&world);
+    raw.merge(&path, template).await;
+    let template = raw.get(&path).await["spec"]["template"]["metadata"].clone();
+    assert_eq!(template["creationTimestamp"], LATE);
+    let targets = json!([{ "kind": "Deployment", "name": "app" }]);
+    world
+        .settled("web", json!({ "rolloutRestartTargets": targets }))
+        .await;
+    let keys = json!({ "id": "$(clientId)", "secret": "$(clientSecret)" });
+    world
+        .patch(
+            "web",
+            json!({ "spec": { "secret": { "stringData": keys } } }),
+        )
+        .await;
+    world.until_ready("web").await;
+    let template = raw.get(&path).await["spec"]["template"]["metadata"].clone();
+    let annotations = template["annotations"].as_object();
+    assert!(annotations.is_some_and(|all| all.len() == 1), "{template}");
     world.check().await;
 }

@@ -97,8 +97,9 @@ impl Pass {
         where
             K: Clone + Debug + DeserializeOwned,
         {
+            // Its metadata is all that comes back: a pod template may hold anything.
             let patched = api
-                .patch(name, &patch_params(), &Patch::Strategic(patch))
+                .patch_metadata(name, &patch_params(), &Patch::Strategic(patch))
                 .await;
             patched.map(|_| ())
         }
