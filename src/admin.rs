@@ -27,12 +27,12 @@ pub enum Stage {
     Starting = 0,
     /// Objects are being reconciled.
     Ready = 1,
-    /// No watch works, so what the operator knows grows old.
-    Deaf = 2,
-    /// The process was told to leave.
+    /// A watch has been silent for too long, so the caches may be stale.
+    WatchesStalled = 2,
+    /// The process is shutting down.
     Stopping = 3,
-    /// The definitions of the kinds are missing, or older than this program.
-    Undefined = 4,
+    /// The CRDs are missing, or older than this program.
+    CrdsOutdated = 4,
 }
 
 impl Readiness {
