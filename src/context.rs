@@ -142,14 +142,14 @@ impl Context {
     }
 
     /// The objects of every watched namespace.
-    pub(crate) fn watched(&self) -> Vec<Api<OAuthClient>> {
+    pub(crate) fn watched(&self) -> Vec<Api<LenientObject<OAuthClient>>> {
         let namespaces = &self.config.watch_namespaces;
         if namespaces.is_empty() {
             return vec![Api::all(self.client.clone())];
         }
         namespaces
             .iter()
-            .map(|namespace| self.objects(namespace))
+            .map(|namespace| Api::namespaced(self.client.clone(), namespace))
             .collect()
     }
 
