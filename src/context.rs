@@ -46,7 +46,7 @@ pub struct Context {
     pub reporter: Reporter,
     /// What the operator was told.
     pub config: Config,
-    /// ConnectionRegistry by name.
+    /// Connections by name.
     pub connections: ConnectionRegistry,
     /// What this process knows of attempts.
     pub memory: Memory,
