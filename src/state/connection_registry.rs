@@ -264,13 +264,13 @@ impl ConnectionRegistry {
         })
     }
 
-    /// ConnectionRegistry whose clients should look again.
+    /// Connections whose clients should look again.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<ConnectionKey> {
         self.changed.subscribe()
     }
 
-    /// ConnectionRegistry that their controller should look at.
+    /// Connections that their controller should look at.
     #[must_use]
     pub fn pokes(&self) -> broadcast::Receiver<ConnectionKey> {
         self.pokes.subscribe()
