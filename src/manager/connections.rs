@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Resource, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
@@ -73,7 +73,11 @@ pub(super) async fn connections<K: AnyConnection>(
         ctx.metrics.clone(),
         Arc::clone(&troubles),
     )
-    .predicate_filter(predicates::generation, PredicateConfig::default())
+    // Finalizers too: a replace erases them.
+    .predicate_filter(
+        predicates::generation.combine(predicates::finalizers),
+        PredicateConfig::default(),
+    )
     .inspect_ok(asks(&ctx.metrics));
     let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
     let secrets = if_watched(&ctx, secrets);

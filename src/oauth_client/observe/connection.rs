@@ -53,6 +53,9 @@ pub(crate) async fn observe_connection(
     held.connection.clone_from(&entry.last);
     // Also while the vendor is unreachable: the access rules do not depend on it.
     let denied = denied(held, &entry).await?;
+    let terminating = held.ctx.state.connections.is_terminating(&key);
+    let status = held.object.status.as_ref();
+    let without_client = !deleting && status.is_none_or(|status| status.client_id.is_none());
     let (facts, breaker_open) = match &entry.availability {
         Availability::Usable(connection) if connection.is_unreachable() => {
             let message = format!(
@@ -62,14 +65,23 @@ pub(crate) async fn observe_connection(
             let facts = ConnectionFacts::Unusable(Reason::VendorUnavailable, message);
             (facts, false)
         }
+        Availability::Usable(_) if without_client && terminating => {
+            let message = format!(
+                "Connection {key} is being deleted, so nothing is created over it. Create another connection; see {}",
+                key.command()
+            );
+            let facts = ConnectionFacts::Unusable(Reason::ConnectionNotReady, message);
+            (facts, false)
+        }
         Availability::Usable(connection) => {
             let facts = denied.map_or(ConnectionFacts::Usable, ConnectionFacts::Denied);
             (facts, connection.is_breaker_open())
         }
         Availability::Unusable(reason, message) => {
-            // A namespace that is being deleted must not hang because its connection died first.
+            // A namespace that is being deleted must not hang because its connection died first, nor a connection that is
+            // deleted with its Secret and its clients.
             let vanished = deleting && entry.vanished && entry.last.is_some();
-            let facts = if vanished && namespace_is_terminating(held).await? {
+            let facts = if vanished && (terminating || namespace_is_terminating(held).await?) {
                 ConnectionFacts::Usable
             } else {
                 ConnectionFacts::Unusable(*reason, message.clone())
