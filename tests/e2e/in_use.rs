@@ -106,6 +106,29 @@ async fn a_connection_and_its_client_that_are_deleted_while_no_operator_runs_go_
 }
 
 #[tokio::test]
+async fn a_namespace_that_is_deleted_while_no_operator_runs_does_not_wait_for_lost_credentials() {
+    let world = World::start_as(crate::dying::LASTING).await;
+    world.create_own_connection(OWN).await;
+    let operator = world.start_operator();
+    let client_id = world.settled("web", by_own()).await;
+    operator.crash().await;
+    world.delete_namespace().await;
+    let gone = async || world.secret(TOKEN_SECRET).await.is_none();
+    world.eventually("the token is gone", gone).await;
+
+    let operator = world.start_operator();
+    world.until_namespace_gone().await;
+    // Nobody could deactivate it, so it is named where it can still be read, and counted.
+    assert!(world.is_active(&client_id));
+    let log = world.log.text();
+    let told = |line: &str| line.contains("Released without") && line.contains(&client_id);
+    assert!(log.lines().any(told), "{log}");
+    let counted = "provident_operator_orphaned_clients_total 1";
+    assert!(operator.metrics.text().contains(counted));
+    world.check().await;
+}
+
+#[tokio::test]
 async fn a_connection_in_use_says_so_serves_its_clients_and_creates_nothing() {
     let world = World::start().await;
     let operator = world.start_operator();

@@ -47,6 +47,7 @@ pub(crate) async fn observe_connection(
     }
     let Some(entry) = held.ctx.state.connections.get(&key) else {
         let message = not_found(held, &key).await?;
+        held.connection_lost = deleting && is_lost_with_namespace(held, &key).await?;
         return Ok(unusable(Reason::ConnectionNotFound, message));
     };
     // Also where no request is allowed: its URL belongs in a Secret that is still to be written.
@@ -80,10 +81,17 @@ pub(crate) async fn observe_connection(
         Availability::Unusable(reason, message) => {
             // A namespace that is being deleted must not hang because its connection died first, nor a connection that is
             // deleted with its Secret and its clients.
-            let vanished = deleting && entry.vanished && entry.last.is_some();
-            let facts = if vanished && (terminating || namespace_is_terminating(held).await?) {
+            let vanished = deleting && entry.vanished;
+            // A credential that the vendor refuses is as good as none, and a dying namespace takes no other.
+            let usable = entry.last.as_ref().is_some_and(|last| last.is_usable());
+            let facts = if vanished
+                && usable
+                && (terminating || namespace_is_terminating(held).await?)
+            {
                 ConnectionFacts::Usable
             } else {
+                held.connection_lost =
+                    vanished && !usable && is_lost_with_namespace(held, &key).await?;
                 ConnectionFacts::Unusable(*reason, message.clone())
             };
             (facts, false)
@@ -94,6 +102,11 @@ pub(crate) async fn observe_connection(
         breaker_open,
         auto_retry: auto_retry(held, &entry, attempt),
     })
+}
+
+// Only a namespaced connection dies with its namespace, where nothing can be created again.
+async fn is_lost_with_namespace(held: &Held, key: &ConnectionKey) -> Result<bool, Abort> {
+    Ok(key.kind == ConnectionKind::ProvidentConnection && namespace_is_terminating(held).await?)
 }
 
 // A connection that is not in the registry: it does not exist, or its controller is about to reconcile it.
