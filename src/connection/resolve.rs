@@ -87,7 +87,7 @@ pub(crate) async fn resolve<K: AnyConnection>(
     }
     let former = last.filter(|last| last.fingerprint == config.fingerprint);
     let was_ready = api::find(&status.conditions, ConditionType::Ready)
-        .is_some_and(|ready| ready.status == "True");
+        .is_some_and(|ready| ready.status == "True" || ready.reason == Reason::InUse.as_str());
     let is_current = |hash: &Option<String>| hash.as_ref() == Some(&config.fingerprint);
     let proofs = Proofs {
         credential_accepted: was_ready && is_current(&status.accepted_credential_hash),

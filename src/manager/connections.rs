@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
 use kube::{Resource, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
@@ -68,7 +68,11 @@ pub(super) async fn connections<K: AnyConnection>(
     .reflect(writer)
     .touched_objects();
     let main = without_errors(main, K::KIND.as_str(), ctx.metrics.clone())
-        .predicate_filter(predicates::generation, PredicateConfig::default())
+        // Finalizers too: a replace erases them.
+        .predicate_filter(
+            predicates::generation.combine(predicates::finalizers),
+            PredicateConfig::default(),
+        )
         .inspect_ok(asks(&ctx.metrics));
     let secrets = watch_dependencies::<Secret>(&ctx, home.clone(), first.clone(), "token Secret");
     let secrets = if_watched(&ctx, secrets);

@@ -19,6 +19,7 @@ use super::watches::{
 };
 use super::{binding_key as key, instrument, invalid_objects};
 use crate::cluster::{self, LenientObject};
+use crate::connection::in_use;
 use crate::context::{Context, Stores};
 use crate::oauth_client;
 use provident_core::api::OAuthClient;
@@ -64,7 +65,7 @@ pub(super) async fn oauth_clients(
             }
         })
         .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
-        .try_filter_map(asking(stored(writer), first_list(Arc::clone(&ctx))));
+        .try_filter_map(asking(stored(writer), observed(Arc::clone(&ctx))));
     let main =
         without_errors(main, "OAuthClient", ctx.metrics.clone()).inspect_ok(asks(&ctx.metrics));
     let objects: Api<LenientObject<PartialObjectMeta<Secret>>> = api(&ctx.client, namespace);
@@ -109,6 +110,15 @@ pub(super) async fn oauth_clients(
         biased;
         () = controller => {}
         () = unlisted => {}
+    }
+}
+
+// What else follows from an event once it is in the store.
+fn observed(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<OAuthClient>) + Send {
+    let mut listed = first_list(Arc::clone(&ctx));
+    move |event| {
+        in_use::observe_client(&ctx, event);
+        listed(event);
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Held {
     pub secret: Option<Secret>,
     /// The vendor's client with its secret, as returned in this reconcile.
     pub client: Option<VendorClient>,
+    /// The namespace is being deleted, and what its connection needs went first: nothing can bring it back there.
+    pub connection_lost: bool,
     /// The connection allows this namespace to adopt clients.
     pub may_adopt: bool,
     /// The secret that must equal that of the client to adopt.

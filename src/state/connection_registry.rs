@@ -159,9 +159,21 @@ pub struct Update {
     pub news: bool,
 }
 
+/// What keeps a connection from being deleted under its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Nothing: no client names it.
+    None,
+    /// Our finalizer.
+    Finalizer,
+    /// It is being deleted: nothing new is created over it.
+    Terminating,
+}
+
 /// All connections.
 pub struct ConnectionRegistry {
     entries: RwLock<HashMap<ConnectionKey, Arc<ConnectionEntry>>>,
+    protections: RwLock<HashMap<ConnectionKey, Protection>>,
     changed: broadcast::Sender<ConnectionKey>,
     triggers: broadcast::Sender<ConnectionKey>,
 }
@@ -170,6 +182,7 @@ impl Default for ConnectionRegistry {
     fn default() -> Self {
         Self {
             entries: RwLock::default(),
+            protections: RwLock::default(),
             changed: broadcast::Sender::new(BEHIND),
             triggers: broadcast::Sender::new(BEHIND),
         }
@@ -210,6 +223,7 @@ impl ConnectionRegistry {
     /// A connection was deleted. While clients need it, as `used` tells, what was last known of it is kept for a namespace
     /// that is being deleted.
     pub fn remove(&self, key: &ConnectionKey, used: impl Fn(&ConnectionKey) -> bool) {
+        self.protections.write().remove(key);
         let mut entries = self.entries.write();
         let Some(entry) = entries.get_mut(key).filter(|entry| !entry.is_gone()) else {
             return;
@@ -262,6 +276,23 @@ impl ConnectionRegistry {
                 Availability::Unusable(Reason::InvalidObject, _)
             )
         })
+    }
+
+    /// Takes in what protects a connection now.
+    pub fn protect(&self, key: &ConnectionKey, protection: Protection) {
+        self.protections.write().insert(key.clone(), protection);
+    }
+
+    /// What protects a connection; `None` before its first reconcile.
+    #[must_use]
+    pub fn protection(&self, key: &ConnectionKey) -> Option<Protection> {
+        self.protections.read().get(key).copied()
+    }
+
+    /// Whether the connection is being deleted.
+    #[must_use]
+    pub fn is_terminating(&self, key: &ConnectionKey) -> bool {
+        self.protection(key) == Some(Protection::Terminating)
     }
 
     /// Connections whose clients should be reconciled.

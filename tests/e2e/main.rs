@@ -22,6 +22,7 @@ mod ending;
 mod figures;
 mod foreign;
 mod forged;
+mod in_use;
 mod leader;
 mod leader_lost;
 mod level;
