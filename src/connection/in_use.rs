@@ -159,7 +159,9 @@ fn name<K: Resource>(client: &K) -> String {
 fn users(ctx: &Context, this: &ConnectionKey) -> Vec<String> {
     let all = ctx.stores.iter().flat_map(|stores| stores.clients.state());
     let users = all.filter(|client| this.is_of(client) && needs(client));
-    let mut names: Vec<String> = users.map(|client: Arc<OAuthClient>| name(client.as_ref())).collect();
+    let mut names: Vec<String> = users
+        .map(|client: Arc<OAuthClient>| name(client.as_ref()))
+        .collect();
     names.sort();
     names
 }
@@ -254,7 +256,10 @@ mod tests {
         let ready = || (ConditionStatus::True, Reason::Available, String::new());
         let (status, reason, message) = condition(&names(1), ready());
         assert_eq!((status, reason), (ConditionStatus::False, Reason::InUse));
-        assert!(message.contains("in use by 1 client: shop/c0. "), "{message}");
+        assert!(
+            message.contains("in use by 1 client: shop/c0. "),
+            "{message}"
+        );
         let (_, _, message) = condition(&names(5), ready());
         let words = "in use by 5 clients: shop/c0, shop/c1, shop/c2 and 2 more. ";
         assert!(message.contains(words), "{message}");

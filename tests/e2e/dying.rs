@@ -66,7 +66,7 @@ async fn s27_retain_does_not_wait_for_a_secret_it_may_not_write_in_a_dying_names
     strike_from(&operator.faults, 1, secret_write(&world), forbidden);
     // While the namespace lives it waits, visibly.
     world.delete("web").await;
-    let words = ["the Secret web (403)"];
+    let words = ["Secret web (403)"];
     world
         .until_told("web", Reason::SecretWriteDenied, &words)
         .await;
@@ -95,7 +95,7 @@ async fn s28_a_stripped_finalizer_is_told_where_the_client_is_left_behind() {
     world.until_gone("web").await;
     let told = async || {
         let log = world.log.text();
-        let told = |line: &str| line.contains("without its finalizer") && line.contains(&client_id);
+        let told = |line: &str| line.contains("without our finalizer") && line.contains(&client_id);
         log.lines().any(told)
     };
     world.eventually("the log names the client", told).await;

@@ -167,7 +167,7 @@ async fn s33_a_rotation_without_effect_is_told_and_a_new_token_ends_it() {
     let told = world.until_told(
         "web",
         Reason::UpdateNotApplied,
-        &["rotation 1", "oauth.provident.ae/rotate="],
+        &["rotation \"1\"", "oauth.provident.ae/rotate="],
     );
     told.await;
     // What the vendor accepted is not asked again by another process either.

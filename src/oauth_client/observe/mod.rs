@@ -17,8 +17,8 @@ use provident_core::api::{
 };
 use provident_core::binding::BindingKey;
 use provident_core::plan::{
-    AdoptionFact, Attempt, AttemptId, AttemptState, Content, Facts, Field, RecordedClient,
-    SecretFacts, Vendor,
+    AdoptionFact, Attempt, AttemptId, AttemptState, Blocked, Content, Facts, Field, RecordedClient,
+    Requeue, SecretFacts, Vendor,
 };
 use provident_core::vendor::outcome::Ambiguity;
 use provident_core::vendor::types::ClientId;
@@ -90,6 +90,10 @@ pub(crate) async fn observe(
         secret: known_secret(&held, &status, &record, current),
         conflict: ownership::observe_conflict(&held, &record),
         record,
+        hold_reported: status
+            .create_attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.outcome.is_some()),
         attempt,
         retry: held
             .object
@@ -153,6 +157,19 @@ fn recorded_client(held: &Held, status: &OAuthClientStatus) -> RecordedClient {
         (Some(id), Some(mac)) if key.verifies(held.bound(), &id, mac) => RecordedClient::Bound(id),
         _ => RecordedClient::Unverified,
     }
+}
+
+// What the schema cannot check is reported before anything is done for the object.
+fn invalid_spec(object: &OAuthClient) -> Option<Blocked> {
+    let errors = api::validate(&object.spec);
+    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    (!messages.is_empty()).then(|| {
+        Blocked::new(
+            Reason::InvalidObject,
+            messages.join(". "),
+            Requeue::Verification,
+        )
+    })
 }
 
 // What this process knows of its own attempt outlives a status that somebody emptied.

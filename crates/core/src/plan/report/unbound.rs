@@ -14,7 +14,12 @@ pub(super) fn unbound(
     context: MessageContext<'_>,
 ) -> Report {
     if attempt_may_answer(facts) {
-        return in_progress(context);
+        // After a restart a held attempt is waited for once more, and stays reported as held.
+        return if facts.hold_reported {
+            unchanged(Requeue::AttemptOver)
+        } else {
+            in_progress(context)
+        };
     }
     if let AdoptionFact::Refused(reason, message) = &facts.adoption {
         return not_ready(*reason, message.clone(), Requeue::Backoff);
