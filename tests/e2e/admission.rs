@@ -9,7 +9,7 @@ use harness::ControlPlane;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use provident_operator::api::{MANAGED_LABEL, MANAGER};
+use provident_core::api::{MANAGED_LABEL, MANAGER};
 use serde_json::{Value, json};
 
 use crate::rights::user;

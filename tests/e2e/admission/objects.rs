@@ -4,7 +4,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use provident_operator::api::{ClusterProvidentConnection, FINALIZER, OAuthClient};
+use provident_core::api::{ClusterProvidentConnection, FINALIZER, OAuthClient};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

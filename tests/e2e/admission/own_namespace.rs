@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use provident_operator::api::{BINDING_ANNOTATION, MANAGED_LABEL, MANAGER};
+use provident_core::api::{BINDING_ANNOTATION, MANAGED_LABEL, MANAGER};
 use serde_json::{Value, json};
 
 use super::{
