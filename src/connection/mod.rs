@@ -21,7 +21,7 @@ use crate::state::connection_registry::{Availability, ConnectionKey, Update};
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::health::Health;
 use provident_core::api::{self, ConditionStatus, Reason};
-use provident_core::binding::{BindingKey, Bound};
+use provident_core::binding::{BindingKey, Bound, Verification};
 use provident_core::plan::ConditionUpdate;
 use provident_core::vendor::types::ClientId;
 
@@ -162,14 +162,17 @@ fn bound_client(ctx: &Context, this: &ConnectionKey, key: &BindingKey) -> Option
     })
 }
 
+/// The client that an object's status records with a valid binding. The namespace's uid is not compared: a restored object
+/// holds its client before it has proven it, and no two objects share namespace and name.
 pub(crate) fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
     let status = client.status.as_ref()?;
     let id = ClientId::parse(status.client_id.as_deref()?)?;
     let to = Bound {
         connection: &client.spec.connection_ref,
         namespace: client.metadata.namespace.as_deref()?,
+        namespace_uid: None,
         name: client.metadata.name.as_deref()?,
     };
-    key.verifies(to, &id, status.binding_mac.as_deref()?)
-        .then_some(id)
+    let verification = key.verify(to, &id, status.binding_mac.as_deref()?);
+    (verification == Verification::Valid).then_some(id)
 }

@@ -78,6 +78,7 @@ pub async fn run(
         stopping,
         tasks: TaskTracker::new(),
         crd_unreadable: std::sync::Once::new(),
+        namespaces_unreadable: std::sync::Once::new(),
     });
     let troubles = Arc::new(Troubles::default());
     let background = CancellationToken::new();

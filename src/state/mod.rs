@@ -8,6 +8,7 @@ pub mod connection_registry;
 pub mod create_attempts;
 pub mod keyed_locks;
 pub mod leadership;
+pub mod namespace_uids;
 pub mod repairs;
 pub mod rotations;
 pub mod secret_cache;
@@ -21,6 +22,7 @@ use self::client_index::ClientIndex;
 use self::connection_registry::ConnectionRegistry;
 use self::create_attempts::CreateAttempts;
 use self::keyed_locks::KeyedLocks;
+use self::namespace_uids::NamespaceUids;
 use self::repairs::Repairs;
 use self::rotations::Rotations;
 use self::verifications::Verifications;
@@ -43,6 +45,8 @@ pub struct State {
     pub repairs: Repairs,
     /// Which object records which client.
     pub client_index: Arc<ClientIndex>,
+    /// The uid of each object's namespace.
+    pub namespace_uids: NamespaceUids,
     /// Connections by name.
     pub connections: ConnectionRegistry,
     /// What only one reconcile may do at a time: create a Secret of one name, adopt one client, rotate by schedule over one
@@ -58,5 +62,6 @@ impl State {
         self.verifications.forget(uid);
         self.backoff.clear(uid);
         self.repairs.forget(uid);
+        self.namespace_uids.forget(uid);
     }
 }

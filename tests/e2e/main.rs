@@ -35,6 +35,7 @@ mod oracles;
 mod own_plane;
 mod point;
 mod policy;
+mod recycled;
 mod redirect;
 mod refused;
 mod repair;

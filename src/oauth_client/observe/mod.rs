@@ -2,6 +2,7 @@
 
 mod adoption;
 pub(crate) mod connection;
+mod namespace;
 pub(crate) mod ownership;
 mod rotation;
 pub(crate) mod terminating;
@@ -15,7 +16,7 @@ use provident_core::api::{
     self, AttemptOutcome, ConditionType, DeletionPolicy, FINALIZER, OAuthClient, OAuthClientStatus,
     RECONCILE, RETRY_CREATE, Reason,
 };
-use provident_core::binding::BindingKey;
+use provident_core::binding::{BindingKey, Verification};
 use provident_core::plan::{
     AdoptionFact, Attempt, AttemptId, AttemptState, Content, Facts, Field, RecordedClient,
     SecretFacts, Vendor,
@@ -45,10 +46,12 @@ pub(crate) async fn observe(
         KeyState::Loaded(key) => Some(BindingKey::clone(key)),
         KeyState::Missing | KeyState::Unknown => None,
     };
+    let namespace_uid = namespace::namespace_uid(ctx, &object).await?;
     let mut held = Held {
         ctx: Arc::clone(ctx),
         object,
         key,
+        namespace_uid,
         connection: None,
         secret: None,
         client: None,
@@ -148,7 +151,9 @@ fn recorded_client(held: &Held, status: &OAuthClientStatus) -> RecordedClient {
         return RecordedClient::Empty;
     };
     match (ClientId::parse(client), &status.binding_mac) {
-        (Some(id), Some(mac)) if key.verifies(held.bound(), &id, mac) => RecordedClient::Bound(id),
+        (Some(id), Some(mac)) if key.verify(held.bound(), &id, mac) == Verification::Valid => {
+            RecordedClient::Bound(id)
+        }
         _ => RecordedClient::Unverified,
     }
 }

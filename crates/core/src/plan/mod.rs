@@ -28,7 +28,9 @@ pub use facts::{
 };
 pub use next::next;
 pub use observation::{ClientAnswer, Observation, SecretChange};
-pub use report::{ConditionUpdate, MessageContext, Report, conflict_message, report};
+pub use report::{
+    ConditionUpdate, MessageContext, Report, conflict_message, report, unproven_secret,
+};
 pub use rotation::{
     MAX_CLOCK_SKEW, NOT_APPLIED_AFTER, NoSchedule, Open, Rotation, RotationState, Token, Wait,
     next_rotation, requested_rotation,

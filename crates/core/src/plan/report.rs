@@ -7,6 +7,7 @@ mod unbound;
 use self::bound::bound;
 use self::deleting::deleting;
 use self::unbound::unbound;
+pub use self::unbound::unproven_secret;
 use super::blocked::{Blocked, Requeue};
 use super::facts::{AdoptionFact, ConnectionFacts, Content, Facts, RecordedClient, Vendor};
 use super::rules::{client, leaves_client_alone};

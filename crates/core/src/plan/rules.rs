@@ -28,9 +28,11 @@ pub fn client(facts: &Facts) -> Option<ClientId> {
         None | Some(AttemptState::Abandoned | AttemptState::Unknown(_)) => {
             match take_up(&facts.secret) {
                 TakeUp::Client(id) => Some(id),
-                TakeUp::Absent | TakeUp::Mismatch | TakeUp::Former | TakeUp::Stranger => {
-                    adopted(facts)
-                }
+                TakeUp::Absent
+                | TakeUp::Mismatch
+                | TakeUp::Unproven(_)
+                | TakeUp::Former
+                | TakeUp::Stranger => adopted(facts),
             }
         }
     }
