@@ -9,6 +9,7 @@ mod status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cluster::events::{EventType, publish};
 use crate::connection::condition::{availability, condition};
 use crate::connection::kinds::AnyConnection;
 use crate::connection::resolve::resolve;
@@ -29,6 +30,8 @@ use provident_core::vendor::types::ClientId;
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
 /// After a refused status write: long enough for the watch to bring what made the view stale.
 const STALE: Duration = Duration::from_secs(1);
+/// While the binding key is not at hand.
+const KEY_WAIT: Duration = Duration::from_secs(5);
 /// A healthy connection is looked at again after this, if nothing about it changes.
 const RESYNC: Duration = Duration::from_hours(1);
 
@@ -62,12 +65,24 @@ async fn look<K: AnyConnection>(
     if shared && !ctx.is_used(&this) {
         return Ok((Next::After(RESYNC), None));
     }
-    let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
-        let reason = Reason::BindingKeyMissing;
-        return Ok((Next::Retry(Duration::from_secs(5)), Some(reason)));
-    };
+    if let Some(note) = ctx.state.key_loss.take_notice(&this) {
+        let reason = Reason::BindingKeyMissing.as_str();
+        let (about, warning) = (object.object_ref(&()), EventType::Warning);
+        publish(&ctx.client, &ctx.reporter, &about, warning, reason, &note).await;
+    }
     let before = object.status().cloned().unwrap_or_default();
-    let (condition, availability) = match resolve(object, ctx, &key, &before).await? {
+    let key = ctx.key.borrow().clone();
+    let key = match key {
+        KeyState::Loaded(key) => key,
+        KeyState::Unknown => {
+            let reason = Reason::BindingKeyMissing;
+            return Ok((Next::Retry(KEY_WAIT), Some(reason)));
+        }
+        KeyState::Missing(message) => {
+            return without_key(object, ctx, &before, message.to_string()).await;
+        }
+    };
+    let (mut condition, availability) = match resolve(object, ctx, &key, &before).await? {
         Ok(connection) => health(ctx, &this, &key, connection).await,
         Err(condition) => {
             let message = this.not_ready(condition.1);
@@ -75,6 +90,11 @@ async fn look<K: AnyConnection>(
             (condition, unusable)
         }
     };
+    // Clients go on over it, but none is created and no secret is rotated.
+    if let Some(loss) = ctx.state.key_loss.get() {
+        let reason = Reason::BindingKeyMissing;
+        condition = (ConditionStatus::False, reason, loss.to_string());
+    }
     let ready = condition.0 == ConditionStatus::True;
     let reason = condition.1;
     let access = object.access().map(<[_]>::to_vec);
@@ -112,6 +132,24 @@ async fn look<K: AnyConnection>(
         Next::Retry(delay.min(LONGEST_WAIT).min(longest)),
         Some(reason).filter(|_| !ready),
     ))
+}
+
+// Nothing can be called: no recorded clientId can be checked. Without the key nothing is set up in the registry either.
+async fn without_key<K: AnyConnection>(
+    object: &K,
+    ctx: &Context,
+    before: &api::ConnectionStatus,
+    message: String,
+) -> Result<(Next, Option<Reason>), Error> {
+    let (this, reason) = (object.key(), Reason::BindingKeyMissing);
+    let unusable = Availability::Unusable(reason, message.clone());
+    let condition = (ConditionStatus::False, reason, message);
+    let after = status::after(object, before, &unusable, &condition);
+    ctx.metrics
+        .connections
+        .told(this.kind.as_str(), &this.namespace, &this.name, reason);
+    status::write(object, ctx, before, &after, condition).await?;
+    Ok((Next::Retry(KEY_WAIT), Some(reason)))
 }
 
 // A probe only where there is reason for one, so that a restart sends nothing.

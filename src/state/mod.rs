@@ -18,6 +18,7 @@ pub mod views;
 use std::sync::Arc;
 
 use self::backoff::Backoff;
+use self::binding_key::KeyLoss;
 use self::client_index::ClientIndex;
 use self::connection_registry::ConnectionRegistry;
 use self::create_attempts::CreateAttempts;
@@ -47,6 +48,8 @@ pub struct State {
     pub client_index: Arc<ClientIndex>,
     /// The uid of each object's namespace.
     pub namespace_uids: NamespaceUids,
+    /// Whether the binding key's Secret was lost while this process runs.
+    pub key_loss: KeyLoss,
     /// Connections by name.
     pub connections: ConnectionRegistry,
     /// What only one reconcile may do at a time: create a Secret of one name, adopt one client, rotate by schedule over one

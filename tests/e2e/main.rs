@@ -8,6 +8,7 @@ mod admission;
 mod adoption;
 mod adoption_refused;
 mod api_server;
+mod binding_key;
 mod canary;
 mod connection;
 mod connection_health;

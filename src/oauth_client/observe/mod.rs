@@ -44,7 +44,7 @@ pub(crate) async fn observe(
     let object = fresh_view(&object, ctx).await?;
     let key = match &*ctx.key.borrow() {
         KeyState::Loaded(key) => Some(BindingKey::clone(key)),
-        KeyState::Missing | KeyState::Unknown => None,
+        KeyState::Missing(_) | KeyState::Unknown => None,
     };
     let namespace_uid = namespace::namespace_uid(ctx, &object).await?;
     let mut held = Held {

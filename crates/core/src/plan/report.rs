@@ -131,7 +131,11 @@ fn finished(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) 
             );
         }
         RecordedClient::KeyMissing => {
-            return not_ready(Reason::BindingKeyMissing, KEY_MISSING, Requeue::Backoff);
+            let message = match &facts.connection {
+                ConnectionFacts::Unusable(Reason::BindingKeyMissing, message) => message,
+                _ => KEY_MISSING,
+            };
+            return not_ready(Reason::BindingKeyMissing, message, Requeue::Backoff);
         }
         RecordedClient::Bound(_) | RecordedClient::Empty | RecordedClient::Unverified => {}
     }
