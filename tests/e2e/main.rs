@@ -33,6 +33,7 @@ mod modes;
 mod more;
 mod operator;
 mod oracles;
+mod orphaned;
 mod own_plane;
 mod point;
 mod policy;

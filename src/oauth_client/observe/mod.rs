@@ -33,6 +33,8 @@ use crate::cluster;
 use crate::context::Context;
 use crate::state::binding_key::KeyState;
 
+/// What `kubectl delete --cascade=orphan` puts on an object, until its dependents have lost their owner.
+const ORPHAN_FINALIZER: &str = "orphan";
 /// The longest that a healthy watch lags behind.
 const WATCH_LAG: Duration = Duration::from_secs(5);
 
@@ -68,6 +70,17 @@ pub(crate) async fn observe(
     let ready = api::find(&status.conditions, ConditionType::Ready);
     let is_ready = ready.is_some_and(|ready| ready.status == "True");
     let deleting = held.object.metadata.deletion_timestamp.is_some();
+    // The garbage collector takes our owner reference off the Secret, then its finalizer off the object. What it left of the
+    // Secret says then that the client stays.
+    if deleting
+        && held
+            .object
+            .finalizers()
+            .iter()
+            .any(|f| f == ORPHAN_FINALIZER)
+    {
+        return Err(Abort::Requeue(SOON));
+    }
     let record = recorded_client(&held, &status);
     let attempt = attempt(&held, &status);
     let connection = observe_connection(&mut held, attempt.as_ref(), deleting).await?;
@@ -204,8 +217,12 @@ fn known_secret(
     record: &RecordedClient,
     current: bool,
 ) -> SecretFacts {
+    // Whether the Secret of an object that is being deleted was orphaned must not be read from a view that lags behind.
+    let deleting = held.object.metadata.deletion_timestamp.is_some();
     let recorded = match record {
-        RecordedClient::Bound(_) if current => status.secret_resource_version.as_deref(),
+        RecordedClient::Bound(_) if current && !deleting => {
+            status.secret_resource_version.as_deref()
+        }
         _ => None,
     };
     let name = held.object.secret_name();

@@ -36,7 +36,8 @@ pub use rotation::{
     next_rotation, requested_rotation,
 };
 pub use rules::{
-    client, is_held, may_look_for_adoption, must_finish_adoption_in_place, was_verified,
+    client, is_held, is_orphaning, may_look_for_adoption, must_finish_adoption_in_place,
+    was_verified,
 };
 pub use schedule::{due_slot, until_next_slot};
 pub use step::{Effect, Step};
