@@ -19,6 +19,7 @@ mod declared;
 mod deletion;
 mod drift;
 mod dying;
+mod emptied;
 mod ending;
 mod figures;
 mod foreign;
