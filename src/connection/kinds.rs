@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, CustomResourceExt, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::LenientObject;
@@ -14,7 +14,14 @@ use provident_core::api::{
 
 /// What is the same of both kinds, and where they differ.
 pub trait AnyConnection:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = ()>
+    + CustomResourceExt
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
     /// The kind.
     const KIND: ConnectionKind;

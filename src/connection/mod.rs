@@ -2,7 +2,10 @@
 //! status, and gives clients something to call with.
 
 mod condition;
+mod host;
+pub(crate) mod in_use;
 pub mod kinds;
+mod managed;
 pub mod resolve;
 mod status;
 
@@ -11,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::events::{EventType, publish};
 use crate::connection::condition::{availability, condition};
+use crate::connection::in_use::Guarded;
 use crate::connection::kinds::AnyConnection;
+use crate::connection::managed::Manager;
 use crate::connection::resolve::resolve;
 use crate::context::Context;
 use crate::metrics::End;
@@ -34,6 +39,10 @@ const STALE: Duration = Duration::from_secs(1);
 const KEY_WAIT: Duration = Duration::from_secs(5);
 /// A healthy connection is looked at again after this, if nothing about it changes.
 const RESYNC: Duration = Duration::from_hours(1);
+/// A connection of another installation is looked at again after this: it may have been given up.
+const MANAGED_ELSEWHERE: Duration = Duration::from_mins(1);
+/// The clients that keep a connection are counted again after this, so that status follows without a write for each.
+const COUNT_AGAIN: Duration = Duration::from_secs(10);
 
 /// Reconciles one connection.
 ///
@@ -62,7 +71,27 @@ async fn look<K: AnyConnection>(
     let this = object.key();
     // An operator that watches some namespaces only leaves connections of others alone: their tokens live elsewhere.
     let shared = this.namespace.is_empty() && !ctx.config.watch_namespaces.is_empty();
-    if shared && !ctx.is_used(&this) {
+    let unused = shared && !ctx.is_used(&this);
+    let before = object.status().cloned().unwrap_or_default();
+    match managed::manager(&before, &ctx.config) {
+        Manager::Other(other) => {
+            if !unused {
+                managed::leave_to(ctx, object, &other);
+            }
+            return Ok((Next::After(MANAGED_ELSEWHERE), None));
+        }
+        Manager::Nobody if unused => return Ok((Next::After(RESYNC), None)),
+        Manager::This | Manager::Nobody => {}
+    }
+    let guarded = in_use::guard(object, ctx).await?;
+    let object = match &guarded {
+        Guarded::InPlace(object) => object.as_ref(),
+        Guarded::InUse(_) => object,
+        Guarded::Released => return Ok((Next::OnChange, None)),
+        Guarded::Stale => return Ok((Next::After(STALE), None)),
+    };
+    if unused {
+        managed::give_up(ctx, object).await?;
         return Ok((Next::After(RESYNC), None));
     }
     if let Some(note) = ctx.state.key_loss.take_notice(&this) {
@@ -70,7 +99,6 @@ async fn look<K: AnyConnection>(
         let (about, warning) = (object.object_ref(&()), EventType::Warning);
         publish(&ctx.client, &ctx.reporter, &about, warning, reason, &note).await;
     }
-    let before = object.status().cloned().unwrap_or_default();
     let key = ctx.key.borrow().clone();
     let key = match key {
         KeyState::Loaded(key) => key,
@@ -99,7 +127,18 @@ async fn look<K: AnyConnection>(
     let reason = condition.1;
     let access = object.access().map(<[_]>::to_vec);
     let news = is_news(ctx, &this, access.as_deref(), &availability, ready);
-    let after = status::after(object, &before, &availability, &condition);
+    let shown = match &guarded {
+        Guarded::InUse(users) => in_use::condition(users, condition.clone()),
+        _ => condition.clone(),
+    };
+    let after = status::after(
+        object,
+        &before,
+        &availability,
+        &condition,
+        &shown,
+        &managed::name(&ctx.config),
+    );
     let update = Update {
         access,
         unknown_outcome_policy: object.account().unknown_outcome_policy,
@@ -112,8 +151,8 @@ async fn look<K: AnyConnection>(
     ctx.state.connections.set(&this, update);
     ctx.metrics
         .connections
-        .told(this.kind.as_str(), &this.namespace, &this.name, reason);
-    if !status::write(object, ctx, &before, &after, condition).await? {
+        .told(this.kind.as_str(), &this.namespace, &this.name, shown.1);
+    if !status::write(object, ctx, &before, &after, shown).await? {
         return Ok((Next::After(STALE), None));
     }
     // No watch tells of a changed credential: it is read every so often.
@@ -121,6 +160,10 @@ async fn look<K: AnyConnection>(
         Duration::MAX
     } else {
         ctx.config.credential_poll
+    };
+    let longest = match guarded {
+        Guarded::InUse(_) => longest.min(COUNT_AGAIN),
+        _ => longest,
     };
     let uid = object.meta().uid.clone().unwrap_or_default();
     if (ready && !pending) || object.account().suspend == Some(true) {
@@ -144,7 +187,8 @@ async fn without_key<K: AnyConnection>(
     let (this, reason) = (object.key(), Reason::BindingKeyMissing);
     let unusable = Availability::Unusable(reason, message.clone());
     let condition = (ConditionStatus::False, reason, message);
-    let after = status::after(object, before, &unusable, &condition);
+    let manager = managed::name(&ctx.config);
+    let after = status::after(object, before, &unusable, &condition, &condition, &manager);
     ctx.metrics
         .connections
         .told(this.kind.as_str(), &this.namespace, &this.name, reason);

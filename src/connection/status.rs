@@ -23,13 +23,16 @@ pub(super) fn after<K: AnyConnection>(
     object: &K,
     before: &ConnectionStatus,
     availability: &Availability,
-    condition: &ConditionUpdate,
+    health: &ConditionUpdate,
+    shown: &ConditionUpdate,
+    manager: &str,
 ) -> ConnectionStatus {
-    let (value, reason, message) = condition;
+    let (value, reason, _) = health;
     let generation = object.meta().generation.unwrap_or_default();
     let now = clock::now();
     let mut after = ConnectionStatus {
         observed_generation: Some(generation),
+        managed_by: Some(manager.to_owned()),
         failing_since: match reason {
             Reason::VendorUnavailable
             | Reason::VendorThrottled
@@ -64,9 +67,9 @@ pub(super) fn after<K: AnyConnection>(
     api::set(
         &mut after.conditions,
         ConditionType::Ready,
-        *value,
-        *reason,
-        message.clone(),
+        shown.0,
+        shown.1,
+        shown.2.clone(),
         generation,
         now,
     );
@@ -91,6 +94,7 @@ pub(super) async fn write<K: AnyConnection>(
         "metadata": { "resourceVersion": meta.resource_version },
         "status": {
             "observedGeneration": after.observed_generation,
+            "managedBy": after.managed_by,
             "acceptedCredentialHash": after.accepted_credential_hash,
             "verifiedAccountHash": after.verified_account_hash,
             "failingSince": time(&after.failing_since),

@@ -22,7 +22,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use self::binding_key as key;
-use self::watches::Troubles;
 use crate::admin::{Readiness, Stage};
 use crate::cluster;
 use crate::config::Config;
@@ -83,7 +82,6 @@ pub async fn run(
         crd_unreadable: std::sync::Once::new(),
         namespaces_unreadable: std::sync::Once::new(),
     });
-    let troubles = Arc::new(Troubles::default());
     let background = CancellationToken::new();
     tokio::spawn(
         background
@@ -95,11 +93,11 @@ pub async fn run(
             .clone()
             .run_until_cancelled_owned(crds::watch_crds(Arc::clone(&ctx))),
     );
-    tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
-        Arc::clone(&ctx),
-        readiness,
-        Arc::clone(&troubles),
-    )));
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(watch_health(Arc::clone(&ctx), readiness)),
+    );
 
     let mut controllers = tokio::task::JoinSet::new();
     for namespace in &namespaces {
@@ -107,7 +105,6 @@ pub async fn run(
             Arc::clone(&ctx),
             namespace.clone(),
             namespace.clone(),
-            Arc::clone(&troubles),
         ));
     }
     let stores = ctx.stores.clone().into_iter().zip(writers);
@@ -117,7 +114,6 @@ pub async fn run(
             namespace,
             stores,
             writer,
-            Arc::clone(&troubles),
         ));
     }
     if ctx.config.cluster_connections {
@@ -125,7 +121,6 @@ pub async fn run(
             Arc::clone(&ctx),
             None,
             Some(ctx.config.namespace.clone()),
-            Arc::clone(&troubles),
         ));
     }
     // Each returns when it is told to stop and its running passes have ended.
@@ -284,20 +279,19 @@ async fn report_key(ctx: &Context, check: key::Check) {
     }
 }
 
-async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
+async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
     ctx.stopping
         .run_until_cancelled(ctx.wait_until_listed())
         .await;
     let mut key = ctx.key.clone();
-    let deaf_after = ctx.config.deaf_after();
+    let watch_stall_timeout = ctx.config.watch_stall_timeout();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
         } else if !*ctx.crds_ready.borrow() {
-            Stage::Undefined
-        } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
-        {
-            Stage::Deaf
+            Stage::CrdsOutdated
+        } else if ctx.metrics.watches.silent_for() > watch_stall_timeout {
+            Stage::WatchesStalled
         } else if ctx.leadership.is_held() && !ctx.is_key_known() {
             Stage::Starting
         } else {

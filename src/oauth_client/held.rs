@@ -47,6 +47,8 @@ pub(crate) struct Held {
     pub secret: Option<Secret>,
     /// The vendor's client with its secret, as returned in this reconcile.
     pub client: Option<VendorClient>,
+    /// The namespace is being deleted, and what its connection needs went first: nothing can bring it back there.
+    pub connection_lost: bool,
     /// The connection allows this namespace to adopt clients.
     pub may_adopt: bool,
     /// What proves the right to the client to adopt.

@@ -159,9 +159,21 @@ pub struct Update {
     pub news: bool,
 }
 
+/// What keeps a connection from being deleted under its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Nothing: no client names it.
+    None,
+    /// Our finalizer.
+    Finalizer,
+    /// It is being deleted: nothing new is created over it.
+    Terminating,
+}
+
 /// All connections.
 pub struct ConnectionRegistry {
     entries: RwLock<HashMap<ConnectionKey, Arc<ConnectionEntry>>>,
+    protections: RwLock<HashMap<ConnectionKey, Protection>>,
     changed: broadcast::Sender<ConnectionKey>,
     triggers: broadcast::Sender<ConnectionKey>,
 }
@@ -170,6 +182,7 @@ impl Default for ConnectionRegistry {
     fn default() -> Self {
         Self {
             entries: RwLock::default(),
+            protections: RwLock::default(),
             changed: broadcast::Sender::new(BEHIND),
             triggers: broadcast::Sender::new(BEHIND),
         }
@@ -216,6 +229,7 @@ impl ConnectionRegistry {
     /// A connection was deleted. While clients need it, as `used` tells, what was last known of it is kept for a namespace
     /// that is being deleted.
     pub fn remove(&self, key: &ConnectionKey, used: impl Fn(&ConnectionKey) -> bool) {
+        self.protections.write().remove(key);
         let mut entries = self.entries.write();
         let Some(entry) = entries.get_mut(key).filter(|entry| !entry.is_gone()) else {
             return;
@@ -231,6 +245,15 @@ impl ConnectionRegistry {
         entries.retain(|key, entry| !entry.is_gone() || used(key));
         drop(entries);
         let _ = self.changed.send(key.clone());
+    }
+
+    /// A client is gone: drops deleted connections that no other client names, as `used` says.
+    pub fn forget_unused(&self, used: impl Fn(&ConnectionKey) -> bool) {
+        let is_any_gone = self.entries.read().values().any(|entry| entry.is_gone());
+        if is_any_gone {
+            let mut entries = self.entries.write();
+            entries.retain(|key, entry| !entry.is_gone() || used(key));
+        }
     }
 
     /// A connection cannot be read by this version: it is not used until it can.
@@ -261,6 +284,23 @@ impl ConnectionRegistry {
         })
     }
 
+    /// Takes in what protects a connection now.
+    pub fn protect(&self, key: &ConnectionKey, protection: Protection) {
+        self.protections.write().insert(key.clone(), protection);
+    }
+
+    /// What protects a connection; `None` before its first reconcile.
+    #[must_use]
+    pub fn protection(&self, key: &ConnectionKey) -> Option<Protection> {
+        self.protections.read().get(key).copied()
+    }
+
+    /// Whether the connection is being deleted.
+    #[must_use]
+    pub fn is_terminating(&self, key: &ConnectionKey) -> bool {
+        self.protection(key) == Some(Protection::Terminating)
+    }
+
     /// Connections whose clients should be reconciled.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<ConnectionKey> {
@@ -285,5 +325,32 @@ impl ConnectionRegistry {
     /// Requests a reconcile of the connection now: its health changed, or something that it refers to.
     pub fn trigger(&self, key: &ConnectionKey) {
         let _ = self.triggers.send(key.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deleted_connection_is_kept_for_its_clients_and_no_longer() {
+        let registry = ConnectionRegistry::default();
+        let reference = ConnectionRef {
+            kind: ConnectionKind::ProvidentConnection,
+            name: "own".to_owned(),
+        };
+        let keys: Vec<_> = (0..100)
+            .map(|index| ConnectionKey::new(&reference, &format!("tenant-{index}")))
+            .collect();
+        for key in &keys {
+            registry.unreadable(key);
+            registry.remove(key, |_| true);
+            assert!(registry.get(key).is_some(), "its clients are still there");
+        }
+        registry.forget_unused(|key| *key == keys[0]);
+        assert!(registry.get(&keys[0]).is_some());
+        assert_eq!(registry.entries.read().len(), 1);
+        registry.forget_unused(|_| false);
+        assert_eq!(registry.entries.read().len(), 0);
     }
 }

@@ -17,13 +17,13 @@ use crate::world::World;
 pub const LASTING: Mode = Mode::Cluster;
 
 impl World {
-    async fn delete_namespace(&self) {
+    pub async fn delete_namespace(&self) {
         let all: Api<Namespace> = Api::all(self.client.clone());
         let params = DeleteParams::default();
         all.delete(&self.namespace, &params).await.unwrap();
     }
 
-    async fn until_namespace_gone(&self) {
+    pub async fn until_namespace_gone(&self) {
         let all: Api<Namespace> = Api::all(self.client.clone());
         let gone = async || all.get_opt(&self.namespace).await.unwrap().is_none();
         self.eventually("the namespace is gone", gone).await;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kube::api::DeleteParams;
 use provident_core::api::Reason;
 use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
@@ -119,12 +118,7 @@ async fn a_deletion_whose_connection_is_gone_waits_and_retain_ends_it() {
     let client_id = world.settled("web", json!({})).await;
     let other = world.settled("other", json!({})).await;
     let connection = world.connections().get(&world.connection).await.unwrap();
-    let params = DeleteParams::default();
-    world
-        .connections()
-        .delete(&world.connection, &params)
-        .await
-        .unwrap();
+    world.remove_connection().await;
     let calls = world.emulator.calls().len();
     for name in ["web", "other"] {
         world.delete(name).await;

@@ -24,6 +24,7 @@ mod ending;
 mod figures;
 mod foreign;
 mod forged;
+mod in_use;
 mod leader;
 mod leader_lost;
 mod level;

@@ -60,6 +60,8 @@ pub struct World {
     pub namespaces: Vec<String>,
     /// For operators to come: watch all namespaces. Only on a control plane of one's own: tests run side by side.
     pub everywhere: bool,
+    /// For operators to come: whether they serve cluster connections.
+    pub cluster_connections: bool,
     /// For operators to come: more hosts that connections may name.
     pub hosts: Vec<String>,
     /// For operators to come: the bound of a request to the API server.
@@ -124,6 +126,7 @@ impl World {
             attempt_wait: Duration::from_secs(3),
             lease: None,
             namespaces: Vec::new(),
+            cluster_connections: mode.has_cluster_connections(),
             hosts: Vec::new(),
             metrics: Mutex::default(),
             request_within: Duration::from_secs(15),
@@ -171,7 +174,7 @@ impl World {
             } else {
                 own_namespaces
             },
-            cluster_connections: self.mode.has_cluster_connections(),
+            cluster_connections: self.cluster_connections,
             watch_secrets: self.mode.watches_secrets(),
             allowed_hosts: vec!["http://nowhere.invalid".to_owned()],
             internal_hosts: own.into_iter().chain(self.hosts.clone()).collect(),

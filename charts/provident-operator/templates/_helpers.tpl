@@ -110,7 +110,7 @@ ipFamilies: {{- toYaml . | nindent 2 }}
   verbs: [patch]
 - apiGroups: [oauth.provident.ae]
   resources: [providentconnections]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]   # patch: the finalizer
 - apiGroups: [oauth.provident.ae]
   resources: [providentconnections/status]
   verbs: [patch]

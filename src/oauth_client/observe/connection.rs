@@ -51,12 +51,16 @@ pub(crate) async fn observe_connection(
     }
     let Some(entry) = held.ctx.state.connections.get(&key) else {
         let message = not_found(held, &key).await?;
+        held.connection_lost = deleting && is_lost_with_namespace(held, &key).await?;
         return Ok(unusable(Reason::ConnectionNotFound, message));
     };
     // Also where no request is allowed: its URL belongs in a Secret that is still to be written.
     held.connection.clone_from(&entry.last);
     // Also while the vendor is unreachable: the access rules do not depend on it.
     let denied = denied(held, &entry).await?;
+    let terminating = held.ctx.state.connections.is_terminating(&key);
+    let status = held.object.status.as_ref();
+    let without_client = !deleting && status.is_none_or(|status| status.client_id.is_none());
     let (facts, breaker_open) = match &entry.availability {
         Availability::Usable(connection) if connection.is_unreachable() => {
             let message = format!(
@@ -66,18 +70,32 @@ pub(crate) async fn observe_connection(
             let facts = ConnectionFacts::Unusable(Reason::VendorUnavailable, message);
             (facts, false)
         }
+        Availability::Usable(_) if without_client && terminating => {
+            let message = format!(
+                "Connection {key} is being deleted, so nothing is created over it. Create another connection; see {}",
+                key.command()
+            );
+            let facts = ConnectionFacts::Unusable(Reason::ConnectionNotReady, message);
+            (facts, false)
+        }
         Availability::Usable(connection) => {
             let facts = denied.map_or(ConnectionFacts::Usable, ConnectionFacts::Denied);
             (facts, connection.is_breaker_open())
         }
         Availability::Unusable(reason, message) => {
-            // A namespace that is being deleted must not hang because its connection died first.
-            let vanished = deleting && entry.vanished && entry.last.is_some();
-            let facts = if vanished && namespace_is_terminating(held).await? {
-                ConnectionFacts::Usable
-            } else {
-                ConnectionFacts::Unusable(*reason, message.clone())
-            };
+            // A namespace that is being deleted must not hang because its connection died first, nor a connection that is
+            // deleted with its Secret and its clients.
+            let vanished = deleting && entry.vanished;
+            // A credential that the vendor refuses is as good as none, and a dying namespace takes no other.
+            let usable = entry.last.as_ref().is_some_and(|last| last.is_usable());
+            let facts =
+                if vanished && usable && (terminating || namespace_is_terminating(held).await?) {
+                    ConnectionFacts::Usable
+                } else {
+                    held.connection_lost =
+                        vanished && !usable && is_lost_with_namespace(held, &key).await?;
+                    ConnectionFacts::Unusable(*reason, message.clone())
+                };
             (facts, false)
         }
     };
@@ -86,6 +104,11 @@ pub(crate) async fn observe_connection(
         breaker_open,
         auto_retry: auto_retry(held, &entry, attempt),
     })
+}
+
+// Only a namespaced connection dies with its namespace, where nothing can be created again.
+async fn is_lost_with_namespace(held: &Held, key: &ConnectionKey) -> Result<bool, Abort> {
+    Ok(key.kind == ConnectionKind::ProvidentConnection && namespace_is_terminating(held).await?)
 }
 
 // A connection that is not in the registry: it does not exist, or its controller is about to reconcile it.
@@ -188,7 +211,7 @@ pub(crate) fn reserve_create_slot(ctx: &Context, object: &OAuthClient) -> Option
     };
     connection
         .limiter
-        .crowded(object.metadata.namespace.as_deref()?)
+        .reserve_retry_slot(object.metadata.namespace.as_deref()?)
 }
 
 /// The connection over which an orphaned client is deactivated.

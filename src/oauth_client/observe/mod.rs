@@ -57,6 +57,7 @@ pub(crate) async fn observe(
         connection: None,
         secret: None,
         client: None,
+        connection_lost: false,
         may_adopt: false,
         proof: None,
         permit: None,
@@ -124,7 +125,8 @@ pub(crate) async fn observe(
         restart: false,
         rotation,
         contested: current && ctx.state.repairs.are_too_many(&uid),
-        crd_terminating: deactivates && terminating::crd_is_terminating(ctx).await?,
+        crd_terminating: deactivates
+            && (held.connection_lost || terminating::crd_is_terminating(ctx).await?),
         blocked: None,
     };
     Ok((facts, held))

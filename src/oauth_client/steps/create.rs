@@ -82,7 +82,16 @@ pub(crate) async fn create(facts: &Facts, held: &mut Held) -> Result<Observation
     };
     let (uid, wait) = (held.uid(), held.ctx.config.attempt_wait);
     let state = held.ctx.state.attempts.state(&id, &uid, wait);
-    if state != (AttemptState::Unsent { in_time: true }) || connection.is_breaker_open() {
+    // A connection that is being deleted lists its clients after it was marked so: one that is not listed sends nothing.
+    let terminating = held
+        .ctx
+        .state
+        .connections
+        .is_terminating(&held.connection_key());
+    if state != (AttemptState::Unsent { in_time: true })
+        || connection.is_breaker_open()
+        || terminating
+    {
         return Ok(Observation::NotSent);
     }
     let reply = {

@@ -5,7 +5,7 @@ use kube::api::Patch;
 use provident_core::api::{DeletionPolicy, EventReason, FINALIZER};
 use provident_core::plan::{self, Facts, Observation};
 use serde_json::json;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::oauth_client::Abort;
 use crate::oauth_client::held::{Held, abort_for};
@@ -37,7 +37,17 @@ pub(crate) async fn release(facts: &Facts, held: &mut Held) -> Result<Observatio
         );
         held.event(EventReason::ClientReleased, &note).await;
     }
-    if let Some(client_id) = plan::client(facts) {
+    if held.connection_lost
+        && let Some(client_id) = plan::client(facts)
+    {
+        // No event: a namespace that is being deleted takes none.
+        held.ctx.metrics.outcomes.orphaned();
+        warn!(
+            %client_id,
+            "Released without deactivating the client: its namespace is being deleted, and the connection's credentials are gone. \
+             Deactivate the client at the vendor"
+        );
+    } else if let Some(client_id) = plan::client(facts) {
         info!(%client_id, policy = ?held.object.spec.deletion_policy, "Released client");
     }
     let finalizers = held.object.finalizers().iter();

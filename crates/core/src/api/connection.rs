@@ -245,6 +245,10 @@ pub struct ConnectionStatus {
     /// from a Secret, whose expiration is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expiration_time: Option<Time>,
+    /// The installation that manages this connection, by namespace and name of its binding key's Secret. Other installations
+    /// leave the connection alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
     /// Ready: the vendor accepts the credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -47,6 +47,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const MANAGER: &str = "provident-operator";
 /// Keeps an `OAuthClient` until its client at the vendor is dealt with as `deletionPolicy` says.
 pub const FINALIZER: &str = "oauth.provident.ae/client";
+/// Keeps a connection of either kind until the clients that were created over it are gone.
+pub const IN_USE_FINALIZER: &str = "oauth.provident.ae/in-use";
 /// Annotation: any new value asks for one rotation of the secret.
 pub const ROTATE: &str = "oauth.provident.ae/rotate";
 /// Annotation: any new value asks for a verification now instead of at the next interval.

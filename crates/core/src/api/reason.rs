@@ -90,6 +90,8 @@ pub enum Reason {
     Unverified,
     /// Connection: what responds at `spec.baseUrl` does not behave as the vendor's API. Correct `spec.baseUrl`.
     UnexpectedResponse,
+    /// Connection: it is being deleted, and clients still need it. Delete the clients that the message names.
+    InUse,
 }
 
 impl Reason {
@@ -139,7 +141,8 @@ impl Reason {
             | Self::CaNotFound
             | Self::CaInvalid
             | Self::Unverified
-            | Self::UnexpectedResponse => false,
+            | Self::UnexpectedResponse
+            | Self::InUse => false,
         }
     }
 }
