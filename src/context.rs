@@ -61,6 +61,8 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// Makes the warning about unreadable CRDs appear once.
     pub crd_unreadable: Once,
+    /// The same for namespaces.
+    pub namespaces_unreadable: Once,
 }
 
 impl Context {
@@ -155,6 +157,15 @@ impl Context {
 
     pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The uids of the objects of a namespace that the watch shows.
+    pub(crate) fn object_uids(&self, namespace: &str) -> Vec<String> {
+        let objects = self.stores.iter().flat_map(|stores| stores.clients.state());
+        objects
+            .filter(|object| object.metadata.namespace.as_deref() == Some(namespace))
+            .filter_map(|object| object.uid())
+            .collect()
     }
 
     /// An object by its uid. It scans all objects, so it is for rare cases.

@@ -131,9 +131,11 @@ fn status(
     let generation = held.object.metadata.generation.unwrap_or_default();
     let mut status = before.clone();
     let recorded = plan::recorded_state(facts);
-    if let (Some(client), Some(key)) = (&recorded.client, &held.key) {
+    if let Some(client) = &recorded.client
+        && let Some(mac) = held.mac(client)
+    {
         status.client_id = Some(client.to_string());
-        status.binding_mac = Some(key.mac(held.bound(), client));
+        status.binding_mac = Some(mac);
     }
     status.create_attempt = create_attempt(held, facts, before, recorded.attempt);
     set_conditions(&mut status, report, generation);

@@ -14,8 +14,8 @@ pub enum EventReason {
     ClientAdopted,
     /// The operator deactivated the client at the vendor because the object is being deleted.
     ClientDeactivated,
-    /// The object was deleted while the outcome of its create was unknown. The message names the attempt; a client may exist at
-    /// the vendor. Warning.
+    /// The object was deleted and a client may be active at the vendor: the outcome of its create was unknown, or the deletion
+    /// orphaned its Secret (`--cascade=orphan`). The message says which. Warning.
     ClientReleased,
     /// The vendor replaced the client's secret, and the Secret holds the new one.
     SecretRotated,
