@@ -75,7 +75,7 @@ pub async fn run(
         stores,
         key,
         lists: watch::Sender::new(0),
-        crds_ready: watch::Sender::new(false),
+        crds_ready: watch::Sender::new(None),
         leadership,
         stopping,
         tasks: TaskTracker::new(),
@@ -280,19 +280,20 @@ async fn report_key(ctx: &Context, check: key::Check) {
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
-    ctx.stopping
-        .run_until_cancelled(ctx.wait_until_listed())
-        .await;
-    let mut key = ctx.key.clone();
+    let (mut key, mut crds, mut lists) = (
+        ctx.key.clone(),
+        ctx.crds_ready.subscribe(),
+        ctx.lists.subscribe(),
+    );
     let watch_stall_timeout = ctx.config.watch_stall_timeout();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
-        } else if !*ctx.crds_ready.borrow() {
+        } else if *ctx.crds_ready.borrow() == Some(false) {
             Stage::CrdsOutdated
         } else if ctx.metrics.watches.silent_for() > watch_stall_timeout {
             Stage::WatchesStalled
-        } else if ctx.leadership.is_held() && !ctx.is_key_known() {
+        } else if !ctx.is_listed() || (ctx.leadership.is_held() && !ctx.is_key_known()) {
             Stage::Starting
         } else {
             Stage::Ready
@@ -300,6 +301,8 @@ async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
             Ok(()) = key.changed() => {}
+            Ok(()) = crds.changed() => {}
+            Ok(()) = lists.changed() => {}
             () = ctx.stopping.cancelled(), if !ctx.stopping.is_cancelled() => {}
         }
     }

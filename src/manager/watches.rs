@@ -75,6 +75,11 @@ fn lost(former: Option<&OAuthClientStatus>, now: Option<&OAuthClientStatus>) -> 
         api::find(&former.conditions, type_).is_some()
             && api::find(&now.conditions, type_).is_none()
     };
+    // Another process finished an attempt that this one waits for.
+    let finished = former.create_attempt.is_some()
+        && now.create_attempt.is_none()
+        && api::find(&now.conditions, ConditionType::Ready)
+            .is_none_or(|ready| ready.status != "True");
     let conditions = [
         ConditionType::Ready,
         ConditionType::Synced,
@@ -82,6 +87,7 @@ fn lost(former: Option<&OAuthClientStatus>, now: Option<&OAuthClientStatus>) -> 
     ];
     client
         || attempt
+        || finished
         || former.observed_generation > now.observed_generation
         || conditions.into_iter().any(is_gone)
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_core::api::{ALLOW_ADOPTION, ConditionType, OAuthClient, Reason};
+use provident_core::api::{ALLOW_ADOPTION, ConditionType, EventReason, OAuthClient, Reason};
 use provident_emulator::{Fault, Operation, When};
 use serde_json::{Value, json};
 
@@ -118,7 +118,7 @@ async fn a_hand_made_client_is_taken_over_in_place_with_its_settings() {
     assert_eq!(ours, [Operation::Get, Operation::Update]);
     let words = ["Adopted", &made.id, "redirectUris"];
     world
-        .until_event_with("web", Reason::Available, &words)
+        .until_event_with("web", EventReason::ClientAdopted, &words)
         .await;
 
     // A client adopted is a client like any other.

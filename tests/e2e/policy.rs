@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use provident_core::api::Reason;
+use provident_core::api::{EventReason, Reason};
 use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 

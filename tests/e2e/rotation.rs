@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::faults::{Effect, Fault as ApiFault, Moment};
 use kube::api::DeleteParams;
-use provident_core::api::{OAuthClient, ROTATE, Reason};
+use provident_core::api::{EventReason, OAuthClient, ROTATE, Reason};
 use provident_emulator::{Answer, Fault, Operation, When};
 use serde_json::json;
 
@@ -67,8 +67,8 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
     world
         .until_event_with(
             "web",
-            Reason::Available,
-            &["Rotated the secret", "revision 2"],
+            EventReason::SecretRotated,
+            &["Rotated the client secret", "revision 2"],
         )
         .await;
     world.silence().await;

@@ -6,8 +6,6 @@ use strum::{Display, IntoStaticStr, VariantArray};
 /// [`Reason`](super::Reason). Like those, these names are API and do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, IntoStaticStr, VariantArray)]
 pub enum EventReason {
-    /// The operator created the client at the vendor.
-    ClientCreated,
     /// The operator changed the client at the vendor to match the spec. The message names the fields.
     ClientUpdated,
     /// The operator adopted the existing client that `spec.adoption` names, or re-bound the object to its client.
@@ -54,8 +52,7 @@ impl EventReason {
             | Self::CreateRetried
             | Self::ClientReleased
             | Self::OrphanedClientDeactivated => true,
-            Self::ClientCreated
-            | Self::ClientUpdated
+            Self::ClientUpdated
             | Self::ClientAdopted
             | Self::ClientDeactivated
             | Self::SecretRotated
