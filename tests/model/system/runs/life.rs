@@ -1,7 +1,7 @@
-//! A client that there is: rotated, adopted, bound anew, let go with the definition of its kind.
+//! An existing client is rotated, adopted, bound again, or released with the CRD.
 
 use super::super::{Budget, Edit, Proof, Row, Start, System};
-use super::{CALM, Run, system};
+use super::{ADOPTS, CALM, CREATES, DELETES, RETAINS, ROTATES, Run, UPDATES, system};
 
 const fn ready(processes: usize, budget: Budget) -> System {
     System {
@@ -34,6 +34,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation by two processes",
@@ -47,6 +48,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation that GET shows late, by two processes",
@@ -60,6 +62,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation by two processes, outdated caches",
@@ -73,6 +76,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "two tokens and a schedule",
@@ -88,18 +92,23 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation while somebody rotates at the vendor",
-        system: ready(
-            2,
-            Budget {
-                tokens: 1,
-                hands: 1,
-                ..CALM
-            },
-        ),
+        system: System {
+            restarts: true,
+            ..ready(
+                2,
+                Budget {
+                    tokens: 1,
+                    hands: 1,
+                    ..CALM
+                },
+            )
+        },
         reaches: &["rotated"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation with a crash while somebody rotates at the vendor",
@@ -116,6 +125,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation, deleted, declared again or restored",
@@ -132,6 +142,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "released", "taken up"],
+        steps: &[CREATES, ROTATES, DELETES],
     },
     Run {
         name: "adoption with a proof",
@@ -149,6 +160,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["adopted"],
+        steps: &[ADOPTS, UPDATES],
     },
     Run {
         name: "adoption in place",
@@ -167,6 +179,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["adopted", "released"],
+        steps: &[ADOPTS, UPDATES],
     },
     Run {
         name: "adoption without the right",
@@ -183,6 +196,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &[],
+        steps: &[ADOPTS, UPDATES],
     },
     Run {
         name: "adoption with a wrong proof",
@@ -200,6 +214,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &[],
+        steps: &[ADOPTS, UPDATES],
     },
     Run {
         name: "adoption out of a hold",
@@ -220,6 +235,7 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["held", "adopted"],
+        steps: &[CREATES, ADOPTS, UPDATES],
     },
     Run {
         name: "the binding key replaced",
@@ -239,9 +255,10 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["adopted"],
+        steps: &[ADOPTS, DELETES],
     },
     Run {
-        name: "the definition deleted",
+        name: "the CRD deleted",
         system: System {
             edits: &[Edit::Retain],
             ..ready(
@@ -256,5 +273,6 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["released"],
+        steps: &[RETAINS, DELETES],
     },
 ];
