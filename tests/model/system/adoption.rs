@@ -22,7 +22,7 @@ use super::{Fault, System};
 pub fn fact(system: &System, pass: &Pass, secret: &SecretFacts) -> AdoptionFact {
     let facts = Facts {
         secret: secret.clone(),
-        ..pass.facts.clone()
+        ..Facts::clone(&pass.facts)
     };
     if let RecordedClient::Bound(client) = &facts.record {
         // Out of a hold, the client is recorded before the Secret that proved it is taken over.

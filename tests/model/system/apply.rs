@@ -1,8 +1,10 @@
 //! How a pass takes in what a step has shown: by the program's own `Facts::apply`, or by one of the wrong ones that the
 //! checker must find.
 
+use std::sync::Arc;
+
 use provident_core::api::Reason;
-use provident_core::plan::{Blocked, Observation, Requeue, Step, Vendor};
+use provident_core::plan::{Blocked, Content, Observation, Requeue, Step, Vendor};
 use provident_core::vendor::outcome::Refusal;
 
 use super::System;
@@ -23,12 +25,12 @@ pub fn why(reason: Reason) -> Blocked {
 pub fn take_in(system: &System, pass: &mut Pass, step: &Step, observation: Observation) {
     match system.mistake {
         Some(mistake) => mistaken(mistake, pass, step, observation),
-        None => pass.facts.apply(step, observation),
+        None => Arc::make_mut(&mut pass.facts).apply(step, observation),
     }
 }
 
 fn mistaken(mistake: Mistake, pass: &mut Pass, step: &Step, observation: Observation) {
-    let facts = &mut pass.facts;
+    let facts = Arc::make_mut(&mut pass.facts);
     let before = facts.clone();
     match (mistake, &observation) {
         (Mistake::RefusalAppliedAsUnsent, Observation::NotCreated(..)) => {
@@ -54,6 +56,7 @@ fn mistaken(mistake: Mistake, pass: &mut Pass, step: &Step, observation: Observa
             {
                 found.rotated = true;
                 verified.no += 1;
+                facts.secret = before.secret.with_content(Content::Stale);
                 pass.outdated = false;
             }
         }

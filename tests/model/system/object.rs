@@ -1,5 +1,7 @@
 //! The object and its Secret, as the API server stores them.
 
+use provident_core::vendor::outcome::Ambiguity;
+
 use super::rotation::{Record, Token};
 use super::world::{AttemptNo, ClientNo, SecretNo, Uid};
 
@@ -93,6 +95,8 @@ pub struct Claim {
     pub id: AttemptNo,
     /// `retryOf`
     pub retry_of: Option<AttemptNo>,
+    /// `outcome`
+    pub outcome: Option<Ambiguity>,
 }
 
 /// The part of the spec that decisions depend on.

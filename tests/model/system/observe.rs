@@ -1,6 +1,8 @@
 //! The facts at the beginning of a pass, as the program's `observe` gathers them, and the comparisons that answers and
 //! Secrets go through before the plan sees them.
 
+use std::sync::Arc;
+
 use provident_core::api::Reason;
 use provident_core::plan::{
     self, AdoptionFact, Attempt, AttemptState, AutoRetry, Binding, ClientAnswer, Conflict,
@@ -24,7 +26,7 @@ pub fn begin(system: &System, world: &World, p: usize, view: Object, current: bo
     let facts = facts(system, world, process, &view, known);
     Pass {
         resolving: process.unstored(view.uid).is_some(),
-        facts,
+        facts: Arc::new(facts),
         view,
         view_current: current,
         secret: known,

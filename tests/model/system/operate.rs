@@ -1,5 +1,7 @@
 //! What a process does between two requests: it begins a pass, asks the plan for the next step, and ends the pass.
 
+use std::sync::Arc;
+
 use provident_core::plan::{self, AttemptState, Step};
 
 use super::mistakes::Mistake;
@@ -175,7 +177,9 @@ pub fn apply(system: &System, world: &mut World, action: &Action) -> bool {
             process.abandoned = open.map(|claim| claim.id);
             process.awake = true;
             // Only with a mistake does a pass notice it.
-            if let Some(attempt) = process.pass.as_mut().and_then(|it| it.facts.attempt.as_mut()) {
+            if let Some(pass) = &mut process.pass
+                && let Some(attempt) = &mut Arc::make_mut(&mut pass.facts).attempt
+            {
                 attempt.state = AttemptState::Abandoned;
             }
         }

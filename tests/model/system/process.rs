@@ -1,5 +1,7 @@
 //! One process of the operator: what it remembers between passes, and the pass it is in.
 
+use std::sync::Arc;
+
 use provident_core::plan::{AttemptState, Facts};
 use provident_core::vendor::outcome::{Ambiguity, Refusal};
 
@@ -86,8 +88,8 @@ impl OwnAttempt {
 /// One pass over the object: the program's facts, and what the program's shell holds beside them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pass {
-    /// The facts, changed by `Facts::apply` only.
-    pub facts: Facts,
+    /// The facts, changed by `Facts::apply` only. Shared between states, since most actions do not change them.
+    pub facts: Arc<Facts>,
     /// The object as this pass read or wrote it last.
     pub view: Object,
     /// The API server still stores that version.
@@ -161,20 +163,27 @@ impl Process {
         mistake: Option<Mistake>,
     ) -> AttemptState {
         let adopts = view.spec.adoption.is_some();
-        match self.own(id).map(|attempt| attempt.progress) {
-            Some(Progress::Unsent) => AttemptState::Unsent { in_time: false },
-            Some(Progress::NotCreated(refusal)) => AttemptState::NotCreated(refusal),
-            Some(Progress::Created(client)) => AttemptState::Created(client_id(client)),
-            Some(Progress::Unknown(ambiguity)) => AttemptState::Unknown(ambiguity),
-            Some(Progress::InFlight) => AttemptState::Unknown(Ambiguity::NoAnswer),
-            None if mistake == Some(Mistake::HoldForgottenOnRestart) => {
-                AttemptState::Unsent { in_time: false }
-            }
-            None if self.abandoned == Some(id) => AttemptState::Abandoned,
-            None if adopts && mistake == Some(Mistake::AdoptedDuringAttempt) => {
-                AttemptState::Abandoned
-            }
-            None => AttemptState::InProgress,
+        let recorded = view.attempt.filter(|claim| claim.id == id);
+        if let Some(own) = self.own(id) {
+            return match own.progress {
+                Progress::Unsent => AttemptState::Unsent { in_time: false },
+                Progress::NotCreated(refusal) => AttemptState::NotCreated(refusal),
+                Progress::Created(client) => AttemptState::Created(client_id(client)),
+                Progress::Unknown(ambiguity) => AttemptState::Unknown(ambiguity),
+                Progress::InFlight => AttemptState::Unknown(Ambiguity::NoAnswer),
+            };
+        }
+        if mistake == Some(Mistake::HoldForgottenOnRestart) {
+            return AttemptState::Unsent { in_time: false };
+        }
+        if let Some(outcome) = recorded.and_then(|claim| claim.outcome) {
+            return AttemptState::Unknown(outcome);
+        }
+        let unguarded = adopts && mistake == Some(Mistake::AdoptedDuringAttempt);
+        if self.abandoned == Some(id) || unguarded {
+            AttemptState::Abandoned
+        } else {
+            AttemptState::InProgress
         }
     }
 

@@ -1,10 +1,11 @@
 //! The end of a pass: what status becomes, written once and only if it differs.
 
 use provident_core::api::{ConditionStatus, Reason};
-use provident_core::plan::{self, AutoRetry, MessageContext, Report, Requeue, Vendor};
+use provident_core::plan::{self, AttemptState, AutoRetry, MessageContext, Report, Requeue, Vendor};
+use provident_core::vendor::outcome::Ambiguity;
 
 use super::mistakes::Mistake;
-use super::names::{attempt_no, client_no, declared};
+use super::names::{attempt_id, attempt_no, client_no, declared};
 use super::object::{Claim, Object, Secret, Shown};
 use super::process::{Pass, Process, Verified};
 use super::properties::Broken;
@@ -90,13 +91,45 @@ fn report(pass: &Pass) -> Report {
     plan::report(declared(pass.view.spec), &pass.facts, context)
 }
 
-/// The record of an attempt: as it is, or put back after its retry was dropped or status was emptied.
+/// The record of an attempt: as it is, or put back after its retry was dropped or status was emptied. An unknown outcome is
+/// recorded, so that no other process waits for it.
 fn claim(process: &Process, pass: &Pass, id: AttemptNo) -> Claim {
     let recorded = pass.view.attempt.filter(|claim| claim.id == id);
-    recorded.unwrap_or(Claim {
+    let mut claim = recorded.unwrap_or(Claim {
         id,
         retry_of: process.own(id).and_then(|own| own.retry_of),
-    })
+        outcome: None,
+    });
+    if let Some(attempt) = pass.facts.attempt.as_ref().filter(|it| it.id == attempt_id(id)) {
+        claim.outcome = match attempt.state {
+            AttemptState::Unknown(ambiguity) => Some(ambiguity),
+            AttemptState::Abandoned => Some(Ambiguity::NoAnswer),
+            AttemptState::InProgress
+            | AttemptState::Unsent { .. }
+            | AttemptState::NotCreated(_)
+            | AttemptState::Created(_) => claim.outcome,
+        };
+    }
+    claim
+}
+
+/// A merge patch changes only what the report changes.
+fn patch(stored: &mut Object, before: &Object, after: &Object) {
+    fn set<T: PartialEq>(stored: &mut T, before: T, after: T) {
+        if before != after {
+            *stored = after;
+        }
+    }
+    set(&mut stored.client, before.client, after.client);
+    set(&mut stored.bound, before.bound, after.bound);
+    set(&mut stored.attempt, before.attempt, after.attempt);
+    set(&mut stored.shown, before.shown, after.shown);
+    set(&mut stored.observed, before.observed, after.observed);
+    set(&mut stored.not_applied, before.not_applied, after.not_applied);
+    set(&mut stored.stored, before.stored, after.stored);
+    set(&mut stored.handled, before.handled, after.handled);
+    set(&mut stored.due, before.due, after.due);
+    set(&mut stored.rotation, before.rotation, after.rotation);
 }
 
 /// Ends the pass with its one status write.
@@ -116,15 +149,7 @@ pub fn end(system: &System, world: &mut World, p: usize, fault: Fault) {
     let object = written.object;
     let unguarded = system.mistake == Some(Mistake::StatusWithoutVersion);
     let stored = write(world, p, fault, unguarded, |stored| {
-        *stored = Object {
-            uid: stored.uid,
-            deleting: stored.deleting,
-            finalizer: stored.finalizer,
-            retry: stored.retry,
-            spec: stored.spec,
-            token: stored.token,
-            ..object
-        };
+        patch(stored, &ended.view, &object);
     });
     if !stored {
         return;

@@ -78,6 +78,7 @@ fn execute(
             let claim = Claim {
                 id: world.attempts,
                 retry_of: retry_of.as_ref().map(attempt_no),
+                outcome: None,
             };
             create::claim(system, world, p, claim, fault)
         }

@@ -1,6 +1,8 @@
 //! Clients that the vendor created and that status does not record yet: whether they are stored, or orphaned and then
 //! deactivated.
 
+use std::sync::Arc;
+
 use provident_core::plan::{self, Disposition, ObjectState, Vendor};
 
 use super::mistakes::Mistake;
@@ -68,7 +70,7 @@ fn secret_first(world: &mut World, p: usize, client: ClientNo) {
         active: true,
         no: 0,
     });
-    pass.facts.vendor = Vendor::Found(plan::Found {
+    Arc::make_mut(&mut pass.facts).vendor = Vendor::Found(plan::Found {
         differs: plan::differing(declared(pass.view.spec), &returned(true)),
         credentials: true,
         active: true,

@@ -1,7 +1,7 @@
 //! A client is created once, whatever happens meanwhile; then it is updated, deleted, restored or forged.
 
 use super::super::{Budget, Edit, Row, Start, System};
-use super::{ADOPTS, CALM, CREATES, DELETES, RETAINS, Run, UPDATES, system};
+use super::{CALM, CREATES, DELETES, RETAINS, Run, UPDATES, system};
 
 /// All runs.
 pub const RUNS: &[Run] = &[
