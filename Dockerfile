@@ -1,45 +1,56 @@
-# One static binary and the public certificate authorities, nothing else. Built by docker and by buildah alike:
-#   docker buildx build --platform linux/amd64,linux/arm64 -t <repository>:<version> .
-# The base image can come from a local store: --build-arg RUST_IMAGE=…; hack/image does so where no registry can be reached.
-# For a build that can be repeated to the byte, pin it by digest, and tell docker --output type=…,rewrite-timestamp=true with
-# SOURCE_DATE_EPOCH=0, or buildah --timestamp 0.
-ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
+# Two images, each with one static binary and no shell: the operator's (target `operator`, the default) also has the public certificate
+# authorities; the emulator's (target `emulator`) is for trials only. docker and buildah both build them:
+#   docker buildx build --platform linux/amd64,linux/arm64 --build-arg RUST_IMAGE=<image by digest> --target operator -t <repository>:<version> .
+# RUST_IMAGE is docker.io/library/rust:1.95.0-slim-bookworm@sha256:<digest>; `docker buildx imagetools inspect` shows the digest of a tag.
+# A tag alone is refused, because what it names can change. hack/image passes an image of the local store where no registry can be reached.
+# For a build that is reproducible to the byte, give docker --output type=…,rewrite-timestamp=true with SOURCE_DATE_EPOCH=0, or buildah
+# --timestamp 0.
+ARG RUST_IMAGE
 
-FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
-ARG TARGETARCH
+FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS source
+ARG RUST_IMAGE
+RUN case "$RUST_IMAGE" in *@sha256:*|localhost/*) ;; *) echo "RUST_IMAGE: $RUST_IMAGE has no digest. Pass it as NAME@sha256:…" >&2; exit 1 ;; esac
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY crates crates
 COPY tests/harness tests/harness
 COPY src src
-# Static glibc instead of musl: its allocator is faster. Since glibc 2.34 its resolver is part of it, and needs no other file than
-# the /etc/resolv.conf and /etc/hosts that every pod has.
-RUN set -eu; \
-    case "${TARGETARCH:-$(uname -m)}" in amd64|x86_64) cpu=x86_64 ;; arm64|aarch64) cpu=aarch64 ;; *) echo "no target for $TARGETARCH" >&2; exit 1 ;; esac; \
-    target=$cpu-unknown-linux-gnu; \
-    if [ "$cpu" != "$(uname -m)" ]; then \
-      command -v $cpu-linux-gnu-gcc || { apt-get update; apt-get install -y --no-install-recommends "gcc-$(echo $cpu | tr _ -)-linux-gnu" \
-        "libc6-dev-$(echo $cpu | sed 's/x86_64/amd64/; s/aarch64/arm64/')-cross"; }; \
-      rustup target list --installed | grep -qx "$target" || rustup target add "$target"; \
-      export "CC_$(echo $target | tr - _)=$cpu-linux-gnu-gcc" "CARGO_TARGET_$(echo $target | tr a-z- A-Z_)_LINKER=$cpu-linux-gnu-gcc"; \
-    fi; \
-    export CARGO_INCREMENTAL=0 CFLAGS="-ffile-prefix-map=${CARGO_HOME:-/root/.cargo}=/cargo" \
-      RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-/root/.cargo}=/cargo"; \
-    cargo build --locked --release --target "$target" --bin provident-operator; \
-    install -D "target/$target/release/provident-operator" /out/provident-operator; \
-    install -D -m 0444 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt; \
+COPY hack/build-static hack/build-static
+
+FROM source AS build-operator
+ARG TARGETARCH
+RUN hack/build-static provident-operator "${TARGETARCH:-$(uname -m)}" /out && \
+    install -D -m 0444 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt && \
     find /out -exec touch -h -d @0 {} +
 
-FROM scratch
+FROM source AS build-emulator
+ARG TARGETARCH
+RUN hack/build-static provident-emulator "${TARGETARCH:-$(uname -m)}" /out && find /out -exec touch -h -d @0 {} +
+
+FROM scratch AS emulator
 ARG VERSION=0.1.0
 ARG REVISION
-LABEL org.opencontainers.image.title="provident-operator" \
-      org.opencontainers.image.description="Keeps OAuth 2.0 clients of the Provident API, and the Secrets that carry their credentials, as declared" \
+LABEL org.opencontainers.image.title="provident-emulator" \
+      org.opencontainers.image.description="Emulates the Provident API for trials and tests. It is not the vendor" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /out/ /
+COPY --from=build-emulator /out/ /
+USER 65532:65532
+EXPOSE 8090
+ENTRYPOINT ["/provident-emulator"]
+
+FROM scratch AS operator
+ARG VERSION=0.1.0
+ARG REVISION
+LABEL org.opencontainers.image.title="provident-operator" \
+      org.opencontainers.image.description="Manages OAuth 2.0 clients in the Provident API, and the Secrets with their credentials" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build-operator /out/ /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-# By number, so that runAsNonRoot can tell.
+# Numeric, because runAsNonRoot cannot check a name.
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["/provident-operator"]

@@ -29,11 +29,7 @@ pub(crate) async fn publish(
     // A new recorder each time: a shared one counts an event with the reason of the one before as a repeat, and drops its note.
     let recorder = Recorder::new(client.clone(), reporter.clone());
     if let Err(error) = recorder.publish(&event, about).await {
-<<<<<<< HEAD
-        warn!(%error, reason, "Failed to publish event");
-=======
         let error = super::describe(&error);
-        warn!(error, "Failed to publish an event");
->>>>>>> lenient
+        warn!(error, reason, "Failed to publish event");
     }
 }

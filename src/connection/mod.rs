@@ -2,6 +2,7 @@
 //! status, and gives clients something to call with.
 
 mod condition;
+mod host;
 pub mod kinds;
 pub mod resolve;
 mod status;

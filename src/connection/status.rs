@@ -122,7 +122,15 @@ pub(super) async fn write<K: AnyConnection>(
             EventType::Warning
         };
         let about = object.object_ref(&());
-        publish(&ctx.client, &ctx.reporter, &about, type_, reason.as_str(), &note).await;
+        publish(
+            &ctx.client,
+            &ctx.reporter,
+            &about,
+            type_,
+            reason.as_str(),
+            &note,
+        )
+        .await;
     }
     Ok(true)
 }

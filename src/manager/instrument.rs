@@ -69,15 +69,10 @@ pub fn error_policy<K: Resource<DynamicType = ()>>(
     ctx: Arc<Context>,
 ) -> Action {
     let uid = object.uid().unwrap_or_default();
-<<<<<<< HEAD
     let delay = ctx.state.backoff.failed(&uid, 0, Duration::ZERO);
-    debug!(%error, ?delay, name = object.name_any(), "comes back");
-=======
-    let delay = ctx.backoff.failed(&uid, 0, Duration::ZERO);
     let namespace = object.namespace().unwrap_or_default();
     let object_name = object_name(&K::kind(&()), &namespace, &object.name_any());
     debug!(%error, object = object_name, ?delay, "Failed to reconcile, will retry");
->>>>>>> lenient
     ctx.metrics.queue.failed::<K>();
     ctx.metrics
         .queue
@@ -85,7 +80,6 @@ pub fn error_policy<K: Resource<DynamicType = ()>>(
     Action::requeue(delay)
 }
 
-<<<<<<< HEAD
 /// What keeps a reconcile from starting; `None` if it may start. It needs the lease, the first lists, and the key, without which
 /// no object can be judged. If it had to wait, which a standby does for days, its view is outdated: the controller requeues the
 /// object at once, with a new view.
@@ -110,12 +104,12 @@ async fn wait_until_active(ctx: &Context) -> Option<Action> {
         Some(true) => Action::requeue(Duration::ZERO),
         Some(false) | None => Action::await_change(),
     })
-=======
+}
+
 /// An object in a log line. Its namespace is empty for a kind without namespaces.
 pub(super) fn object_name(kind: &str, namespace: &str, name: &str) -> String {
     match namespace {
         "" => format!("{kind}/{name}"),
         namespace => format!("{kind}/{namespace}/{name}"),
     }
->>>>>>> lenient
 }

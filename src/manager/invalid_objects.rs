@@ -14,12 +14,8 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{error, warn};
 
-<<<<<<< HEAD
-use crate::cluster::events::{EventType, publish};
-=======
 use super::instrument::object_name;
-use crate::cluster::events::publish;
->>>>>>> lenient
+use crate::cluster::events::{EventType, publish};
 use crate::cluster::{self, InvalidObject};
 use crate::context::Context;
 use crate::metrics::Metrics;

@@ -9,7 +9,7 @@ use kube::{Resource, ResourceExt};
 use provident_core::api::{EventReason, MANAGER, OAuthClient, Reason};
 use provident_core::binding::{BindingKey, Bound};
 use provident_core::plan::{
-    Binding, ClientAnswer, Content, Facts, SecretFacts, differing, SecretChange,
+    Binding, ClientAnswer, Content, Facts, SecretChange, SecretFacts, differing,
 };
 use provident_core::secret::{self, SecretMetadata, Values};
 use provident_core::vendor::types::{ClientId, VendorClient};
@@ -122,7 +122,12 @@ impl Held {
     }
 
     /// Takes in a client that the vendor returned, compared with the spec, the Secret and the open rotation.
-    pub fn take_client(&mut self, facts: &Facts, id: &ClientId, client: VendorClient) -> ClientAnswer {
+    pub fn take_client(
+        &mut self,
+        facts: &Facts,
+        id: &ClientId,
+        client: VendorClient,
+    ) -> ClientAnswer {
         let (differs, credentials, active) = (
             differing(&self.object.spec, &client),
             client.client_secret.is_some(),
@@ -198,7 +203,11 @@ impl Held {
         });
         let api = self.ctx.objects(&self.namespace());
         let written = api
-            .patch_status(&self.object.name_any(), &patch_params(), &Patch::Merge(&patch))
+            .patch_status(
+                &self.object.name_any(),
+                &patch_params(),
+                &Patch::Merge(&patch),
+            )
             .await;
         self.adopt_written(written.map_err(abort_for)?);
         Ok(())

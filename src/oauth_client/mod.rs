@@ -21,13 +21,8 @@ use provident_core::api::{OAuthClient, Reason};
 use provident_core::plan::{self, Observation, Requeue};
 use tracing::{Instrument, debug, debug_span, error};
 
-<<<<<<< HEAD
 use self::observe::observe;
 use self::steps::execute;
-=======
-use self::observe::Pass;
-use crate::cluster;
->>>>>>> lenient
 use crate::context::Context;
 use crate::metrics::End;
 use crate::reconcile::{Error, Next, record_end};
@@ -53,15 +48,14 @@ const SOON: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// A request to the API server failed. The error policy requeues the object with backoff.
-pub(crate) async fn reconcile(
-    object: Arc<OAuthClient>,
-    ctx: Arc<Context>,
-) -> Result<Next, Error> {
+pub(crate) async fn reconcile(object: Arc<OAuthClient>, ctx: Arc<Context>) -> Result<Next, Error> {
     let uid = object.uid().unwrap_or_default();
     let reference = ObjectRef::from_obj(object.as_ref());
     let inputs = requeue::inputs(&ctx, &object);
     if let Err(error) = resolve_unstored(&ctx, &reference).await {
-        return Ok(requeue::after_api_error(&ctx, &reference, &uid, inputs, &error));
+        return Ok(requeue::after_api_error(
+            &ctx, &reference, &uid, inputs, &error,
+        ));
     }
     if ctx.state.attempts.unstored_for(&reference).is_empty() {
         if let Some(left) = ctx.state.backoff.left(&uid, inputs) {
@@ -97,43 +91,22 @@ pub(crate) async fn reconcile(
             resolve_unstored(&ctx, &reference).await?;
             Ok(Next::OnChange)
         }
-        Ok(Err(Abort::Api(error))) => {
-            Ok(requeue::after_api_error(&ctx, &reference, &uid, inputs, &error))
-        }
+        Ok(Err(Abort::Api(error))) => Ok(requeue::after_api_error(
+            &ctx, &reference, &uid, inputs, &error,
+        )),
         Err(_) => {
             let delay = ctx.state.backoff.failed(&uid, inputs, Duration::ZERO);
-            error!(?delay, "Reconcile panicked, will retry. Please report this bug");
+            error!(
+                ?delay,
+                "Reconcile panicked, will retry. Please report this bug"
+            );
             Ok(Next::Retry(delay))
         }
     }
 }
 
-<<<<<<< HEAD
 /// The loop. Returns when to reconcile again, and what blocked a step.
 pub(crate) async fn run(
-=======
-fn cluster_failed(
-    ctx: &Context,
-    reference: &ObjectRef<OAuthClient>,
-    uid: &str,
-    inputs: u64,
-    error: &kube::Error,
-) -> Next {
-    // An answer that is not stored, or a Secret that may be of yesterday: not for long.
-    let urgent = !ctx.memory.answers_for(reference).is_empty() || ctx.rotations.concerns(uid);
-    let delay = if urgent {
-        ctx.backoff.failed_urgently(uid, inputs, UNSTORED_WAIT)
-    } else {
-        ctx.backoff.failed(uid, inputs, Duration::ZERO)
-    };
-    let error = cluster::describe(error);
-    warn!(error, ?delay, "Kubernetes API request failed, will retry");
-    Next::Retry(delay)
-}
-
-// The loop. Status is written once, at its end.
-async fn pass(
->>>>>>> lenient
     object: Arc<OAuthClient>,
     ctx: &Arc<Context>,
 ) -> Result<(Requeue, Option<Reason>), Abort> {

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::SOON;
 use crate::clock;
+use crate::cluster;
 use crate::context::Context;
 use crate::reconcile::Next;
 use crate::state::connection_registry::ConnectionKey;
@@ -57,7 +58,10 @@ pub(crate) fn again(ctx: &Context, uid: &str, inputs: u64, delay: Duration) -> N
         None => Next::After(delay),
         Some(slowed) => {
             ctx.metrics.outcomes.requeue_slowed();
-            warn!(?slowed, "Reconcile keeps being requeued without a result; slowing down");
+            warn!(
+                ?slowed,
+                "Reconcile keeps being requeued without a result; slowing down"
+            );
             Next::After(slowed.max(delay))
         }
     }
@@ -72,14 +76,17 @@ pub(crate) fn after_api_error(
     error: &kube::Error,
 ) -> Next {
     // A client that is not stored, or a Secret that may be outdated, must not wait for long.
-    let urgent = !ctx.state.attempts.unstored_for(reference).is_empty()
-        || ctx.state.rotations.concerns(uid);
+    let urgent =
+        !ctx.state.attempts.unstored_for(reference).is_empty() || ctx.state.rotations.concerns(uid);
     let delay = if urgent {
-        ctx.state.backoff.failed_urgently(uid, inputs, UNSTORED_WAIT)
+        ctx.state
+            .backoff
+            .failed_urgently(uid, inputs, UNSTORED_WAIT)
     } else {
         ctx.state.backoff.failed(uid, inputs, Duration::ZERO)
     };
-    warn!(%error, ?delay, "Kubernetes API request failed, will retry");
+    let error = cluster::describe(error);
+    warn!(error, ?delay, "Kubernetes API request failed, will retry");
     Next::Retry(delay)
 }
 

@@ -85,7 +85,12 @@ async fn current_disposition(
     };
     let index = &ctx.state.client_index;
     let held = held_by_secret || index.is_held_by_living_object(&client.client_id);
-    Ok(disposition(&client.attempt, &client.client_id, &state, held))
+    Ok(disposition(
+        &client.attempt,
+        &client.client_id,
+        &state,
+        held,
+    ))
 }
 
 // The client that the Secret is validly bound to, if its owner is the object or it has none; and whether the Secret holds this
@@ -147,7 +152,7 @@ async fn try_deactivate(ctx: &Context, client: &UnstoredClient) -> Result<(), St
     // Checked again each time: a restore may have brought back an object that records it.
     let disposition = current_disposition(ctx, client)
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| cluster::describe(&error))?;
     if disposition != Disposition::Orphaned {
         info!(client_id = %client.client_id, ?disposition, "Client is no longer orphaned; leaving it active");
         return Ok(());
@@ -190,7 +195,8 @@ pub async fn drain(ctx: &Arc<Context>, give_up: &CancellationToken, orphan_wait:
         }
         for client in unstored {
             if let Err(error) = store(ctx, &client).await {
-                warn!(client_id = %client.client_id, %error, "Failed to store new client, will retry");
+                let error = cluster::describe(&error);
+                warn!(client_id = %client.client_id, error, "Failed to store new client, will retry");
             }
         }
         let pause = tokio::time::sleep(delay);

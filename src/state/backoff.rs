@@ -74,7 +74,9 @@ impl Backoff {
         });
         wait.requeues += 1;
         let slowed = wait.requeues.checked_sub(FREE_REQUEUES)?;
-        Some(jittered(FIRST.saturating_mul(1 << slowed.min(9)).min(LONGEST)))
+        Some(jittered(
+            FIRST.saturating_mul(1 << slowed.min(9)).min(LONGEST),
+        ))
     }
 
     fn note(&self, uid: &str, inputs: u64, bound: impl FnOnce(Duration) -> Duration) -> Duration {

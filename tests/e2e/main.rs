@@ -4,6 +4,7 @@
 //! A test is named `sNN_…` after its scenario: a fault at one point of a client's life, and what a user sees then.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod admission;
 mod adoption;
 mod adoption_refused;
 mod api_server;

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The longest name made of it ends in "-binding-key" or "-emulator"; a Service's name has at most 63 characters. */}}
+{{/* The longest suffixes appended to it are "-binding-key" and "-emulator"; a Service name has at most 63 characters. */}}
 {{- define "provident-operator.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 51 | trimSuffix "-" }}
@@ -16,7 +16,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Of objects without a namespace: releases of one name in two namespaces must not share them. */}}
+{{/* Name of cluster-scoped objects. Releases of the same name in two namespaces must not share them. */}}
 {{- define "provident-operator.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "provident-operator.fullname" .) }}
 {{- end }}
@@ -37,6 +37,16 @@
 {{- end }}
 {{- end }}
 
+{{- define "provident-operator.emulatorImage" -}}
+{{- $image := .Values.emulator.image }}
+{{- $repository := default (printf "%s-emulator" .Values.image.repository) $image.repository }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (coalesce $image.tag .Values.image.tag .Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+
 {{- define "provident-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "provident-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -49,7 +59,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: emulator
 {{- end }}
 
-{{/* Without a component; takes (dict "root" $ "component" "…"). */}}
+{{/* Takes (dict "root" $ "component" "…"); the component defaults to operator. */}}
 {{- define "provident-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/name: {{ include "provident-operator.name" .root }}
@@ -76,22 +86,21 @@ http://{{ $host }}:8090
 {{- join "," $hosts }}
 {{- end }}
 
-{{/* The restricted profile of the pod security standards, and nothing to write to. */}}
-{{- define "provident-operator.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile: { type: RuntimeDefault }
+{{- define "provident-operator.ipFamilies" -}}
+{{- with .Values.service.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.service.ipFamilies }}
+ipFamilies: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
-{{- define "provident-operator.securityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: { drop: [ALL] }
+{{/* Takes (dict "root" $ "skip" bool): whether to create objects of the Prometheus Operator's kinds. */}}
+{{- define "provident-operator.monitoringIsPresent" -}}
+{{- if or (not .skip) (.root.Capabilities.APIVersions.Has "monitoring.coreos.com/v1") }}true{{ end }}
 {{- end }}
 
-{{/* Rights in each watched namespace, or in all. */}}
+{{/* Rights in each watched namespace, or in all namespaces. */}}
 {{- define "provident-operator.namespaceRules" -}}
 - apiGroups: [oauth.provident.ae]
   resources: [oauthclients]
@@ -124,15 +133,18 @@ capabilities: { drop: [ALL] }
 {{- end }}
 {{- end }}
 
-{{/* Refuses what the schema cannot. */}}
+{{/* Checks that the schema cannot express. */}}
 {{- define "provident-operator.validate" -}}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
 {{- fail "replicas: more than one needs leaderElection.enabled: true" }}
 {{- end }}
 {{- if and .Values.prometheusRule.enabled (not .Values.prometheusRule.runbookUrl) }}
-{{- fail "prometheusRule.runbookUrl: set it to where you publish docs/operations.md" }}
+{{- fail "prometheusRule.runbookUrl: set it to the URL where you publish docs/operations.md" }}
 {{- end }}
 {{- if and (not .Values.clusterConnections.enabled) (not .Values.watchNamespaces) }}
 {{- fail "clusterConnections.enabled: false needs watchNamespaces" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "podMonitor.enabled: the metrics would be scraped twice. Enable either serviceMonitor or podMonitor" }}
 {{- end }}
 {{- end }}

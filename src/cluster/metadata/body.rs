@@ -102,7 +102,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
 
-    use futures::executor::block_on;
+    use futures::FutureExt;
     use futures::future::poll_fn;
 
     use super::*;
@@ -125,9 +125,9 @@ mod tests {
         let chunks = text.as_bytes().chunks(chunk).map(Bytes::copy_from_slice);
         let mut body = ObjectBody::new(Chunks(chunks.collect()), Some(shape));
         let mut frames = Vec::new();
-        while let Some(Ok(frame)) =
-            block_on(poll_fn(|context| Pin::new(&mut body).poll_frame(context)))
-        {
+        // Never pending.
+        let mut next = || poll_fn(|context| Pin::new(&mut body).poll_frame(context)).now_or_never();
+        while let Some(Some(Ok(frame))) = next() {
             let data = frame.into_data().unwrap();
             frames.push(String::from_utf8(data.to_vec()).unwrap());
         }

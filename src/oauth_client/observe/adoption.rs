@@ -2,12 +2,14 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use provident_core::api::ClientSecretRef;
+use provident_core::api::{
+    ALLOW_ADOPTION, BINDING_ANNOTATION, ClientSecretRef, MANAGED_LABEL, MANAGER,
+};
+use provident_core::plan::ProofRead;
 use provident_core::plan::{
     AdoptionFact, Candidate, Content, Facts, Observation, Owner, RecordedClient, SecretFacts,
     adoption_fact, may_look_for_adoption, must_finish_adoption_in_place,
 };
-use provident_core::plan::ProofRead;
 use provident_core::secret::{self, SecretMetadata};
 use provident_core::vendor::types::ClientId;
 use secrecy::SecretString;
@@ -149,7 +151,8 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
     let owner = SecretMetadata::of(&found.metadata).owner(&held.object);
     if !matches!(owner, Owner::This | Owner::None) {
         return Some(
-            "is controlled by another object. Copy its value to a Secret of another name".to_owned(),
+            "is controlled by another object. Copy its value to a Secret of another name"
+                .to_owned(),
         );
     }
     if found
@@ -160,6 +163,9 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
         return Some(
             "is not of type Opaque. Copy its value to a Secret of another name".to_owned(),
         );
+    }
+    if let Some(why) = not_opted_in(held, found, owner) {
+        return Some(why);
     }
     let declared = secret::keys(&held.object);
     let others: Vec<&str> = found
@@ -173,6 +179,32 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
         format!(
             "has keys that spec.secret.stringData does not declare: {}. Declare or remove them",
             others.join(", ")
+        )
+    })
+}
+
+// The admission policies let the operator take over only what its owner opted in, so that a stolen token cannot overwrite
+// foreign Secrets; what is ours already needs no opt-in.
+fn not_opted_in(held: &Held, found: &Secret, owner: Owner) -> Option<String> {
+    let (name, namespace) = (found.name_any(), held.namespace());
+    if namespace == held.ctx.config.namespace {
+        return Some(
+            "is in the operator's namespace, where no Secret is adopted in place. Copy its value to a Secret of another name"
+                .to_owned(),
+        );
+    }
+    let object = held.object.name_any();
+    let annotations = found.annotations();
+    let labelled = found
+        .labels()
+        .get(MANAGED_LABEL)
+        .is_some_and(|label| label == MANAGER);
+    let ours = annotations.contains_key(BINDING_ANNOTATION) || (owner == Owner::This && labelled);
+    let allowed = annotations.get(ALLOW_ADOPTION) == Some(&object);
+    (!ours && !allowed).then(|| {
+        format!(
+            "is not marked for adoption. Run: kubectl annotate secret {name} -n {namespace} {ALLOW_ADOPTION}={object}, or copy its \
+             value to a Secret of another name"
         )
     })
 }

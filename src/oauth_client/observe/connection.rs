@@ -184,7 +184,7 @@ pub(crate) fn reserve_create_slot(ctx: &Context, object: &OAuthClient) -> Option
     };
     connection
         .limiter
-        .crowded(object.metadata.namespace.as_deref()?)
+        .reserve_retry_slot(object.metadata.namespace.as_deref()?)
 }
 
 /// The connection over which an orphaned client is deactivated.

@@ -70,8 +70,7 @@ pub(crate) async fn observe(
     let connection = observe_connection(&mut held, attempt.as_ref(), deleting).await?;
     let rotation = rotation::observe_rotation(&mut held, &record, deleting).await?;
     let requested = held.object.annotations().get(RECONCILE).cloned();
-    let verification_requested =
-        requested.is_some() && requested != status.last_handled_reconcile;
+    let verification_requested = requested.is_some() && requested != status.last_handled_reconcile;
     let is_due = || {
         let interval = refresh_interval(&held.object);
         ctx.state.verifications.is_due(&uid, interval)
@@ -159,7 +158,9 @@ fn attempt(held: &Held, status: &OAuthClientStatus) -> Option<Attempt> {
     let attempts = &held.ctx.state.attempts;
     let uid = held.uid();
     let Some(recorded) = &status.create_attempt else {
-        let sent = attempts.sent_for(&uid).filter(|_| status.client_id.is_none())?;
+        let sent = attempts
+            .sent_for(&uid)
+            .filter(|_| status.client_id.is_none())?;
         return Some(Attempt {
             state: attempts.state(&sent.id, &uid, held.ctx.config.attempt_wait),
             id: sent.id,

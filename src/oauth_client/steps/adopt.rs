@@ -42,7 +42,11 @@ pub(crate) async fn adopt(
             return Ok(rejected(held, message));
         }
         Err(error) => {
-            return Ok(Observation::Blocked(blocked_by_call(held, &connection, &error)));
+            return Ok(Observation::Blocked(blocked_by_call(
+                held,
+                &connection,
+                &error,
+            )));
         }
     };
     let equal = match (&client.client_secret, &held.proof) {
@@ -76,8 +80,7 @@ async fn announce(held: &Held, id: &ClientId, answer: &ClientAnswer) {
         }
     };
     let note = format!("Adopted client {id}; {then}");
-    held.event(EventReason::ClientAdopted, &note)
-        .await;
+    held.event(EventReason::ClientAdopted, &note).await;
 }
 
 // Where nobody asked for an adoption, the binding is what is wrong.

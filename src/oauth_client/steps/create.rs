@@ -62,8 +62,7 @@ pub(crate) async fn claim(
              A client named {:?} may exist twice at the vendor",
             held.object.vendor_name()
         );
-        held.event(EventReason::CreateRetried, &note)
-            .await;
+        held.event(EventReason::CreateRetried, &note).await;
     }
     Ok(Observation::Claimed(id))
 }

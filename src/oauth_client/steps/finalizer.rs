@@ -27,8 +27,7 @@ pub(crate) async fn release(facts: &Facts, held: &mut Held) -> Result<Observatio
             attempt.id,
             held.object.vendor_name()
         );
-        held.event(EventReason::ClientReleased, &note)
-            .await;
+        held.event(EventReason::ClientReleased, &note).await;
     }
     if let Some(client_id) = plan::client(facts) {
         info!(%client_id, policy = ?held.object.spec.deletion_policy, "Released client");
@@ -54,7 +53,11 @@ async fn write(held: &mut Held, finalizers: Vec<String>) -> Result<(), Abort> {
     }});
     let api = held.ctx.objects(&held.namespace());
     let written = api
-        .patch(&held.object.name_any(), &patch_params(), &Patch::Merge(&patch))
+        .patch(
+            &held.object.name_any(),
+            &patch_params(),
+            &Patch::Merge(&patch),
+        )
         .await;
     held.adopt_written(written.map_err(abort_for)?);
     Ok(())

@@ -1,7 +1,9 @@
 //! The preflight: proves that a create or a rotation could be stored, without any effect.
 
 use provident_core::api::Reason;
-use provident_core::plan::{self, Blocked, Facts, Observation, Requeue, SecretFacts, conflict_message};
+use provident_core::plan::{
+    self, Blocked, Facts, Observation, Requeue, SecretFacts, conflict_message,
+};
 use provident_core::secret;
 
 use super::secret::refused;

@@ -32,13 +32,11 @@ impl Held {
         let has_targets = targets.is_some_and(|targets| !targets.is_empty());
         let status = self.object.status.as_ref();
         let recorded = status.and_then(|status| status.secret_hash.as_deref());
-        let changed =
-            |recorded: &str| self.content_hash(id).is_some_and(|hash| hash != recorded);
+        let changed = |recorded: &str| self.content_hash(id).is_some_and(|hash| hash != recorded);
         has_targets && recorded.is_some_and(changed)
     }
 }
 
-<<<<<<< HEAD
 /// Restarts the workloads that use the Secret, in the order of the spec, as `kubectl rollout restart` does: the pod
 /// template's annotation becomes the Secret's revision, so that equal content restarts nothing.
 pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Abort> {
@@ -57,52 +55,7 @@ pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Ab
                     held.object.secret_name()
                 );
                 info!(workload = what, revision, "Restarting workload");
-                held.event(EventReason::WorkloadRestarted, &note)
-                    .await;
-=======
-    /// Restarts the workloads that use the Secret, in the order of the spec, as `kubectl rollout restart` does: the pod
-    /// template's annotation becomes the Secret's revision, so that equal content restarts nobody.
-    pub async fn restart_workloads(&mut self) -> Result<(), Abort> {
-        let targets = self
-            .object
-            .spec
-            .rollout_restart_targets
-            .clone()
-            .unwrap_or_default();
-        let uid = self.object.uid().unwrap_or_default();
-        let annotation = format!("{RESTART_PREFIX}{uid}");
-        let revision = self.next_revision().to_string();
-        let patch = json!({ "spec": { "template": { "metadata": { "annotations": {
-            annotation: revision,
-        }}}}});
-        for target in targets {
-            let what = format!("{} {}", target.kind.as_str(), target.name);
-            match self.patch_workload(&target, &patch).await {
-                Ok(()) => {
-                    let note = format!(
-                        "Restarting {what} for revision {revision} of the Secret {}",
-                        self.object.secret_name()
-                    );
-                    info!(workload = what, revision, "restarting");
-                    self.event(false, Reason::Available, &note).await;
-                }
-                Err(error)
-                    if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() =>
-                {
-                    let note = format!(
-                        "spec.rolloutRestartTargets: {what} was not restarted: {}. Restart it by hand; if it is there, let the \
-                         operator patch it (chart value rolloutRestart.enabled)",
-                        cluster::message(&error)
-                    );
-                    warn!(
-                        workload = what,
-                        error = cluster::describe(&error),
-                        "Failed to restart a workload"
-                    );
-                    self.event(true, Reason::RestartDenied, &note).await;
-                }
-                Err(error) => return Err(Abort::Api(error)),
->>>>>>> lenient
+                held.event(EventReason::WorkloadRestarted, &note).await;
             }
             Err(error) if cluster::is_not_found(&error) || cluster::refusal(&error).is_some() => {
                 let note = format!(
@@ -110,9 +63,12 @@ pub(crate) async fn restart_workloads(held: &mut Held) -> Result<Observation, Ab
                      to patch it (chart value rolloutRestart.enabled)",
                     cluster::message(&error)
                 );
-                warn!(workload = what, %error, "Failed to restart workload");
-                held.event(EventReason::RestartDenied, &note)
-                    .await;
+                warn!(
+                    workload = what,
+                    error = cluster::message(&error),
+                    "Failed to restart workload"
+                );
+                held.event(EventReason::RestartDenied, &note).await;
             }
             Err(error) => return Err(Abort::Api(error)),
         }
@@ -130,8 +86,9 @@ async fn patch_workload(
     where
         K: Clone + Debug + DeserializeOwned,
     {
+        // Only its metadata comes back: a pod template may hold anything.
         let (params, patch) = (patch_params(), Patch::Strategic(patch));
-        api.patch(name, &params, &patch).await.map(|_| ())
+        api.patch_metadata(name, &params, &patch).await.map(|_| ())
     }
     let (client, namespace) = (held.ctx.client.clone(), held.namespace());
     let name = &target.name;

@@ -2,9 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use provident_core::api::{EventReason, Reason, RotationRecord};
-use provident_core::plan::{
-    self, Blocked, Facts, Observation, Requeue, RotationState, Token,
-};
+use provident_core::plan::{self, Blocked, Facts, Observation, Requeue, RotationState, Token};
 use provident_core::vendor::outcome::{Outcome, Refusal, Reply, classify};
 use provident_core::vendor::types::ClientId;
 use serde_json::{Value, json};

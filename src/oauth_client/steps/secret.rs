@@ -105,8 +105,7 @@ async fn note_repair(held: &Held) {
         "Repaired Secret {}, which had been changed or deleted",
         held.object.secret_name()
     );
-    held.event(EventReason::SecretRepaired, &note)
-        .await;
+    held.event(EventReason::SecretRepaired, &note).await;
 }
 
 // Another writer changed or deleted what this generation stored. An edit, a new client or a new secret is no repair.

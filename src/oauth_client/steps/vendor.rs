@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use provident_core::api::{ConditionStatus, EventReason, Reason};
-use provident_core::plan::{
-    Blocked, Facts, Field, Observation, Requeue, names, update_request,
-};
+use provident_core::plan::{Blocked, Facts, Field, Observation, Requeue, names, update_request};
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::types::{ClientId, VendorClient};
 use tracing::{info, warn};
@@ -67,8 +65,7 @@ pub(crate) async fn update(
             note_success(held, &connection);
             info!(client_id = %id, fields = names(fields), "Updated client");
             let note = format!("Updated the client at the vendor: {}", names(fields));
-            held.event(EventReason::ClientUpdated, &note)
-                .await;
+            held.event(EventReason::ClientUpdated, &note).await;
             // A field that the answer lacks is unknown, not different: a GET shows it.
             Ok(if shows_all(&client, fields) {
                 Observation::Client(held.take_client(facts, id, client))
@@ -76,7 +73,11 @@ pub(crate) async fn update(
                 Observation::UpdatedUnseen
             })
         }
-        Err(error) => Ok(Observation::Blocked(blocked_by_call(held, &connection, &error))),
+        Err(error) => Ok(Observation::Blocked(blocked_by_call(
+            held,
+            &connection,
+            &error,
+        ))),
     }
 }
 
@@ -103,8 +104,7 @@ pub(crate) async fn deactivate(held: &mut Held, id: &ClientId) -> Result<Observa
             note_success(held, &connection);
             info!(client_id = %id, "Deactivated client");
             let note = format!("Deactivated client {id} at the vendor");
-            held.event(EventReason::ClientDeactivated, &note)
-                .await;
+            held.event(EventReason::ClientDeactivated, &note).await;
             Observation::Deactivated
         }
         Ok(_) => Observation::Blocked(Blocked::new(
@@ -183,7 +183,7 @@ pub(crate) fn blocked_by_call(
             requeue: Requeue::Backoff,
         },
         CallError::Throttled(retry_after) => {
-            let pause = connection.limiter.back_off(*retry_after);
+            let pause = connection.limiter.retry_delay(*retry_after);
             Blocked::new(
                 Reason::VendorThrottled,
                 "The vendor limits the request rate (429). The operator retries automatically",
@@ -193,7 +193,9 @@ pub(crate) fn blocked_by_call(
         CallError::Rejected { code, .. } => {
             let which = match code {
                 Some(_) => "Edit the spec accordingly",
-                None => "The vendor does not say which field it rejects; check all fields of the client",
+                None => {
+                    "The vendor does not say which field it rejects; check all fields of the client"
+                }
             };
             let message = format!("{}. {which}", capitalized(&error.to_string()));
             Blocked::new(Reason::SpecRejected, message, Requeue::Verification)

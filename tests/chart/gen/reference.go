@@ -11,7 +11,7 @@ import (
 
 const head = `# Reference
 
-Every field of every kind, printed from the CRDs by ` + "`tests/chart/run --update`" + `: change the Rust types, not this page. ` + "`kubectl explain`" + ` says the same.
+Every field of every kind, generated from the CRDs by ` + "`cargo dev generate`" + `: change the Rust types, not this page. ` + "`kubectl explain`" + ` says the same.
 **Bold**: required. Rules are what the API server refuses, in its own words.
 `
 

@@ -1,7 +1,8 @@
-//! Finds the programs a control plane and a node are made of, and has built what is missing.
+//! Finds the programs of a control plane and a node, and builds those that are missing.
 
 mod build;
 mod catalog;
+mod release;
 
 use std::{
     collections::BTreeMap,
@@ -11,25 +12,27 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub use catalog::{
-    Binary, CONTROL_PLANE, ETCD_VERSION, HELM_CLIENT, KUBECTL, KUBERNETES_VERSION, NODE,
-};
+pub use catalog::{Binary, CONTROL_PLANE, HELM_CLIENT, KUBECTL, NODE};
+pub use release::{KUBERNETES_VARIABLE, Release};
 
 /// Where each program was found, by its name.
 pub type Paths = BTreeMap<&'static str, PathBuf>;
 
-/// Finds each of `wanted` in `KUBEBUILDER_ASSETS`, then in the cache, and builds what is in neither.
+/// Finds each of `wanted` in the cache, and builds those that are not there. For the default release, the directory that
+/// `KUBEBUILDER_ASSETS` names comes first.
 ///
-/// Blocks, and for about ten minutes when all of a control plane has to be built, five more for a node; progress goes to stderr.
+/// Blocks: building a control plane takes about ten minutes, a node five more. Progress is printed to stderr.
 ///
 /// # Errors
-/// When there is no cache directory, or Go is missing or fails; the message says what to install, or has the last
-/// lines of what Go said.
-pub fn ensure(wanted: &[Binary]) -> Result<Paths> {
-    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+/// When there is no cache directory, or Go is missing or fails. The message says what to install, or contains the last
+/// lines of Go's output.
+pub fn ensure(wanted: &[Binary], release: Release) -> Result<Paths> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS")
+        .map(PathBuf::from)
+        .filter(|_| release == Release::default());
     let cache = base_dir("XDG_CACHE_HOME", ".cache")?;
     let find = |binary: &Binary| {
-        let built = cache.join(binary.module.directory);
+        let built = cache.join(binary.module(release).directory);
         let places = assets.iter().chain([&built]);
         places
             .map(|dir| dir.join(binary.name))
@@ -37,16 +40,16 @@ pub fn ensure(wanted: &[Binary]) -> Result<Paths> {
     };
     let mut missing = BTreeMap::<_, Vec<_>>::new();
     for binary in wanted.iter().filter(|b| find(b).is_none()) {
-        let directory = binary.module.directory;
+        let directory = binary.module(release).directory;
         missing.entry(directory).or_default().push(*binary);
     }
     for (directory, binaries) in missing {
-        build::build(&cache.join(directory), &binaries)?;
+        build::build(&cache.join(directory), &binaries, release)?;
     }
     let found = |binary: &Binary| {
         let path = find(binary).with_context(|| {
             format!(
-                "{} was built but is gone from {}",
+                "{} was built but has disappeared from {}",
                 binary.name,
                 cache.display()
             )
@@ -56,8 +59,8 @@ pub fn ensure(wanted: &[Binary]) -> Result<Paths> {
     wanted.iter().map(found).collect()
 }
 
-/// Our own directory below a base directory of the XDG Base Directory Specification: `variable`, if it holds an
-/// absolute path as that specification demands, else `fallback` in the home directory.
+/// This project's directory below a base directory of the XDG Base Directory Specification: `variable` if it contains an
+/// absolute path, as that specification requires, otherwise `fallback` in the home directory.
 ///
 /// # Errors
 /// When neither the variable nor `HOME` is set.

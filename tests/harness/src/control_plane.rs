@@ -1,4 +1,4 @@
-//! A control plane without nodes: etcd, kube-apiserver and kube-controller-manager on free ports of the loopback.
+//! A control plane without nodes: etcd, kube-apiserver and kube-controller-manager on free loopback ports.
 
 mod components;
 mod pki;
@@ -23,45 +23,58 @@ use kube::{
 };
 use tokio::sync::OnceCell;
 
-use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths};
+use crate::binaries::{self, CONTROL_PLANE, KUBECTL, Paths, Release};
 use components::Components;
 pub(crate) use processes::Processes;
 pub use restore::Backup;
 
-/// Names a cluster that [`ControlPlane::shared`] uses instead of starting one.
+/// The kubeconfig of a cluster that [`ControlPlane::shared`] uses instead of starting one.
 pub const KUBECONFIG_VARIABLE: &str = "PROVIDENT_TEST_KUBECONFIG";
 
-/// A loaded machine takes its time; one that is stuck should still fail before anyone gives up on it.
+/// Long enough for a loaded machine, short enough that a start that hangs is reported.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A control plane to test against: one of our own, or a cluster that exists already.
+/// A control plane to test against: one that this process starts, or an existing cluster.
 ///
-/// One of our own is usable in about five seconds, holds about 400 MiB, and ends when it is dropped or when this
-/// process ends, by whatever means.
+/// A started one is usable after about five seconds, needs about 400 MiB, and stops when it is dropped or when this process
+/// exits or is killed.
 #[derive(Debug)]
 pub struct ControlPlane {
     kubeconfig: PathBuf,
     config: Config,
     binaries: Paths,
-    /// None for a cluster that exists already.
+    /// None for an existing cluster.
     processes: Option<Processes>,
-    /// To start them again.
+    /// Needed to restart the processes.
     components: Option<Components>,
 }
 
 impl ControlPlane {
+    /// Starts a control plane of the release that [`Release::selected`] returns.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start_release`].
+    pub async fn start() -> Result<Self> {
+        Self::start_release(Release::selected()?).await
+    }
+
     /// Starts a control plane and waits until it is ready and its `default` service account exists.
     ///
     /// # Errors
-    /// When a program can neither be found nor built, when one dies, with the end of its log, and when it is not ready
-    /// after two minutes.
-    pub async fn start() -> Result<Self> {
-        Self::start_at(Processes::new()?, Ipv4Addr::LOCALHOST).await
+    /// When a program can neither be found nor built; when one exits, with the end of its log; and when the control plane is
+    /// not ready after two minutes.
+    pub async fn start_release(release: Release) -> Result<Self> {
+        Self::start_at(Processes::new()?, Ipv4Addr::LOCALHOST, release).await
     }
 
-    /// The same beside processes that run already, with an API server that listens at this address.
-    pub(crate) async fn start_at(mut processes: Processes, address: Ipv4Addr) -> Result<Self> {
-        let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&CONTROL_PLANE)).await??;
+    /// The same, together with processes that already run, and with an API server that listens on this address.
+    pub(crate) async fn start_at(
+        mut processes: Processes,
+        address: Ipv4Addr,
+        release: Release,
+    ) -> Result<Self> {
+        let build = move || binaries::ensure(&CONTROL_PLANE, release);
+        let binaries = tokio::task::spawn_blocking(build).await??;
         let components = Components::prepare(processes.home(), &binaries, address)?;
         let config = read_config(&components.kubeconfig).await?;
         boot(&mut processes, &components, &config).await?;
@@ -75,13 +88,14 @@ impl ControlPlane {
         })
     }
 
-    /// Uses the cluster of a kubeconfig, by its current context. Stopping leaves it alone.
+    /// Uses the cluster of a kubeconfig's current context. Stopping does not affect it.
     ///
     /// # Errors
-    /// When the file cannot be read or names no usable cluster, or kubectl can neither be found nor built.
+    /// When the file cannot be read or has no usable cluster, or kubectl can neither be found nor built.
     pub async fn existing(kubeconfig: &Path) -> Result<Self> {
         let config = read_config(kubeconfig).await?;
-        let binaries = tokio::task::spawn_blocking(|| binaries::ensure(&[KUBECTL])).await??;
+        let build = || binaries::ensure(&[KUBECTL], Release::default());
+        let binaries = tokio::task::spawn_blocking(build).await??;
         Ok(Self {
             kubeconfig: kubeconfig.to_owned(),
             config,
@@ -91,9 +105,10 @@ impl ControlPlane {
         })
     }
 
-    /// The one control plane of a test binary: the cluster of [`KUBECONFIG_VARIABLE`], else started on first use.
+    /// The one control plane of a test binary: the cluster of [`KUBECONFIG_VARIABLE`] if set, otherwise one that is started on
+    /// first use.
     ///
-    /// It outlives the runtime it was started on and ends with the process.
+    /// It outlives the runtime on which it was started and stops with the process.
     ///
     /// # Errors
     /// As [`ControlPlane::start`] and [`ControlPlane::existing`]; the next caller tries again.
@@ -106,26 +121,25 @@ impl ControlPlane {
         SHARED.get_or_try_init(start).await
     }
 
-    /// A kubeconfig of a cluster administrator, with all credentials inline.
+    /// The kubeconfig of a cluster administrator, with all credentials inline.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// The same for kube's client. Whoever builds the client decides on `default_retry`.
+    /// The same for kube's client. The caller decides on `default_retry`.
     #[must_use]
     pub fn client_config(&self) -> Config {
         self.config.clone()
     }
 
-    /// Where the programs keep their logs and data; none for a cluster that exists already.
+    /// The directory of the programs' logs and data; none for an existing cluster.
     #[must_use]
     pub fn home(&self) -> Option<&Path> {
         self.processes.as_ref().map(Processes::home)
     }
 
-    /// The API server's audit log, a JSON object per line: what service accounts asked for. None for a cluster that exists
-    /// already.
+    /// The API server's audit log of requests by service accounts, a JSON object per line. None for an existing cluster.
     #[must_use]
     pub fn audit_log(&self) -> Option<PathBuf> {
         self.home().map(|home| home.join(components::AUDIT_LOG))
@@ -136,11 +150,16 @@ impl ControlPlane {
     /// # Errors
     /// When this control plane has no program of that name.
     pub fn binary(&self, name: &str) -> Result<PathBuf> {
-        let known = || format!("no program {name} here, only {:?}", self.binaries.keys());
+        let known = || {
+            format!(
+                "this control plane has no program {name}, only {:?}",
+                self.binaries.keys()
+            )
+        };
         self.binaries.get(name).cloned().with_context(known)
     }
 
-    /// A kubectl command on this cluster, ready to run.
+    /// A kubectl command that uses this cluster.
     ///
     /// # Errors
     /// As [`ControlPlane::binary`].
@@ -148,13 +167,13 @@ impl ControlPlane {
         let mut command = Command::new(self.binary("kubectl")?);
         command.args(args).env("KUBECONFIG", &self.kubeconfig);
         if let Some(home) = self.home() {
-            // kubectl keeps what it discovers by host and port, and our ports come back with other clusters behind them.
+            // kubectl caches discovery by host and port, and other clusters will reuse our ports.
             command.env("KUBECACHEDIR", home.join("kubectl"));
         }
         Ok(command)
     }
 
-    /// Starts one more program, which ends with this control plane; its output goes to the log that is returned.
+    /// Starts another program, which stops with this control plane. Returns the log that gets its output.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -167,22 +186,22 @@ impl ControlPlane {
         Ok(processes.log(name))
     }
 
-    /// The process id of a program, to read `/proc` by; none if it does not run.
+    /// The process id of a program; none if it is not running.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<u32> {
         self.processes.as_ref()?.pid(name)
     }
 
-    /// Sends SIGTERM to one program and waits until it has ended, as Kubernetes stops a pod.
+    /// Sends SIGTERM to one program, as Kubernetes does to stop a pod, and waits until it has ended.
     ///
     /// # Errors
-    /// When no such program runs, or it is still there after two minutes.
+    /// When the program is not running, or still running after two minutes.
     pub async fn end(&mut self, name: &str) -> Result<()> {
-        let processes = self.processes.as_mut().context("nothing was started")?;
+        let processes = self.processes.as_mut().context("no program was started")?;
         processes.end(name).await
     }
 
-    /// Says whether every program still runs.
+    /// Checks that every program is still running.
     ///
     /// # Errors
     /// When one has ended, with the end of its log.
@@ -190,16 +209,16 @@ impl ControlPlane {
         self.processes.as_mut().map_or(Ok(()), Processes::check)
     }
 
-    /// Ends everything that was started, and waits until it is gone. Dropping does the same.
+    /// Stops everything that was started and waits until it is gone. Dropping does the same.
     pub fn stop(self) {
         drop(self);
     }
 }
 
-/// Starts the three programs, and waits until they are of use.
+/// Starts the three programs and waits until they are ready.
 async fn boot(processes: &mut Processes, components: &Components, config: &Config) -> Result<()> {
     let mut once = config.clone();
-    once.default_retry = false; // we ask again ourselves
+    once.default_retry = false; // `until` retries
     let client = Client::try_from(once)?;
     processes.spawn("etcd", components.etcd())?;
     processes.spawn("kube-apiserver", components.api_server())?;
@@ -213,6 +232,15 @@ async fn boot(processes: &mut Processes, components: &Components, config: &Confi
         Ok(accounts.get("default").await.map(drop)?)
     })
     .await
+}
+
+/// The version of the API server that a kubeconfig leads to, such as `v1.37.2`.
+///
+/// # Errors
+/// When the kubeconfig cannot be used, or the API server does not answer.
+pub async fn server_version(kubeconfig: &Path) -> Result<String> {
+    let client = Client::try_from(read_config(kubeconfig).await?)?;
+    Ok(client.apiserver_version().await?.git_version)
 }
 
 async fn read_config(kubeconfig: &Path) -> Result<Config> {
@@ -229,7 +257,7 @@ async fn is_ready(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Asks again and again until `done`, a program dies, or the time is up; the error has the log of `name`.
+/// Repeats `done` until it succeeds, a program exits, or the time is up. The error contains the end of the log of `name`.
 async fn until(
     processes: &mut Processes,
     name: &str,
@@ -238,9 +266,9 @@ async fn until(
     let start = Instant::now();
     loop {
         processes.check()?;
-        // An API server that has just opened its port may let a request hang.
+        // A request to an API server that has just opened its port can hang.
         let answer = tokio::time::timeout(Duration::from_secs(2), done()).await;
-        let Err(error) = answer.unwrap_or_else(|_| Err(anyhow!("no answer"))) else {
+        let Err(error) = answer.unwrap_or_else(|_| Err(anyhow!("no response"))) else {
             return Ok(());
         };
         if start.elapsed() > START_TIMEOUT {

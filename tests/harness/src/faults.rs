@@ -6,9 +6,9 @@
 //! # async fn example() -> anyhow::Result<()> {
 //! let faults = Faults::new();
 //! let mut config = ControlPlane::shared().await?.client_config();
-//! config.default_retry = false; // retries would happen below this layer, out of its sight
+//! config.default_retry = false; // retries would happen below this layer, which would not see them
 //! let client = ClientBuilder::try_from(config)?.with_layer(&faults.layer()).build();
-//! // The first Secret is written, and its answer is lost on the way back.
+//! // Secrets are written, but the responses are lost.
 //! faults.add_rule(|request| (request.is_write() && request.resource == "secrets").then(|| Fault::after(Effect::Fail)));
 //! # Ok(())
 //! # }
@@ -40,37 +40,37 @@ pub use stream::Twist;
 type Hook = Arc<dyn Fn(RequestInfo) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 type Rule = Arc<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;
 
-/// When a fault strikes.
+/// When a fault takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Before the request is sent. If the effect ends it, the server never sees it.
+    /// Before the request is sent. If the effect ends the request, the server never receives it.
     Before,
-    /// After the server has carried it out and answered. If the effect ends it, the client does not know.
+    /// After the server has processed the request and responded. If the effect ends it, the client does not know the outcome.
     After,
 }
 
 /// What a fault does.
 #[derive(Clone)]
 pub enum Effect {
-    /// The client gets an error of the transport, "connection refused" before, "connection reset" after.
+    /// The client gets a transport error: "connection refused" before, "connection reset" after.
     Fail,
-    /// The client gets this HTTP status with a Kubernetes `Status` that fits it, such as 403, 409, 429, 500 or 504.
+    /// The client gets this HTTP status with the matching Kubernetes `Status`, such as 403, 409, 429, 500 or 504.
     Answer(u16),
-    /// The request, or its answer, waits.
+    /// The request or its response is delayed.
     Delay(Duration),
-    /// The client waits until it gives up.
+    /// The client gets no response.
     Hang,
-    /// The answer's body is no JSON, but still has all its text in it. Not that of a watch, which has no end.
+    /// The response's body is no JSON any more, but still contains all its text. Not for a watch, which has no end.
     Undecodable,
-    /// The events of a watch arrive as told, if they arrive; only after the answer's head.
+    /// The events of a watch are changed or withheld. Only [`Moment::After`].
     Watch(Twist),
-    /// Something else happens at this moment, then the request goes on. Make one by [`Effect::run`].
+    /// A hook runs at this moment, then the request continues. Created by [`Effect::run`].
     Run(Hook),
 }
 
 impl Effect {
-    /// An effect that waits for what `hook` does, such as a stranger writing the very object. A hook that never
-    /// returns is a hang that tells.
+    /// An effect that runs `hook` and waits for it, for example to change the object of the request. A hook that never returns is
+    /// a hang that the test can notice.
     pub fn run<F: Future<Output = ()> + Send + 'static>(
         hook: impl Fn(RequestInfo) -> F + Send + Sync + 'static,
     ) -> Self {
@@ -92,10 +92,10 @@ impl fmt::Debug for Effect {
     }
 }
 
-/// One fault on one request.
+/// One fault of one request.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// When it strikes.
+    /// When it takes effect.
     pub moment: Moment,
     /// What it does.
     pub effect: Effect,
@@ -111,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// A fault after the server has carried the request out.
+    /// A fault after the server has processed the request.
     #[must_use]
     pub const fn after(effect: Effect) -> Self {
         Self {
@@ -121,18 +121,18 @@ impl Fault {
     }
 }
 
-/// What is known of one request.
+/// The record of one request.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// The request.
     pub request: RequestInfo,
     /// Whether it was sent to the server.
     pub sent: bool,
-    /// The HTTP status of the server's answer, also where the client got another one or none.
+    /// The HTTP status of the server's response, even if the client got another one or none.
     pub status: Option<u16>,
 }
 
-/// The switchboard of one client's faults; clones share it.
+/// The rules and records of one client. Clones share them.
 #[derive(Clone)]
 pub struct Faults(Arc<Shared>);
 
@@ -158,7 +158,7 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// No faults yet: requests pass and are recorded.
+    /// Without rules: requests are only recorded.
     #[must_use]
     pub fn new() -> Self {
         let shared = Shared {
@@ -176,13 +176,13 @@ impl Faults {
         FaultLayer::new(self.clone())
     }
 
-    /// Adds a rule. Every request, watches too, asks the rules in the order they were added; the first fault counts.
+    /// Adds a rule. Rules are evaluated in order for every request, including watches; the first fault applies.
     pub fn add_rule(&self, rule: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) {
         lock(&self.0.rules).push(Arc::new(rule));
     }
 
-    /// Adds a rule for the `k`-th request from now on, counted from 1, that is not in the background
-    /// ([`RequestInfo::is_background`]): for tests that strike at every request of a run in turn.
+    /// Adds a rule for the `k`-th request from now on, counted from 1 and without background requests
+    /// ([`RequestInfo::is_background`]): for tests that let each request of a run fail in turn.
     pub fn on_request(&self, k: u64, fault: Fault) {
         let seen = AtomicU64::new(0);
         self.add_rule(move |request| {
@@ -191,44 +191,44 @@ impl Faults {
         });
     }
 
-    /// Removes all rules. Requests that already wait or hang stay as they are.
+    /// Removes all rules. Requests that are already delayed or hang are not affected.
     pub fn clear(&self) {
         lock(&self.0.rules).clear();
     }
 
-    /// Begins or ends an outage of the API server: while it lasts no request is sent, each fails as if the connection
-    /// were refused, and watches that are open break off. Requests on their way are still answered.
+    /// Starts or ends an outage of the API server. During an outage every request fails as if the connection were refused, and open
+    /// watches are reset. Requests that were already sent still get their response.
     pub fn set_outage(&self, on: bool) {
         self.0.outage.send_replace(on);
     }
 
-    /// Every request since the start or [`Faults::forget`], in the order they were made.
+    /// Every request since the start or the last [`Faults::forget`], in order.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         lock(&self.0.records).values().cloned().collect()
     }
 
-    /// Forgets the requests so far; sequence numbers go on.
+    /// Forgets the requests so far. Sequence numbers continue.
     pub fn forget(&self) {
         lock(&self.0.records).clear();
     }
 
-    /// How many requests are such.
+    /// The number of requests that match.
     #[must_use]
-    pub fn count(&self, such: impl Fn(&Record) -> bool) -> usize {
+    pub fn count(&self, matches: impl Fn(&Record) -> bool) -> usize {
         lock(&self.0.records)
             .values()
-            .filter(|record| such(record))
+            .filter(|record| matches(record))
             .count()
     }
 
-    /// How many writes ([`RequestInfo::is_write`]) were sent, whatever the answer.
+    /// The number of writes ([`RequestInfo::is_write`]) that were sent, whatever the response.
     #[must_use]
     pub fn writes(&self) -> usize {
         self.count(|record| record.sent && record.request.is_write())
     }
 
-    /// The same by what was written: `secrets`, `oauthclients`, `oauthclients/status`.
+    /// The same by resource and subresource: `secrets`, `oauthclients`, `oauthclients/status`.
     #[must_use]
     pub fn writes_by_resource(&self) -> BTreeMap<String, usize> {
         let mut writes = BTreeMap::new();
@@ -243,13 +243,13 @@ impl Faults {
         writes
     }
 
-    /// How many server-side dry runs were sent.
+    /// The number of server-side dry runs that were sent.
     #[must_use]
     pub fn dry_runs(&self) -> usize {
         self.count(|record| record.sent && record.request.dry_run)
     }
 
-    /// Numbers and records a request, and says what is to happen to it.
+    /// Numbers and records a request, and returns its fault.
     fn admit(&self, mut request: RequestInfo) -> (RequestInfo, Option<Fault>) {
         request.sequence = self.0.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let record = Record {
@@ -258,7 +258,7 @@ impl Faults {
             status: None,
         };
         lock(&self.0.records).insert(request.sequence, record);
-        // Rules run without the lock, so that a rule may change the rules.
+        // Rules run without the lock, so that a rule can change the rules.
         let rules = lock(&self.0.rules).clone();
         let fault = rules.iter().find_map(|rule| rule(&request));
         (request, fault)
@@ -271,7 +271,7 @@ impl Faults {
     }
 }
 
-/// A test that panicked elsewhere leaves the data whole: each change is one step.
+/// Ignores poisoning: every change is atomic, so a panic in another test leaves consistent data.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,18 @@
-//! A real Kubernetes control plane for tests and trials, and faults on the way to it.
+//! A real Kubernetes control plane for tests and development, and faults between it and its clients.
 //!
-//! - [`binaries`]: finds etcd, kube-apiserver and what else a cluster is made of, or builds it from its Go modules.
-//! - [`control_plane`]: starts them on free ports; whatever it starts ends with the process that started it.
+//! - [`binaries`]: finds etcd, kube-apiserver and the other programs of a cluster, or builds them from their Go modules.
+//! - [`control_plane`]: starts them on free ports. Everything that it starts ends with the process that started it.
 //! - [`node`]: adds a node, so that pods really run.
 //! - [`faults`]: a layer for kube's client that records requests, and fails, delays or loses them on demand.
 //!
-//! `cargo dev` is the same for people: `cargo dev up` gives a cluster to try things on.
+//! `cargo dev` offers the same on the command line: `cargo dev up` starts a cluster for development.
 //!
 //! # Environment
-//! - `KUBEBUILDER_ASSETS`: a directory with binaries that are used before all others.
-//! - `XDG_CACHE_HOME` (default `~/.cache`): what is built goes to `provident-operator/` below it.
+//! - `HARNESS_KUBERNETES`: the Kubernetes release that [`ControlPlane::start`] and [`ControlPlane::shared`] use, such as `1.32`, or
+//!   `oldest` for the oldest supported one. The default is the newest.
+//! - `KUBEBUILDER_ASSETS`: a directory with binaries that are preferred to all others, unless another release than the default is
+//!   selected.
+//! - `XDG_CACHE_HOME` (default `~/.cache`): built programs are kept in its directory `provident-operator/`.
 //! - `PROVIDENT_TEST_KUBECONFIG`: [`ControlPlane::shared`] uses this cluster instead of starting one.
 
 pub mod binaries;

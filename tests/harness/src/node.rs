@@ -1,10 +1,11 @@
-//! A node beside the control plane: scheduler, kubelet, containerd, runc and kube-proxy, so that pods really run.
+//! A node for the control plane: scheduler, kubelet, containerd, runc and kube-proxy, so that pods really run.
 //!
-//! All of it lives in namespaces of its own (process ids, mounts, network), whose end is the end of every process, mount,
-//! link and packet filter in it: the machine is left as it was, however we end. Only cgroups are swept by us.
+//! Everything runs in its own Linux namespaces (processes, mounts, network). When they end, the kernel removes every process,
+//! mount, link and packet filter in them, so the machine is unchanged afterwards, even if we are killed. Only cgroups need to be
+//! removed explicitly.
 //!
-//! It needs root and some of Debian's packages; [`obstacle`] says what is missing. One node of a name may run per
-//! control plane, and any number of them on one machine.
+//! A node requires root and some Debian packages; [`obstacle`] says what is missing. Each control plane has at most one node, and
+//! any number of them can run on one machine.
 
 mod cgroups;
 mod containerd;
@@ -27,7 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     ControlPlane,
-    binaries::{self, CONTROL_PLANE, NODE},
+    binaries::{self, CONTROL_PLANE, NODE, Release},
     control_plane::{Processes, tail},
 };
 use containerd::Containerd;
@@ -38,11 +39,11 @@ use network::Network;
 pub use host::{PACKAGES, obstacle};
 pub use image::{APP_IMAGE, Store};
 
-/// The node's name. The kubelet's certificate bears it too.
+/// The node's name, which is also in the kubelet's certificate.
 const NAME: &str = "dev";
 const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A cluster with one node. It ends as a [`ControlPlane`] does.
+/// A cluster with one node. It stops when a [`ControlPlane`] would.
 #[derive(Debug)]
 pub struct Node {
     control_plane: ControlPlane,
@@ -51,19 +52,20 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a control plane and a node, and waits until the node is ready. Image [`APP_IMAGE`] is on it.
+    /// Starts a control plane and a node, and waits until the node is ready. It has the image [`APP_IMAGE`].
     ///
     /// # Errors
-    /// As [`ControlPlane::start`], and when the machine does not allow it; see [`obstacle`].
-    pub async fn start() -> Result<Self> {
+    /// As [`ControlPlane::start`], and when the machine cannot run a node; see [`obstacle`].
+    pub async fn start(release: Release) -> Result<Self> {
         let wanted = [CONTROL_PLANE.as_slice(), &NODE].concat();
-        let paths = tokio::task::spawn_blocking(move || binaries::ensure(&wanted)).await??;
+        let build = move || binaries::ensure(&wanted, release);
+        let paths = tokio::task::spawn_blocking(build).await??;
         let mut processes = Processes::new()?;
         let home = processes.home().to_owned();
         let cgroup = cgroups::create(&mut processes)?;
         let namespaces = Namespaces::create(&mut processes)?;
         let network = Network::create(&namespaces)?;
-        let mut control_plane = ControlPlane::start_at(processes, network.host()).await?;
+        let mut control_plane = ControlPlane::start_at(processes, network.host(), release).await?;
         let client = Client::try_from(control_plane.client_config())?;
         let dns = dns::serve(network.host(), client.clone()).await?;
 
@@ -96,23 +98,23 @@ impl Node {
         &self.control_plane
     }
 
-    /// Puts the images of an archive on the node.
+    /// Imports the images of an archive into the node.
     ///
     /// # Errors
-    /// When containerd does not take it.
+    /// When containerd rejects the archive.
     pub fn import(&self, archive: &Path) -> Result<()> {
         self.containerd.import(archive)
     }
 
-    /// Kills a container's process, by the container's id: no signal that it could heed.
+    /// Kills the process of a container with SIGKILL, by the container's id.
     ///
     /// # Errors
-    /// When containerd does not know it.
+    /// When containerd does not know the container.
     pub fn kill(&self, container: &str) -> Result<()> {
         self.containerd.kill(container)
     }
 
-    /// Says whether every program still runs.
+    /// Checks that every program is still running.
     ///
     /// # Errors
     /// When one has ended, with the end of its log.

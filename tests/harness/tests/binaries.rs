@@ -1,4 +1,4 @@
-//! The builder, seen from outside, with a stand-in for `go`: what is tested is locking, leftovers and messages.
+//! The builder as a command, with a fake `go`: locking, leftovers, messages, and the selection of a release.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Waits while `$ROOT/wait` exists, notes each build, and writes the file that `-o` names.
+/// Records each build, writes the file that `-o` names, and waits as long as `$ROOT/wait` exists.
 const GO: &str = r#"#!/bin/sh
 while [ "$1" != "-o" ]; do shift; done
 printf half > "$2"
@@ -48,6 +48,7 @@ impl Machine {
         command
             .arg("build")
             .env_remove("KUBEBUILDER_ASSETS")
+            .env_remove("HARNESS_KUBERNETES")
             .env("PATH", path);
         command
             .env("XDG_CACHE_HOME", self.path("cache"))
@@ -67,7 +68,7 @@ impl Machine {
             .collect()
     }
 
-    /// All files below the cache, with their content, without the lock.
+    /// All files in the cache except the lock, with their content.
     fn cached(&self) -> Vec<(String, String)> {
         let mut files = Vec::new();
         collect(&self.path("cache"), &mut files);
@@ -93,7 +94,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     while !done() {
         assert!(
             start.elapsed() < Duration::from_secs(20),
-            "never happened: {what}"
+            "timed out waiting until {what}"
         );
         thread::sleep(Duration::from_millis(20));
     }
@@ -158,6 +159,86 @@ fn what_the_assets_directory_has_is_used_and_the_rest_is_built() {
         stdout.contains(machine.path("assets/etcd").to_str().unwrap()),
         "{stdout}"
     );
+}
+
+#[test]
+fn each_release_is_built_from_its_own_module_and_kept_beside_the_others() {
+    // Records the release that go.mod requires and the version that the program will report.
+    let machine = Machine::new(Some(
+        r#"#!/bin/sh
+echo "$* $(grep 'k8s.io/kubernetes v' go.mod)" >> "$ROOT/builds"
+while [ "$1" != "-o" ]; do shift; done
+printf whole > "$2"
+"#,
+    ));
+    let by_flag = machine
+        .dev_build()
+        .args(["--kubernetes", "1.32"])
+        .output()
+        .unwrap();
+    assert!(by_flag.status.success(), "{}", stderr(&by_flag));
+    let builds = machine.builds();
+    assert_eq!(builds.len(), 4, "{builds:?}");
+    let kubectl = builds.last().unwrap();
+    assert!(kubectl.contains("k8s.io/kubernetes v1.32.13"), "{kubectl}");
+    assert!(kubectl.contains("gitVersion=v1.32.13"), "{kubectl}");
+
+    let by_variable = machine
+        .dev_build()
+        .env("HARNESS_KUBERNETES", "v1.32.13")
+        .output()
+        .unwrap();
+    assert_eq!(stderr(&by_variable), "", "it was built already");
+    assert_eq!(by_variable.stdout, by_flag.stdout);
+    assert!(
+        String::from_utf8_lossy(&by_flag.stdout).contains("/kubernetes-1.32.13-etcd-"),
+        "{by_flag:?}"
+    );
+
+    let newest = machine.dev_build().output().unwrap();
+    assert!(newest.status.success(), "{}", stderr(&newest));
+    assert_ne!(newest.stdout, by_flag.stdout);
+    assert_eq!(machine.builds().len(), 8);
+}
+
+#[test]
+fn the_assets_directory_does_not_replace_a_selected_release() {
+    let machine = Machine::new(Some(GO));
+    fs::create_dir(machine.path("assets")).unwrap();
+    fs::write(machine.path("assets/etcd"), "given").unwrap();
+    let output = machine
+        .dev_build()
+        .args(["--kubernetes", "1.32"])
+        .env("KUBEBUILDER_ASSETS", machine.path("assets"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(machine.builds().len(), 4);
+}
+
+#[test]
+fn an_unknown_release_is_refused_with_those_that_can_be_built() {
+    let machine = Machine::new(Some(GO));
+    let by_flag = machine
+        .dev_build()
+        .args(["--kubernetes", "1.20"])
+        .output()
+        .unwrap();
+    let by_variable = machine
+        .dev_build()
+        .env("HARNESS_KUBERNETES", "1.20")
+        .output()
+        .unwrap();
+    for (output, origin) in [
+        (by_flag, "--kubernetes"),
+        (by_variable, "HARNESS_KUBERNETES"),
+    ] {
+        assert!(!output.status.success());
+        let text = stderr(&output);
+        assert!(text.contains(origin), "{text}");
+        assert!(text.contains("1.32.13"), "{text}");
+    }
+    assert_eq!(machine.builds(), Vec::<String>::new());
 }
 
 #[test]

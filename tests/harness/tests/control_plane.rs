@@ -1,4 +1,4 @@
-//! A control plane starts, answers, and is gone with its owner, however the owner goes.
+//! A control plane starts, answers requests, and is gone after its owner exits or is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::ControlPlane;
+use harness::{ControlPlane, binaries::Release};
 use tempfile::TempDir;
 
-/// The processes whose working directory is below `home`, as Linux tells it.
+/// The processes whose working directory is in `home`.
 fn processes_in(home: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -35,7 +35,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     while !done() {
         assert!(
             start.elapsed() < Duration::from_mins(1),
-            "never happened: {what}"
+            "timed out waiting until {what}"
         );
         thread::sleep(Duration::from_millis(50));
     }
@@ -47,7 +47,7 @@ fn readyz(kubectl: &mut Command) -> String {
 }
 
 #[tokio::test]
-async fn two_at_once_answer_for_themselves_and_are_gone_after_drop() {
+async fn two_control_planes_run_independently_and_are_gone_after_drop() {
     let (one, two) = tokio::join!(ControlPlane::start(), ControlPlane::start());
     let (one, two) = (one.unwrap(), two.unwrap());
     let homes: Vec<PathBuf> = [&one, &two]
@@ -98,7 +98,7 @@ async fn two_at_once_answer_for_themselves_and_are_gone_after_drop() {
 }
 
 #[tokio::test]
-async fn a_program_that_dies_is_told_with_its_log() {
+async fn a_program_that_dies_is_reported_with_its_log() {
     let mut plane = ControlPlane::start().await.unwrap();
     plane.check().unwrap();
     let home = plane.home().unwrap().to_owned();
@@ -119,14 +119,17 @@ async fn a_program_that_dies_is_told_with_its_log() {
     let error = loop {
         match plane.check() {
             Err(error) => break error.to_string(),
-            Ok(()) => assert!(start.elapsed() < Duration::from_secs(10), "nobody noticed"),
+            Ok(()) => assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "the death was not noticed"
+            ),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(error.starts_with("etcd has ended (signal: 9"), "{error}");
 }
 
-/// `cargo dev up` with state and temporary files of its own.
+/// `cargo dev up` with its own state and temporary directories.
 struct Dev {
     root: TempDir,
 }
@@ -150,7 +153,7 @@ impl Dev {
         command
     }
 
-    /// A foreground `up`, once it has said how to reach it.
+    /// Starts `up` in the foreground and waits until it has printed the kubeconfig.
     fn up(&self) -> Child {
         let mut child = self
             .command(&["up"])
@@ -173,7 +176,8 @@ impl Dev {
     }
 
     fn kubectl(&self) -> Command {
-        let paths = harness::binaries::ensure(&[harness::binaries::KUBECTL]).unwrap();
+        let release = Release::default();
+        let paths = harness::binaries::ensure(&[harness::binaries::KUBECTL], release).unwrap();
         let mut command = Command::new(&paths["kubectl"]);
         command
             .env("KUBECONFIG", self.kubeconfig())
@@ -199,7 +203,7 @@ fn everything_is_gone_after_its_owner_is_killed() {
 }
 
 #[test]
-fn ctrl_c_ends_it_with_success_and_nothing_is_left() {
+fn ctrl_c_stops_it_with_success_and_leaves_nothing() {
     let dev = Dev::new();
     let mut owner = dev.up();
     assert!(
@@ -215,7 +219,7 @@ fn ctrl_c_ends_it_with_success_and_nothing_is_left() {
 }
 
 #[test]
-fn detached_it_stays_until_down_and_a_second_up_says_that_it_runs() {
+fn a_detached_one_runs_until_down_and_a_second_up_reports_it() {
     let dev = Dev::new();
     let export = format!("export KUBECONFIG={}\n", dev.kubeconfig().display());
     let up = dev.command(&["up", "--detach"]).output().unwrap();
@@ -230,15 +234,20 @@ fn detached_it_stays_until_down_and_a_second_up_says_that_it_runs() {
         assert!(again.status.success());
         assert_eq!(String::from_utf8_lossy(&again.stdout), export);
         assert!(
-            String::from_utf8_lossy(&again.stderr).contains("runs already"),
+            String::from_utf8_lossy(&again.stderr).contains("is already running"),
             "{again:?}"
         );
     }
+    let other = dev.command(&["up", "--kubernetes", "1.31"]).output();
+    let other = other.unwrap();
+    assert!(!other.status.success());
+    let error = String::from_utf8_lossy(&other.stderr);
+    assert!(error.contains("is already running, not 1.31"), "{error}");
     assert!(dev.command(&["down"]).output().unwrap().status.success());
     assert!(dev.is_empty());
     let down = dev.command(&["down"]).output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&down.stderr),
-        "No control plane is up.\n"
+        "No control plane is running.\n"
     );
 }

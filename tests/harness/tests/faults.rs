@@ -1,4 +1,4 @@
-//! Each fault on the real API server: what the client sees, and what the server has really done.
+//! Each fault with a real API server: what the client sees, and what the server has done.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -19,7 +19,7 @@ use tokio::{sync::Notify, time::timeout};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A namespace of its own, seen through faults and seen directly.
+/// A namespace, with a client that is subject to faults and one that is not.
 struct Scene {
     namespace: String,
     faults: Faults,
@@ -78,7 +78,7 @@ fn code(result: Result<ConfigMap, Error>) -> u16 {
 }
 
 #[tokio::test]
-async fn a_failed_request_never_reaches_the_server_and_a_lost_answer_has() {
+async fn a_request_that_fails_before_does_not_reach_the_server_and_one_that_fails_after_does() {
     let scene = scene().await;
     scene.on_create(Fault::before(Effect::Fail));
     let error = scene.create("before").await.unwrap_err();
@@ -112,7 +112,7 @@ async fn an_injected_status_reads_like_the_real_one() {
     assert_eq!(code(scene.create("committed").await), 504);
     assert!(scene.exists("committed").await);
 
-    // The reason decides what kube calls it; the server's own answer is the yardstick.
+    // kube classifies errors by reason, so the reason must be the one that the server itself returns.
     scene.faults.clear();
     let Error::Api(real) = scene.create("committed").await.unwrap_err() else {
         panic!()
@@ -166,7 +166,7 @@ async fn a_hook_acts_between_check_and_write() {
 }
 
 #[tokio::test]
-async fn a_hang_in_a_hook_tells_when_it_is_reached() {
+async fn a_hang_in_a_hook_is_noticed_when_it_is_reached() {
     let scene = scene().await;
     let reached = Arc::new(Notify::new());
     let tell = reached.clone();
@@ -187,7 +187,7 @@ async fn a_hang_in_a_hook_tells_when_it_is_reached() {
 }
 
 #[tokio::test]
-async fn request_k_is_struck_and_no_other() {
+async fn only_request_k_fails() {
     let scene = scene().await;
     scene.faults.on_request(2, Fault::before(Effect::Fail));
     let watch = scene
@@ -241,7 +241,7 @@ async fn an_outage_fails_all_requests_and_breaks_watches_until_it_ends() {
 }
 
 #[tokio::test]
-async fn counts_what_was_written_and_what_was_only_tried() {
+async fn counts_writes_and_dry_runs() {
     let scene = scene().await;
     scene.create("a").await.unwrap();
     let dry_run = PostParams {

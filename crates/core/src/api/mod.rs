@@ -58,6 +58,8 @@ pub const RETRY_CREATE: &str = "oauth.provident.ae/retry-create";
 pub const RESTART_PREFIX: &str = "oauth.provident.ae/secret-revision-";
 /// Annotation on a generated Secret: the keyed hash that binds its clientId to this object.
 pub const BINDING_ANNOTATION: &str = "oauth.provident.ae/binding";
+/// Annotation on a Secret whose owner allows the `OAuthClient` that it names to take the Secret over (adoption in place).
+pub const ALLOW_ADOPTION: &str = "oauth.provident.ae/allow-adoption";
 /// Label on every generated Secret, with the value [`MANAGER`].
 pub const MANAGED_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Annotation on a generated Secret: the clientId it carries, which [`BINDING_ANNOTATION`] binds.

@@ -86,8 +86,8 @@ fn check(candidate: &Candidate<'_>) -> Result<ClientId, (Reason, String)> {
         ProofRead::Empty => rejected(format!(
             "spec.adoption.secretKeyRef: Secret {secret} has no text under key {key}. Store the client's current secret there"
         )),
-        ProofRead::Unsuitable(why) => rejected(format!(
-            "spec.adoption.secretKeyRef: Secret {secret} {why}"
-        )),
+        ProofRead::Unsuitable(why) => {
+            rejected(format!("spec.adoption.secretKeyRef: Secret {secret} {why}"))
+        }
     }
 }

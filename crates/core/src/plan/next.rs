@@ -2,7 +2,8 @@
 //! one. The rules it applies are in [`super::rules`], one predicate each.
 
 use super::facts::{
-    AdoptionFact, AttemptState, ConnectionFacts, Content, Facts, RecordedClient, SecretFacts, Vendor,
+    AdoptionFact, AttemptState, ConnectionFacts, Content, Facts, RecordedClient, SecretFacts,
+    Vendor,
 };
 use super::rotation::rotate;
 use super::rules::{

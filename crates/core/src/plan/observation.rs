@@ -3,8 +3,8 @@
 use super::blocked::Blocked;
 use super::diff::Field;
 use super::facts::{
-    AdoptionFact, Attempt, AttemptId, AttemptState, AutoRetry, Conflict, Facts, Found,
-    SecretFacts, Vendor,
+    AdoptionFact, Attempt, AttemptId, AttemptState, AutoRetry, Conflict, Facts, Found, SecretFacts,
+    Vendor,
 };
 use super::rotation::{Open, RotationState};
 use super::step::Step;
@@ -217,4 +217,3 @@ impl Facts {
         self.restart = answer.restart;
     }
 }
-

@@ -276,7 +276,10 @@ mod tests {
     fn s32_a_token_asks_once_and_a_person_goes_before_the_schedule() {
         let due = at("2026-01-31T00:00:00Z");
         let text = |token: Option<Token>| token.map(|token| token.text);
-        assert_eq!(text(requested_rotation(Some("1"), None, Some(due), None)).unwrap(), "1");
+        assert_eq!(
+            text(requested_rotation(Some("1"), None, Some(due), None)).unwrap(),
+            "1"
+        );
         assert_eq!(requested_rotation(Some("1"), Some("1"), None, None), None);
         let scheduled = requested_rotation(Some("1"), Some("1"), Some(due), None).unwrap();
         assert!(scheduled.scheduled);
@@ -287,7 +290,10 @@ mod tests {
             },
             state: RotationState::NotApplied,
         };
-        assert_eq!(requested_rotation(Some("2"), Some("1"), None, Some(&open)), None);
+        assert_eq!(
+            requested_rotation(Some("2"), Some("1"), None, Some(&open)),
+            None
+        );
         assert_eq!(
             text(requested_rotation(Some("3"), Some("1"), None, Some(&open))).unwrap(),
             "3"

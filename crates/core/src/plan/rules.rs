@@ -162,10 +162,7 @@ pub(super) fn accepts_correction(spec: &OAuthClientSpec, facts: &Facts, found: &
         .differs
         .iter()
         .any(|field| !facts.not_applied.contains(field));
-    differs_anew
-        && spec.drift_policy == DriftPolicy::Correct
-        && !facts.rejected
-        && !facts.updated
+    differs_anew && spec.drift_policy == DriftPolicy::Correct && !facts.rejected && !facts.updated
 }
 
 /// A Secret is written only if its controller owner is this object, if it has none and is bound to this very client, or if

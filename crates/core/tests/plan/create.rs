@@ -53,7 +53,7 @@ fn s01_s04_s09_a_hold_is_told_with_the_name_the_time_and_the_command_that_ends_i
         for part in [
             "2026-11-24T10:00:00Z",
             "\"shop-storefront\"",
-            "kubectl annotate oauthclient storefront -n shop --overwrite oauth.provident.ae/retry-create=a1",
+            "kubectl annotate oauthclients.oauth.provident.ae storefront -n shop --overwrite oauth.provident.ae/retry-create=a1",
         ] {
             assert!(message.contains(part), "{message}");
         }
@@ -145,7 +145,7 @@ fn s08_an_unbound_client_id_is_never_used() {
     assert_eq!(plan::next(&plain(), &deleting), None);
     let message = ready(&plain(), &deleting).2;
     assert!(
-        message.contains("kubectl patch oauthclient storefront -n shop")
+        message.contains("kubectl patch oauthclients.oauth.provident.ae storefront -n shop")
             && message.contains("Retain"),
         "{message}"
     );

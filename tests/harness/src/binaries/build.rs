@@ -1,4 +1,4 @@
-//! Builds programs with Go into the cache: one builder at a time, each file whole or not there at all.
+//! Builds programs with Go into the cache. Only one process builds at a time, and a file appears only when it is complete.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,14 +12,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use super::catalog::{Binary, KUBERNETES_VERSION};
+use super::{Release, catalog::Binary};
 
 const PARTIAL: &str = ".partial-";
-const GO_MISSING: &str = "Go is not installed: install Go 1.26 or newer (https://go.dev/dl), or let KUBEBUILDER_ASSETS \
-                          name a directory that has the programs";
+const GO_MISSING: &str = "Go is not installed: install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to \
+                          a directory that contains the programs";
 
-/// Builds into `cache` those of `wanted` that are not there once no other builder is at work.
-pub(super) fn build(cache: &Path, wanted: &[Binary]) -> Result<()> {
+/// Waits for any other builder, then builds those of `wanted` that are still missing from `cache`.
+pub(super) fn build(cache: &Path, wanted: &[Binary], release: Release) -> Result<()> {
     fs::create_dir_all(cache).with_context(|| format!("create the cache {}", cache.display()))?;
     let _lock = lock(cache)?;
     remove_leftovers(cache)?;
@@ -29,7 +29,7 @@ pub(super) fn build(cache: &Path, wanted: &[Binary]) -> Result<()> {
         .collect();
     if !missing.is_empty() {
         eprintln!(
-            "Building into {}; minutes the first time, never again.",
+            "Building into {}. This takes minutes, but only once.",
             cache.display()
         );
     }
@@ -39,14 +39,14 @@ pub(super) fn build(cache: &Path, wanted: &[Binary]) -> Result<()> {
             done + 1,
             missing.len(),
             binary.name,
-            binary.module.version
+            binary.module(release).version
         );
-        build_one(cache, binary, &title)?;
+        build_one(cache, binary, release, &title)?;
     }
     Ok(())
 }
 
-/// The kernel releases the lock when its holder ends, however it ends.
+/// The kernel releases the lock when the process that holds it exits or dies.
 fn lock(cache: &Path) -> Result<File> {
     let path = cache.join(".lock");
     let lock = File::create(&path).with_context(|| format!("open {}", path.display()))?;
@@ -65,35 +65,36 @@ fn lock(cache: &Path) -> Result<File> {
     Ok(lock)
 }
 
-/// A builder that was killed leaves its work directory. We hold the lock, so nobody is using it.
+/// Removes the work directories of builders that were killed. We hold the lock, so no other builder is using them.
 fn remove_leftovers(cache: &Path) -> Result<()> {
     for entry in fs::read_dir(cache)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
-            // A `go` that outlived its builder may still write there; what it leaves goes the next time.
+            // A `go` process that outlived its builder may still write there; the next build removes what it leaves.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
     Ok(())
 }
 
-fn build_one(cache: &Path, binary: &Binary, title: &str) -> Result<()> {
+fn build_one(cache: &Path, binary: &Binary, release: Release, title: &str) -> Result<()> {
+    let module = binary.module(release);
     let work = TempDir::with_prefix_in(PARTIAL, cache)?;
     let (output, log) = (work.path().join(binary.name), work.path().join("go.log"));
-    fs::write(work.path().join("go.mod"), binary.module.go_mod)?;
-    fs::write(work.path().join("go.sum"), binary.module.go_sum)?;
+    fs::write(work.path().join("go.mod"), module.go_mod)?;
+    fs::write(work.path().join("go.sum"), module.go_sum)?;
     let mut go = Command::new("go");
     go.current_dir(work.path())
-        .env("CGO_ENABLED", if binary.module.cgo { "1" } else { "0" })
+        .env("CGO_ENABLED", if module.cgo { "1" } else { "0" })
         .env("GOWORK", "off")
         .args([
             "build",
             "-mod=readonly",
             "-trimpath",
             "-tags",
-            binary.module.tags,
+            module.tags,
             "-ldflags",
-            &ldflags(),
+            &ldflags(release),
             "-o",
         ])
         .args([output.as_os_str(), binary.package.as_ref()])
@@ -126,20 +127,21 @@ fn build_one(cache: &Path, binary: &Binary, title: &str) -> Result<()> {
         .with_context(|| format!("move {} into place", binary.name))
 }
 
-/// Without the version a server calls itself v0.0.0 and clients take it for an ancient one.
-fn ldflags() -> String {
-    let mut parts = KUBERNETES_VERSION.split('.');
+/// Without these a server reports version v0.0.0, and clients treat it as a very old one.
+fn ldflags(release: Release) -> String {
+    let release = release.version();
+    let mut parts = release.split('.');
     let (major, minor) = (
         parts.next().unwrap_or_default(),
         parts.next().unwrap_or_default(),
     );
     let version = "-X k8s.io/component-base/version";
     format!(
-        "-s -w {version}.gitVersion=v{KUBERNETES_VERSION} {version}.gitMajor={major} {version}.gitMinor={minor}"
+        "-s -w {version}.gitVersion=v{release} {version}.gitMajor={major} {version}.gitMinor={minor}"
     )
 }
 
-/// One line per program: rewritten with the time elapsed on a terminal, else one at its start and one at its end.
+/// Progress of one program: on a terminal one line that is updated, otherwise one line when it starts and one when it ends.
 struct Progress<'a> {
     title: &'a str,
     start: Instant,

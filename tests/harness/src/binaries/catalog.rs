@@ -1,15 +1,15 @@
 //! Every program we can build: from which Go module, at which version, and where it is kept.
 
-/// The Kubernetes release that is built and tested against. `tools/kubernetes/go.mod` names the same one.
-pub const KUBERNETES_VERSION: &str = "1.37.2";
-/// The etcd release that goes with it. `tools/etcd/go.mod` names the same one.
-pub const ETCD_VERSION: &str = "3.7.3";
+use super::release::Release;
+
+/// The etcd release that every control plane runs on. `tools/etcd/go.mod` names the same one.
+const ETCD_VERSION: &str = "3.7.3";
 
 /// A Go module of our own whose only purpose is to pin what a program is built from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Module {
     pub(super) version: &'static str,
-    /// The directory in the cache, with every version in its name: another release never finds the files of this one.
+    /// The directory in the cache. Its name contains every version, so that no release finds the files of another one.
     pub(super) directory: &'static str,
     pub(super) go_mod: &'static str,
     pub(super) go_sum: &'static str,
@@ -18,28 +18,12 @@ pub(super) struct Module {
     pub(super) cgo: bool,
 }
 
-static ETCD: Module = Module {
-    version: ETCD_VERSION,
-    directory: "kubernetes-1.37.2-etcd-3.7.3",
-    go_mod: include_str!("../../tools/etcd/go.mod"),
-    go_sum: include_str!("../../tools/etcd/go.sum"),
-    tags: "",
-    cgo: false,
-};
-static KUBERNETES: Module = Module {
-    version: KUBERNETES_VERSION,
-    directory: "kubernetes-1.37.2-etcd-3.7.3",
-    go_mod: include_str!("../../tools/kubernetes/go.mod"),
-    go_sum: include_str!("../../tools/kubernetes/go.sum"),
-    tags: "",
-    cgo: false,
-};
 static CONTAINERD: Module = Module {
     version: "2.4.2",
     directory: "containerd-2.4.2",
     go_mod: include_str!("../../tools/containerd/go.mod"),
     go_sum: include_str!("../../tools/containerd/go.sum"),
-    // Snapshotters that want C libraries or other file systems.
+    // Leaves out the snapshotters that need C libraries or other file systems.
     tags: "no_btrfs,no_devmapper,no_zfs,no_aufs",
     cgo: false,
 };
@@ -48,11 +32,11 @@ static RUNC: Module = Module {
     directory: "runc-1.5.2",
     go_mod: include_str!("../../tools/runc/go.mod"),
     go_sum: include_str!("../../tools/runc/go.sum"),
-    // The restricted profile demands a seccomp filter, and the filter's library is C.
+    // The restricted profile requires a seccomp filter, and its library is written in C.
     tags: "seccomp",
     cgo: true,
 };
-/// The one that the checks of the chart use, where they keep it.
+/// The chart's tests use the same version and keep it in the same directory.
 static HELM: Module = Module {
     version: "4.3.1",
     directory: "tools/helm-v4.3.1",
@@ -62,97 +46,137 @@ static HELM: Module = Module {
     cgo: false,
 };
 
+/// Which module a program is built from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// The module of the selected Kubernetes release.
+    Kubernetes,
+    /// etcd, which is kept beside the Kubernetes release that runs on it.
+    Etcd,
+    /// The same module with every Kubernetes release.
+    Pinned(&'static Module),
+}
+
 /// A program that can be found or built.
 #[derive(Debug, Clone, Copy)]
 pub struct Binary {
     /// File name, such as `kube-apiserver`.
     pub name: &'static str,
     pub(super) package: &'static str,
-    pub(super) module: &'static Module,
+    source: Source,
 }
 
-const fn binary(module: &'static Module, name: &'static str, package: &'static str) -> Binary {
-    Binary {
-        name,
-        package,
-        module,
+impl Binary {
+    pub(super) fn module(&self, release: Release) -> Module {
+        match self.source {
+            Source::Kubernetes => release.module(),
+            Source::Etcd => Module {
+                version: ETCD_VERSION,
+                go_mod: include_str!("../../tools/etcd/go.mod"),
+                go_sum: include_str!("../../tools/etcd/go.sum"),
+                ..release.module()
+            },
+            Source::Pinned(module) => *module,
+        }
     }
 }
 
-/// The command line client. It is all that is needed where a cluster exists already.
-pub const KUBECTL: Binary = binary(&KUBERNETES, "kubectl", "k8s.io/kubernetes/cmd/kubectl");
+const fn binary(source: Source, name: &'static str, package: &'static str) -> Binary {
+    Binary {
+        name,
+        package,
+        source,
+    }
+}
+
+const CONTAINERD_SOURCE: Source = Source::Pinned(&CONTAINERD);
+
+/// The command line client: all that an existing cluster needs.
+pub const KUBECTL: Binary = binary(
+    Source::Kubernetes,
+    "kubectl",
+    "k8s.io/kubernetes/cmd/kubectl",
+);
 
 /// What a control plane without nodes needs, in the order it is built.
 pub const CONTROL_PLANE: [Binary; 4] = [
-    binary(&ETCD, "etcd", "go.etcd.io/etcd/server/v3"),
+    binary(Source::Etcd, "etcd", "go.etcd.io/etcd/server/v3"),
     binary(
-        &KUBERNETES,
+        Source::Kubernetes,
         "kube-apiserver",
         "k8s.io/kubernetes/cmd/kube-apiserver",
     ),
     binary(
-        &KUBERNETES,
+        Source::Kubernetes,
         "kube-controller-manager",
         "k8s.io/kubernetes/cmd/kube-controller-manager",
     ),
     KUBECTL,
 ];
 
-/// What a node needs besides, in the order it is built; runc needs gcc, pkg-config and libseccomp's headers.
+/// What a node needs in addition, in the order it is built; runc needs gcc, pkg-config and libseccomp's headers.
 pub const NODE: [Binary; 7] = [
     binary(
-        &KUBERNETES,
+        Source::Kubernetes,
         "kube-scheduler",
         "k8s.io/kubernetes/cmd/kube-scheduler",
     ),
-    binary(&KUBERNETES, "kubelet", "k8s.io/kubernetes/cmd/kubelet"),
     binary(
-        &KUBERNETES,
+        Source::Kubernetes,
+        "kubelet",
+        "k8s.io/kubernetes/cmd/kubelet",
+    ),
+    binary(
+        Source::Kubernetes,
         "kube-proxy",
         "k8s.io/kubernetes/cmd/kube-proxy",
     ),
     binary(
-        &CONTAINERD,
+        CONTAINERD_SOURCE,
         "containerd",
         "github.com/containerd/containerd/v2/cmd/containerd",
     ),
     binary(
-        &CONTAINERD,
+        CONTAINERD_SOURCE,
         "containerd-shim-runc-v2",
         "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
     ),
     binary(
-        &CONTAINERD,
+        CONTAINERD_SOURCE,
         "ctr",
         "github.com/containerd/containerd/v2/cmd/ctr",
     ),
-    binary(&RUNC, "runc", "github.com/opencontainers/runc"),
+    binary(
+        Source::Pinned(&RUNC),
+        "runc",
+        "github.com/opencontainers/runc",
+    ),
 ];
 
 /// Installs the chart.
-pub const HELM_CLIENT: Binary = binary(&HELM, "helm", "helm.sh/helm/v4/cmd/helm");
+pub const HELM_CLIENT: Binary = binary(Source::Pinned(&HELM), "helm", "helm.sh/helm/v4/cmd/helm");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn assert_pins(module: &Module, path: &str) {
+        let required = format!("{path} v{}", module.version);
+        assert!(module.go_mod.contains(&required), "{required}");
+        assert!(module.directory.contains(module.version), "{required}");
+    }
+
     #[test]
     fn the_pinned_modules_name_the_versions_we_claim() {
-        for (module, path) in [
-            (&KUBERNETES, "k8s.io/kubernetes"),
-            (&ETCD, "go.etcd.io/etcd/server/v3"),
-            (&CONTAINERD, "github.com/containerd/containerd/v2"),
-            (&RUNC, "github.com/opencontainers/runc"),
-            (&HELM, "helm.sh/helm/v4"),
-        ] {
-            assert!(
-                module
-                    .go_mod
-                    .contains(&format!("{path} v{}", module.version)),
-                "{path} {}",
-                module.version
+        assert_pins(&CONTAINERD, "github.com/containerd/containerd/v2");
+        assert_pins(&RUNC, "github.com/opencontainers/runc");
+        assert_pins(&HELM, "helm.sh/helm/v4");
+        for release in Release::all() {
+            assert_pins(&KUBECTL.module(release), "k8s.io/kubernetes");
+            assert_pins(
+                &CONTROL_PLANE[0].module(release),
+                "go.etcd.io/etcd/server/v3",
             );
-            assert!(module.directory.contains(module.version), "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What each program of the control plane is told: files, ports and flags.
+//! The files, ports and flags of each program of the control plane.
 
 use std::{
     fs::OpenOptions,
@@ -17,8 +17,8 @@ use tokio::net::TcpSocket;
 use super::pki::{Authority, Pair, service_account_keys};
 use crate::binaries::Paths;
 
-/// Who asked for what, and whether it was allowed: of service accounts only, and not of the control plane's own. A watch is
-/// written down when it begins, since it may never end.
+/// Logs the requests of service accounts, except the control plane's own, and whether they were allowed. A watch is logged when
+/// it starts, because it may never end.
 const AUDIT_POLICY: &str = r#"
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -28,23 +28,23 @@ rules:
   - { level: Metadata, userGroups: ["system:serviceaccounts"] }
   - { level: None }
 "#;
-/// Where it is written, in the home.
+/// The audit log, in the home directory.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
-/// The files in place, the ports reserved, and the commands to start. Paths in flags are relative to the home.
+/// The written files, the reserved ports, and the commands. Paths in flags are relative to the home directory.
 #[derive(Debug)]
 pub(super) struct Components {
     binaries: Paths,
-    /// Of a cluster administrator.
+    /// The kubeconfig of a cluster administrator.
     pub(super) kubeconfig: PathBuf,
-    /// Where the API server listens: the loopback, or an address that a node can reach.
+    /// The API server's address: the loopback, or one that a node can reach.
     address: Ipv4Addr,
     api: Port,
     etcd_client: Port,
     etcd_peer: Port,
 }
 
-/// Who else has a kubeconfig: its file, the user, the group. All but the first are a node's.
+/// The other kubeconfigs: file, user, group. All but the first are for a node.
 const USERS: [(&str, &str, Option<&str>); 4] = [
     (
         "controller-manager.kubeconfig",
@@ -59,7 +59,7 @@ const USERS: [(&str, &str, Option<&str>); 4] = [
         Some("system:nodes"),
     ),
 ];
-/// The first address of the range below: Service `kubernetes`.
+/// The address of Service `kubernetes`: the first of the range below.
 const KUBERNETES_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 const SERVICES: &str = "10.96.0.0/16";
 
@@ -166,7 +166,7 @@ impl Components {
             "--service-account-signing-key-file",
             "sa.key",
         ]);
-        // In one piece, in MiB: whoever reads it remembers how far.
+        // The maximum in MiB is so large that the log is not rotated: readers remember their offset.
         command.args(["--audit-policy-file", "audit-policy.yaml"]);
         command.args(["--audit-log-path", AUDIT_LOG, "--audit-log-maxsize", "4096"]);
         command
@@ -174,7 +174,7 @@ impl Components {
 
     pub(super) fn controller_manager(&self) -> Command {
         let mut command = self.command("kube-controller-manager");
-        // Its fixed port would collide with a second control plane. Alone, it need not wait to be elected.
+        // Its fixed port would collide with a second control plane. As the only instance, it needs no leader election.
         command.args([
             "--kubeconfig",
             "controller-manager.kubeconfig",
@@ -201,8 +201,8 @@ impl Components {
     }
 }
 
-/// A free port of an address of this machine that stays ours: bound but not listening, and shared with the program that is told to.
-/// A port that is merely looked up may be gone before it is used.
+/// A reserved port: bound but not listening, and shared with the program that gets its number. A port that is only looked up
+/// could be taken before the program uses it.
 #[derive(Debug)]
 struct Port {
     number: u16,
@@ -223,7 +223,7 @@ impl Port {
     }
 }
 
-/// JSON is YAML, and a kubeconfig may be either. Everything is inline, so that the file can be copied.
+/// A kubeconfig in JSON, which is also YAML. Everything is inline, so that the file can be copied.
 fn kubeconfig_text(url: &str, authority: &Authority, user: &Pair) -> String {
     let base64 = |pem: &str| ByteString(pem.as_bytes().to_vec());
     let cluster = json!({
@@ -250,7 +250,7 @@ fn write_pair(home: &Path, public: &str, private: &str, pair: &Pair) -> Result<(
     write(&home.join(private), &pair.private)
 }
 
-/// Readable by us alone: most of what is written here is a credential.
+/// Writes a file that only this user can read, because most of these files are credentials.
 fn write(path: &Path, text: &str) -> Result<()> {
     let mut file = OpenOptions::new()
         .write(true)

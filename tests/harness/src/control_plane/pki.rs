@@ -1,4 +1,4 @@
-//! The certificates and keys of one control plane, made new each time and gone with it.
+//! The certificates and keys of one control plane, which are generated for each and deleted with it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -38,7 +38,7 @@ impl Authority {
         })
     }
 
-    /// A certificate of the API server, valid for its address, the loopback, and the Service that pods know it by.
+    /// The API server's certificate, valid for its address, the loopback, and the Service through which pods reach it.
     pub(super) fn server(&self, addresses: &[Ipv4Addr]) -> Result<Pair> {
         let mut params = named("kube-apiserver", None);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -69,7 +69,7 @@ impl Authority {
     }
 }
 
-/// The ECDSA key pair that service account tokens are signed with and checked by.
+/// The ECDSA key pair that signs and verifies service account tokens.
 pub(super) fn service_account_keys() -> Result<Pair> {
     let key = KeyPair::generate()?;
     Ok(Pair {

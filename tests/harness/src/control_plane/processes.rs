@@ -1,9 +1,10 @@
-//! Child processes that end with us, whatever ends us.
+//! Child processes that end when this process ends, even if it is killed.
 //!
-//! A destructor does not run when this process is killed, and tests keep a control plane in a `static`, whose
-//! destructor never runs. So small shells wait for the end of their stdin, a pipe whose other end only we hold: the
-//! kernel closes it when we end. One, the keeper, leads the process group of all children and kills it, itself included; the
-//! others, sweepers, remove what is left, such as the home directory. Being in groups of their own they get no Ctrl-C of a terminal.
+//! Destructors do not run when this process is killed, and tests keep a control plane in a `static`, which is never dropped.
+//! So small shells wait for the end of their stdin, a pipe whose other end only this process holds: the kernel closes it when the
+//! process ends. One shell, the keeper, leads the process group of all children and kills the group, itself included. The others,
+//! the sweepers, then remove what is left, such as the home directory. All are in their own groups, so that Ctrl-C in a terminal
+//! does not reach them.
 
 use std::{
     ffi::OsStr,
@@ -23,16 +24,16 @@ use tempfile::TempDir;
 
 use super::tail;
 
-/// The API server waits up to a minute for open watches when it is asked to stop, and nothing here is worth saving.
+/// SIGKILL, because on SIGTERM the API server waits up to a minute for open watches, and there is no data to save.
 const KEEPER: &str = "read -r _; kill -s KILL 0";
-/// Removing fails while a process that is just dying still creates a file, hence the repetition.
+/// Repeats, because removing fails while a dying process still creates files.
 const SWEEPER: &str =
     r#"read -r _; n=0; until eval "$1" || [ "$n" -ge 100 ]; do n=$((n + 1)); sleep 0.1; done"#;
 
-/// More than the operator's own grace.
+/// Longer than the operator's shutdown grace period.
 const END_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A home directory and the processes that live in it.
+/// A home directory and the processes that run in it.
 #[derive(Debug)]
 pub(crate) struct Processes {
     home: PathBuf,
@@ -42,10 +43,10 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// An empty home in the directory for temporary files, guarded before anything else happens.
+    /// Creates an empty home directory among the temporary files, and first of all the shell that removes it.
     pub(crate) fn new() -> Result<Self> {
         let home = TempDir::with_prefix("provident-control-plane-")
-            .context("make a directory for temporary files")?;
+            .context("create a temporary directory")?;
         let keeper = shell(&[KEEPER, "sh"])?;
         let mut processes = Self {
             home: home.path().to_owned(),
@@ -58,7 +59,7 @@ impl Processes {
         Ok(processes)
     }
 
-    /// Has `script` run with `$2` = `what` when all processes have ended, again and again until it succeeds.
+    /// Registers a script that runs with `$2` = `what` when all processes have ended, and is repeated until it succeeds.
     pub(crate) fn sweep(&mut self, script: &str, what: &Path) -> Result<()> {
         let args = [SWEEPER.as_ref(), "sh".as_ref(), script.as_ref(), what];
         self.sweepers.push(shell(&args)?);
@@ -73,7 +74,7 @@ impl Processes {
         self.home.join(format!("{name}.log"))
     }
 
-    /// Starts a process in the home, with its output in the log of its name; the answer is its id.
+    /// Starts a process in the home directory, with its output in the log of its name. Returns its process id.
     pub(crate) fn spawn(&mut self, name: &'static str, mut command: Command) -> Result<u32> {
         let log = File::create(self.log(name))?;
         let group = i32::try_from(self.keeper.id())?;
@@ -102,19 +103,19 @@ impl Processes {
         let index = self.members.iter().position(|(member, _)| *member == name);
         let (_, mut child) = self
             .members
-            .swap_remove(index.with_context(|| format!("no {name} runs"))?);
+            .swap_remove(index.with_context(|| format!("{name} is not running"))?);
         kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
         let asked = Instant::now();
         while child.try_wait()?.is_none() {
             if asked.elapsed() > END_TIMEOUT {
-                bail!("{name} did not end within {END_TIMEOUT:?} of SIGTERM");
+                bail!("{name} did not stop within {END_TIMEOUT:?} of SIGTERM");
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())
     }
 
-    /// Kills all processes, and waits until they are gone; the home stays.
+    /// Kills all processes and waits until they are gone. The home directory stays.
     pub(super) fn kill_all(&mut self) -> Result<()> {
         for (name, mut child) in self.members.drain(..) {
             child.kill().with_context(|| format!("kill {name}"))?;
@@ -144,14 +145,14 @@ impl Drop for Processes {
         for (_, child) in &mut self.members {
             let _ = child.wait();
         }
-        // The home last: it was the first.
+        // In reverse order, so that the home directory is removed last.
         for sweeper in self.sweepers.iter_mut().rev() {
             end(sweeper);
         }
     }
 }
 
-/// A shell that runs a script when the pipe to it closes. It must not hold our stdout open: a reader would wait for it.
+/// A shell that runs a script when the pipe to it closes. It does not inherit our stdout, which it would keep open for a reader.
 fn shell(script_and_args: &[impl AsRef<OsStr>]) -> Result<Child> {
     let mut command = Command::new("sh");
     command.arg("-c").args(script_and_args).process_group(0);
@@ -162,7 +163,7 @@ fn shell(script_and_args: &[impl AsRef<OsStr>]) -> Result<Child> {
     command.spawn().context("start sh")
 }
 
-/// Closes the pipe, and waits for the script to be done. There is nobody to tell about an error.
+/// Closes the pipe and waits until the script has ended. Its errors cannot be reported.
 fn end(shell: &mut Child) {
     drop(shell.stdin.take());
     let _ = shell.wait();

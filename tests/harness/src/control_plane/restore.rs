@@ -1,4 +1,4 @@
-//! An etcd put back to an earlier state, as after a disaster: everything since is forgotten, and versions count from there.
+//! Restores etcd to an earlier state, as after a disaster: later writes are lost, and resource versions continue from there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use anyhow::{Context, Result};
 
 use super::{ControlPlane, boot};
 
-/// Where etcd keeps its data, in the home.
+/// etcd's data directory, in the home directory.
 const DATA: &str = "etcd";
 
-/// A copy of etcd's data. It goes with its control plane.
+/// A copy of etcd's data, which is deleted with its control plane.
 #[derive(Debug)]
 pub struct Backup(PathBuf);
 
 impl ControlPlane {
-    /// Stops everything, copies etcd's data, and starts everything again, on the same ports.
+    /// Stops the programs, copies etcd's data, and starts the programs again on the same ports.
     ///
     /// # Errors
-    /// For a cluster that exists already, when the data cannot be copied, and as [`ControlPlane::start`].
+    /// For an existing cluster, when the data cannot be copied, and as [`ControlPlane::start`].
     pub async fn back_up(&mut self) -> Result<Backup> {
         let home = self.stop_programs()?;
         let backup = Backup(home.join("etcd.backup"));
@@ -27,7 +27,7 @@ impl ControlPlane {
         Ok(backup)
     }
 
-    /// Stops everything, puts etcd's data back, and starts everything again, on the same ports.
+    /// Stops the programs, restores etcd's data, and starts the programs again on the same ports.
     ///
     /// # Errors
     /// As [`ControlPlane::back_up`].
@@ -51,7 +51,8 @@ impl ControlPlane {
     }
 }
 
-const NOT_OURS: &str = "only a control plane that was started here can be stopped";
+const NOT_OURS: &str =
+    "only a control plane that this process started can be backed up and restored";
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let failed = || format!("copy {} to {}", from.display(), to.display());

@@ -1,4 +1,4 @@
-//! `cargo dev bench`: how close the operator comes to what the API server can do at all, and how silent it is then.
+//! `cargo dev bench`: compares the operator with the minimum that its work costs, and measures it when it has nothing to do.
 
 mod burst;
 mod changes;
@@ -6,13 +6,14 @@ pub mod counts;
 mod floor;
 pub mod load;
 mod process;
+mod report;
 mod settled;
 mod storm;
 pub mod table;
+pub mod test_env;
 mod usage;
 pub mod vendor;
 pub mod witness;
-pub mod world;
 
 use std::{
     fs,
@@ -27,21 +28,23 @@ use clap::{Args, ValueEnum};
 use crate::signals;
 use burst::WORKERS;
 use table::Table;
-use world::World;
+use test_env::TestEnv;
 
-/// What to measure.
+/// What to measure, and where to write the report.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How many clients
+    #[command(flatten)]
+    kubernetes: crate::Kubernetes,
+    /// Number of clients
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     clients: u32,
-    /// Only these parts
+    /// Run only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Where the report goes
+    /// Where to write the report
     #[arg(long, default_value = "target/performance.md", value_name = "PATH")]
     report: PathBuf,
-    /// Measure this program instead of building one, for a comparison with an earlier one
+    /// Measure this binary instead of building one, to compare with an earlier version
     #[arg(long, value_name = "PATH")]
     operator: Option<PathBuf>,
 }
@@ -49,38 +52,38 @@ pub struct Options {
 /// A part of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Many at once, and what each costs
+    /// Many clients at once, and the cost of each
     Burst,
-    /// One after another
+    /// One client after another
     Idle,
-    /// A minute of nothing, restarts, memory
+    /// An idle minute, restarts, memory
     Settled,
-    /// Edits and rotations of all, and one that always fails
+    /// Edits and rotations of all clients, and one client that always fails
     Changes,
-    /// 20,000 Secrets of others
+    /// 20,000 Secrets that the operator does not own
     Strangers,
-    /// The same with a vendor that takes 20 and 200 ms
+    /// A vendor with a latency of 20 and of 200 ms
     Slow,
-    /// Scenario 46: a slow vendor that refuses a tenth
+    /// Scenario 46: a slow vendor that rejects a tenth of all calls
     Storm,
 }
 
-/// Measures; Ctrl-C ends it, and all that it started, at any time.
+/// Runs the benchmark. Ctrl-C ends it, and everything that it started, at any time.
 pub async fn bench(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return as_shipped();
     }
-    let told = signals::told()?;
+    let signal = signals::received()?;
     tokio::select! {
         result = run(options) => result,
-        signal = told => bail!("{signal}"),
+        name = signal => bail!("{name}"),
     }
 }
 
-/// The floor is measured by this very program, so it must be built as the operator is: both with all optimisations.
+/// This program measures the floor, so it must be optimised as the operator is: builds both for release and runs the result.
 pub fn as_shipped() -> Result<()> {
     println!(
-        "Building the operator and this program as they are shipped; the first time this takes minutes"
+        "Building the operator, the emulator and this program for release; the first time this takes minutes"
     );
     let mut command = cargo();
     // One selection of packages for both, so that nothing is compiled twice.
@@ -91,14 +94,19 @@ pub fn as_shipped() -> Result<()> {
         "--bin",
         "provident-operator",
         "--bin",
+        "provident-emulator",
+        "--bin",
         "dev",
     ]);
-    ensure!(command.status()?.success(), "the release does not build");
+    ensure!(command.status()?.success(), "the release build failed");
     let program = root().join("target/release/dev");
     let status = Command::new(program)
         .args(std::env::args_os().skip(1))
         .status()?;
-    ensure!(status.success(), "ended with {status}");
+    ensure!(
+        status.success(),
+        "the release build of this program ended with {status}"
+    );
     Ok(())
 }
 
@@ -107,11 +115,17 @@ pub fn shipped() -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("provident-operator"))
 }
 
+/// The emulator that was built together with this program.
+pub fn emulator() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("provident-emulator"))
+}
+
 async fn run(options: &Options) -> Result<()> {
     let operator = match &options.operator {
         Some(path) => fs::canonicalize(path).with_context(|| format!("find {}", path.display()))?,
         None => shipped()?,
     };
+    let release = options.kubernetes.release()?;
     let began = Instant::now();
     let (load, mut table) = (process::load(), Table::default());
     let clients = usize::try_from(options.clients)?;
@@ -126,29 +140,29 @@ async fn run(options: &Options) -> Result<()> {
         Part::Strangers,
     ];
     if main.into_iter().any(wanted) {
-        say(began, "A vendor that answers at once");
-        let mut world = World::start(&operator).await?;
-        version = world.version().await?;
-        at_once(&mut table, &mut world, clients, wanted, began).await?;
+        say(began, "A vendor without latency");
+        let mut env = TestEnv::start(&operator, release).await?;
+        version = env.version().await?;
+        at_once(&mut table, &mut env, clients, wanted, began).await?;
     }
     for latency in [20, 200] {
         if wanted(Part::Slow) {
-            say(began, &format!("A vendor that takes {latency} ms"));
-            let mut world = World::start(&operator).await?;
-            version = world.version().await?;
-            world.vendor.set_latency(latency).await?;
-            slow(&mut table, &mut world, clients, latency).await?;
+            say(began, &format!("A vendor with a latency of {latency} ms"));
+            let mut env = TestEnv::start(&operator, release).await?;
+            version = env.version().await?;
+            env.vendor.set_latency(latency).await?;
+            slow(&mut table, &mut env, clients, latency).await?;
         }
     }
     if wanted(Part::Storm) {
-        say(began, "A slow vendor that refuses a tenth of all calls");
-        let mut world = World::start(&operator).await?;
-        version = world.version().await?;
-        world.run_operator()?;
+        say(began, "A slow vendor that rejects a tenth of all calls");
+        let mut env = TestEnv::start(&operator, release).await?;
+        version = env.version().await?;
+        env.run_operator()?;
         table.part("Scenario 46");
-        storm::storm(&mut table, &world, clients).await?;
+        storm::storm(&mut table, &env, clients).await?;
     }
-    let text = report(options, &operator, &version, &load, began.elapsed(), &table)?;
+    let text = report::report(options, &operator, &version, &load, began.elapsed(), &table)?;
     if let Some(parent) = options.report.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -161,46 +175,46 @@ async fn run(options: &Options) -> Result<()> {
 
 async fn at_once(
     table: &mut Table,
-    world: &mut World,
+    env: &mut TestEnv,
     clients: usize,
     wanted: impl Fn(Part) -> bool,
     began: Instant,
 ) -> Result<()> {
     let few = (clients / 10).max(10);
-    // In turns with the floor. A part has its beginning and its end, when not all workers have something to do.
+    // Bursts alternate with the floor. They are long, because at the start and at the end of each not all workers are busy.
     let turns = (clients / 1000).clamp(1, 5);
     let part = (clients - few) / turns;
     table.part(&format!(
         "Bursts of {few} and {turns} times {part}, vendor 0 ms"
     ));
-    // The first requests of all are slow: the API server's caches, connections, CPU clocks.
-    floor::burst(world, "warm", few, WORKERS).await?;
-    let mut floors = vec![floor::burst(world, "floor-0", part, WORKERS).await?];
-    world.run_operator()?;
-    // What comes first at a connection, a probe and a status, is not a client's price.
-    world.silence(Duration::from_secs(3)).await?;
-    let first = burst::burst(world, "few", few).await?;
+    // The very first requests are slow, until the API server's caches, the connections and the CPU clocks are warm.
+    floor::burst(env, "warm", few, WORKERS).await?;
+    let mut floors = vec![floor::burst(env, "floor-0", part, WORKERS).await?];
+    env.run_operator()?;
+    // The connection's first probe and status write are not part of a client's cost.
+    env.silence(Duration::from_secs(3)).await?;
+    let first = burst::burst(env, "few", few).await?;
     let mut many = burst::Burst::default();
     for turn in 1..=turns {
-        say(began, &format!("Turn {turn} of {turns}"));
-        many.add(burst::burst(world, &format!("many-{turn}"), part).await?);
-        floors.push(floor::burst(world, &format!("floor-{turn}"), part, WORKERS).await?);
+        say(began, &format!("Burst {turn} of {turns}"));
+        many.add(burst::burst(env, &format!("many-{turn}"), part).await?);
+        floors.push(floor::burst(env, &format!("floor-{turn}"), part, WORKERS).await?);
     }
     let clients = few + turns * part;
     burst::against(table, "0 ms", &many.speed, &floors);
     burst::price(table, &many);
     burst::growth(table, &first, &many);
     if wanted(Part::Settled) {
-        say(began, "Nothing to do");
+        say(began, "Idle");
         table.part(&format!("{clients} settled"));
-        settled::memory(table, world, clients)?;
-        settled::idle(table, world).await?;
-        settled::restart(table, world, clients).await?;
+        settled::memory(table, env, clients)?;
+        settled::idle(table, env).await?;
+        settled::restart(table, env, clients).await?;
     }
     if wanted(Part::Idle) {
         say(began, "One after another");
         table.part("One client after another, vendor 0 ms");
-        one_by_one(table, world, 0, few.clamp(50, 200)).await?;
+        one_by_one(table, env, 0, few.clamp(50, 200)).await?;
     }
     if wanted(Part::Changes) {
         say(began, "Changes");
@@ -208,82 +222,41 @@ async fn at_once(
             .flat_map(|turn| load::names(&format!("many-{turn}"), part))
             .collect();
         table.part(&format!("Changes to {} clients", names.len()));
-        changes::edit(table, world, &names).await?;
-        changes::rotate(table, world, &names).await?;
-        changes::poison(table, world, "few-0", few.clamp(50, 200)).await?;
+        changes::edit(table, env, &names).await?;
+        changes::rotate(table, env, &names).await?;
+        changes::poison(table, env, "few-0", few.clamp(50, 200)).await?;
     }
     if wanted(Part::Strangers) {
-        say(began, "Secrets of others");
+        say(began, "Secrets that the operator does not own");
         table.part("Memory");
-        settled::strangers(table, world).await?;
+        settled::strangers(table, env).await?;
     }
     Ok(())
 }
 
-async fn slow(table: &mut Table, world: &mut World, clients: usize, latency: u64) -> Result<()> {
+async fn slow(table: &mut Table, env: &mut TestEnv, clients: usize, latency: u64) -> Result<()> {
     table.part(&format!("Vendor {latency} ms"));
     let what = format!("{latency} ms");
-    floor::burst(world, "warm", 50, WORKERS).await?;
-    let before = floor::burst(world, "floor-before", clients, WORKERS).await?;
-    world.run_operator()?;
-    let burst = burst::burst(world, "many", clients).await?;
-    let after = floor::burst(world, "floor-after", clients, WORKERS).await?;
+    floor::burst(env, "warm", 50, WORKERS).await?;
+    let before = floor::burst(env, "floor-before", clients, WORKERS).await?;
+    env.run_operator()?;
+    let burst = burst::burst(env, "many", clients).await?;
+    let after = floor::burst(env, "floor-after", clients, WORKERS).await?;
     burst::against(table, &what, &burst.speed, &[before, after]);
-    one_by_one(table, world, latency, 50).await
+    one_by_one(table, env, latency, 50).await
 }
 
-async fn one_by_one(table: &mut Table, world: &World, latency: u64, count: usize) -> Result<()> {
-    // In turns, so that both meet the same machine.
+async fn one_by_one(table: &mut Table, env: &TestEnv, latency: u64, count: usize) -> Result<()> {
+    // Alternating, so that both see the same load of the machine.
     let (mut ours, mut theirs) = (floor::Speed::default(), floor::Speed::default());
     for turn in 0..5 {
-        let floor = floor::one_by_one(world, &format!("floor-alone-{turn}"), count / 5).await?;
-        let speed = burst::one_by_one(world, &format!("alone-{turn}"), count / 5).await?;
+        let floor = floor::one_by_one(env, &format!("floor-alone-{turn}"), count / 5).await?;
+        let speed = burst::one_by_one(env, &format!("alone-{turn}"), count / 5).await?;
         theirs.add(floor);
         ours.add(speed);
     }
     burst::idle(table, &format!("{latency} ms"), &ours, &theirs);
     Ok(())
-}
-
-fn report(
-    options: &Options,
-    operator: &Path,
-    kubernetes: &str,
-    load: &str,
-    took: Duration,
-    table: &Table,
-) -> Result<String> {
-    let output = |command: &mut Command| {
-        let output = command.output().ok()?;
-        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
-    };
-    let git = |args: &[&str]| output(Command::new("git").args(args).current_dir(root()));
-    let mut commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    if git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty()) {
-        commit.push_str(" and changes that are not committed");
-    }
-    let rust = output(Command::new("rustc").arg("--version")).unwrap_or_default();
-    let size = fs::metadata(operator)?.len() / 1024;
-    let mut command = format!("cargo dev bench --clients {}", options.clients);
-    let parts: Vec<_> = options
-        .only
-        .iter()
-        .filter_map(ValueEnum::to_possible_value)
-        .map(|part| part.get_name().to_owned())
-        .collect();
-    if !parts.is_empty() {
-        command = format!("{command} --only {}", parts.join(","));
-    }
-    Ok(format!(
-        "- Command: `{command}`, {} s\n\
-         - Machine: {}; load before the start {load}\n\
-         - Commit {commit}; {rust}; Kubernetes {kubernetes}; the operator's program has {size} KiB\n\
-         - Everything runs on this one machine: etcd (without fsync), API server, controller manager, emulator, operator, and \
-         the measuring program with its two watches, which the floor pays for too\n\n{}",
-        took.as_secs(),
-        process::machine(),
-        table.markdown(),
-    ))
 }
 
 fn say(began: Instant, what: &str) {

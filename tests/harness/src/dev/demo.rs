@@ -1,17 +1,17 @@
-//! `cargo dev demo`: the main job and the whole life of a client, end to end, with the program as it is shipped.
+//! `cargo dev demo`: shows the whole life of a client from end to end, with the real operator.
 
+mod commands;
 mod life;
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use harness::ControlPlane;
+use harness::{ControlPlane, binaries::Release};
 use serde_json::Value;
 
 use crate::signals;
@@ -19,12 +19,12 @@ use crate::signals;
 const TOKEN: &str = "demo-token-of-the-emulator";
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Runs the demo; Ctrl-C ends it, and all that it started, at any time.
-pub async fn demo(kubeconfig: Option<&Path>) -> Result<()> {
-    let told = signals::told()?;
+/// Runs the demo. Ctrl-C ends it, and everything that it started, at any time.
+pub async fn demo(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
+    let signal = signals::received()?;
     tokio::select! {
-        result = run(kubeconfig) => result,
-        signal = told => bail!("{signal}"),
+        result = run(release, kubeconfig) => result,
+        name = signal => bail!("{name}"),
     }
 }
 
@@ -36,13 +36,13 @@ struct Demo {
     began: Instant,
 }
 
-async fn run(kubeconfig: Option<&Path>) -> Result<()> {
+async fn run(release: Release, kubeconfig: Option<&Path>) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let began = Instant::now();
     let operator = build(&root)?;
     let cluster = match kubeconfig {
         Some(path) => ControlPlane::existing(path).await?,
-        None => ControlPlane::start().await?,
+        None => ControlPlane::start_release(release).await?,
     };
     let http = reqwest::Client::builder().no_proxy().build()?;
     let base_url = String::new();
@@ -53,22 +53,22 @@ async fn run(kubeconfig: Option<&Path>) -> Result<()> {
         http,
         began,
     };
-    demo.say("Kubernetes is up");
+    demo.say("Kubernetes is running");
     demo.start(&operator)?;
     demo.create()?;
     demo.use_credentials().await?;
     demo.change().await?;
     demo.life().await?;
     demo.delete().await?;
-    demo.say("Done. Everything that was started ends now");
+    demo.say("Done. Stopping everything that the demo started");
     Ok(())
 }
 
-// What a user would do is shown as a command, and its output as it is.
+// What a user would type is printed as a command, with its output.
 impl Demo {
     fn start(&mut self, operator: &Path) -> Result<()> {
-        let mut emulator = Command::new(operator);
-        emulator.args(["emulate", "--listen", "127.0.0.1:0", "--token", TOKEN]);
+        let mut emulator = Command::new(operator.with_file_name("provident-emulator"));
+        emulator.args(["--listen", "127.0.0.1:0", "--token", TOKEN]);
         let log = self.cluster.spawn("emulator", emulator)?;
         self.base_url = self.spawned("the emulator listens", || {
             let text = fs::read_to_string(&log).unwrap_or_default();
@@ -77,7 +77,7 @@ impl Demo {
                 .find_map(|line| line.strip_prefix("base URL: ").map(str::to_owned)))
         })?;
         self.say(&format!(
-            "The emulator stands in for the vendor at {}",
+            "The emulator plays the vendor at {}",
             self.base_url
         ));
 
@@ -96,7 +96,7 @@ impl Demo {
         let mut run = Command::new(operator);
         run.args([
             "run",
-            "--admin-address",
+            "--metrics-bind-address",
             "127.0.0.1:0",
             "--allowed-internal-host",
             host,
@@ -106,7 +106,7 @@ impl Demo {
         let sample = fs::read_to_string(self.root.join("docs/samples/connection.yaml"))?;
         self.apply(&sample.replace("https://api.provident.ae/v2", &self.base_url))?;
         self.wait("clusterprovidentconnection/default", "default")?;
-        self.say("The operator runs, and the vendor takes its token");
+        self.say("The operator is running, and the vendor accepts its token");
         self.show(&["get", "clusterprovidentconnections"])
     }
 
@@ -138,10 +138,10 @@ impl Demo {
             serde_json::from_slice(&request.send().await?.error_for_status()?.bytes().await?)?;
         ensure!(
             answer["access_token"].is_string(),
-            "the emulator gave no token"
+            "the emulator returned no token"
         );
         self.say(&format!(
-            "With exactly these credentials: a {} token for {} s",
+            "These credentials get a {} token that is valid for {} s",
             answer["token_type"], answer["expires_in"]
         ));
         Ok(())
@@ -158,7 +158,7 @@ impl Demo {
             })
             .await?;
         self.say(&format!(
-            "At the vendor {} ms later: redirectUris {}",
+            "The vendor has the change {} ms later: redirectUris {}",
             changed.elapsed().as_millis(),
             found["redirectUris"]
         ));
@@ -178,7 +178,7 @@ impl Demo {
         Ok(())
     }
 
-    async fn vendor_until(&self, id: &str, such: impl Fn(&Value) -> bool) -> Result<Value> {
+    async fn vendor_until(&self, id: &str, matches: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + WAIT;
         loop {
             let request = self
@@ -187,124 +187,30 @@ impl Demo {
                 .bearer_auth(TOKEN);
             let client: Value =
                 serde_json::from_slice(&request.send().await?.error_for_status()?.bytes().await?)?;
-            if such(&client) {
+            if matches(&client) {
                 return Ok(client);
             }
             ensure!(
                 Instant::now() < deadline,
-                "the change did not arrive at the vendor within {WAIT:?}"
+                "the vendor did not get the change within {WAIT:?}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-
-    fn say(&self, what: &str) {
-        println!("\n[{:5.1} s] {what}", self.began.elapsed().as_secs_f32());
-    }
-
-    fn show(&self, args: &[&str]) -> Result<()> {
-        println!(
-            "$ kubectl {}",
-            args.iter()
-                .map(|arg| quoted(arg))
-                .collect::<Vec<_>>()
-                .join(" ")
-        );
-        let status = self
-            .cluster
-            .kubectl(args)?
-            .current_dir(&self.root)
-            .status()?;
-        ensure!(status.success(), "kubectl {} failed", args[0]);
-        Ok(())
-    }
-
-    fn patch(&self, patch: &str) -> Result<()> {
-        self.show(&[
-            "patch",
-            "oac",
-            "storefront",
-            "-n",
-            "shop",
-            "--type",
-            "merge",
-            "-p",
-            patch,
-        ])
-    }
-
-    fn wait(&self, object: &str, namespace: &str) -> Result<()> {
-        let args = [
-            "wait",
-            "--for=condition=Ready",
-            "--timeout=30s",
-            "-n",
-            namespace,
-            object,
-        ];
-        let output = self.cluster.kubectl(args)?.output()?;
-        ensure!(
-            output.status.success(),
-            "{object} did not become Ready: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        Ok(())
-    }
-
-    fn apply(&self, object: &str) -> Result<()> {
-        let mut kubectl = self.cluster.kubectl(["apply", "-f", "-"])?;
-        let mut child = kubectl
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()?;
-        child
-            .stdin
-            .take()
-            .context("kubectl has no stdin")?
-            .write_all(object.as_bytes())?;
-        ensure!(child.wait()?.success(), "kubectl apply failed");
-        Ok(())
-    }
-
-    fn secret(&self, key: &str) -> Result<String> {
-        let template = format!("go-template={{{{ index .data \"{key}\" | base64decode }}}}");
-        let output = self
-            .cluster
-            .kubectl(["get", "secret", "storefront", "-n", "shop", "-o", &template])?
-            .output()?;
-        ensure!(output.status.success(), "the Secret has no {key}");
-        Ok(String::from_utf8(output.stdout)?)
-    }
-
-    fn spawned<T>(&mut self, what: &str, probe: impl Fn() -> Result<Option<T>>) -> Result<T> {
-        let deadline = Instant::now() + WAIT;
-        loop {
-            if let Some(value) = probe()? {
-                return Ok(value);
-            }
-            self.cluster.check()?;
-            ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
 }
 
-fn quoted(arg: &str) -> String {
-    if arg.contains(['{', ' ', '"']) {
-        format!("'{arg}'")
-    } else {
-        arg.to_owned()
-    }
-}
-
-// The very program, built as a user would build it.
+// Builds the operator and the emulator as a user would.
 fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // The same selection of packages as `cargo dev` itself, so that nothing is compiled twice.
+    // Selects the same packages as `cargo dev` does, so that nothing is compiled twice.
     command.args(["build", "--bin", "provident-operator"]);
+    command.args(["--bin", "provident-emulator"]);
     let status = command.current_dir(root).status().context("run cargo")?;
-    ensure!(status.success(), "the operator does not build");
+    ensure!(
+        status.success(),
+        "the build of the operator or the emulator failed"
+    );
     let me = std::env::current_exe()?;
     Ok(me.with_file_name("provident-operator"))
 }

@@ -1,8 +1,9 @@
-//! `cargo dev`: a cluster to try things on.
+//! `cargo dev`: a real Kubernetes cluster for development, and the commands that use it.
 
 mod bench;
 mod demo;
 mod e2e;
+mod generate;
 mod signals;
 mod soak;
 mod state;
@@ -12,15 +13,15 @@ mod with;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
-use harness::binaries::{self, CONTROL_PLANE, HELM_CLIENT, NODE};
+use clap::{Args, Parser, Subcommand};
+use harness::binaries::{self, CONTROL_PLANE, HELM_CLIENT, NODE, Release};
 
 use crate::up::Kind;
 
-/// A real Kubernetes on this machine: etcd, API server and controller manager; with a node where you ask for one.
+/// Starts a real Kubernetes control plane on this machine (etcd, API server, controller manager), on request with a node
 ///
-/// What it needs is built from source once (Go 1.26 or newer, about ten minutes) and kept in
-/// ~/.cache/provident-operator. `KUBEBUILDER_ASSETS` may name a directory with other binaries.
+/// The programs are built from source the first time (Go 1.26 or newer, about ten minutes) and kept in
+/// ~/.cache/provident-operator. To use other binaries, set `KUBEBUILDER_ASSETS` to the directory that contains them.
 #[derive(Debug, Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev")]
 struct Cli {
@@ -30,66 +31,106 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a control plane, and keep it until Ctrl-C
+    /// Start a control plane and keep it running until Ctrl-C
     ///
-    /// Prints the `export KUBECONFIG=…` line to use it from another terminal. There is one at a time; a second `up` says where the
-    /// first one is. Everything in it is gone when it ends.
+    /// Prints the `export KUBECONFIG=…` line for other terminals. Only one can run at a time; a second `up` prints where the first
+    /// one is. Its data is deleted when it stops.
     Up {
+        #[command(flatten)]
+        kubernetes: Kubernetes,
         /// Return as soon as it is ready, and leave it running until `cargo dev down`
         #[arg(long)]
         detach: bool,
     },
-    /// Show the main job end to end: an `OAuthClient` becomes a Secret that gets a token
-    Demo {
-        /// Use the cluster of this kubeconfig instead of starting one. It gets the CRDs, the namespaces
-        /// `provident-system` and `shop`, and a connection `default`
-        #[arg(long, value_name = "PATH")]
-        kubeconfig: Option<PathBuf>,
-    },
-    /// Measure the operator against the least that its job costs, and write a report
-    ///
-    /// One run, one machine, one table: everything is started for it, built as it is shipped. Fails if a promise is broken,
-    /// such as a write too many or a client made twice; never for being slow.
-    Bench(bench::Options),
-    /// Let clients come, change and go for a long time while one request in a hundred fails, and look whether all is true
-    Soak(soak::Options),
-    /// End the control plane that `cargo dev up` has started
+    /// Stop the control plane that `cargo dev up` started
     Down,
-    /// A control plane with a node, on which pods run; it needs root
+    /// Start or stop a control plane with a node, on which pods run; requires root
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Test the image and the chart on a node: install, use, rotate, upgrade, roll back, kill, uninstall
+    /// Run a command on a temporary control plane
     ///
-    /// One line per step, with its time. Where the machine does not allow a node it says why in one line, and is done.
-    E2e,
-    /// Build what is missing, without starting anything
-    Build {
-        /// Also what a node and its test need, where the machine allows a node
-        #[arg(long)]
-        node: bool,
-    },
-    /// Run a command on a control plane of its own, which is gone when the command ends
-    ///
-    /// The command finds it by `KUBECONFIG`, and kubectl in the directory that `KUBECTL_DIR` names.
+    /// Sets `KUBECONFIG`, and `KUBECTL_DIR` to the directory that contains kubectl. The control plane stops when the command ends.
     With {
+        #[command(flatten)]
+        kubernetes: Kubernetes,
         /// The command and its arguments
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<String>,
+    },
+    /// Demonstrate the operator from end to end: an `OAuthClient` becomes a Secret, with which a client gets a token
+    Demo {
+        #[command(flatten)]
+        kubernetes: Kubernetes,
+        /// Use the cluster of this kubeconfig instead of starting one. The demo installs the CRDs, the namespaces
+        /// `provident-system` and `shop`, and a connection `default` there
+        #[arg(long, value_name = "PATH", conflicts_with = "release")]
+        kubeconfig: Option<PathBuf>,
+    },
+    /// Regenerate every generated file in the repository: CRDs, the chart's copies of them, install manifest, reference
+    Generate(generate::Options),
+    /// Test the image and the chart on a node: install, use, rotate, upgrade, roll back, kill the leader, uninstall
+    ///
+    /// Prints one line per step with its time, and a summary.
+    E2e {
+        #[command(flatten)]
+        kubernetes: Kubernetes,
+        /// Fail on a machine that cannot run a node, instead of skipping the test
+        #[arg(long)]
+        require: bool,
+    },
+    /// Benchmark the operator against the minimum that its work costs, and write a report
+    ///
+    /// Everything runs on this machine in one run, with release builds. Fails only if a promise is broken, such as
+    /// an extra write or a duplicate client, and never because it is slow.
+    Bench(bench::Options),
+    /// Create, change and delete clients for a long time while one request in a hundred fails, then verify the result
+    Soak(soak::Options),
+    /// Build the programs that are missing, without starting anything
+    Build {
+        #[command(flatten)]
+        kubernetes: Kubernetes,
+        /// Also build what a node and its test need, if this machine can run a node
+        #[arg(long)]
+        node: bool,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum NodeCommand {
-    /// Start a control plane and a node, and keep them until Ctrl-C
+    /// Start a control plane and a node, and keep them running until Ctrl-C
     ///
-    /// As `cargo dev up`, beside which it may run. Image `localhost/app:1` is on the node; nothing can be pulled.
+    /// Can run at the same time as `cargo dev up`. The node has the image `localhost/app:1`; it cannot pull others.
     Up {
+        #[command(flatten)]
+        kubernetes: Kubernetes,
         /// Return as soon as it is ready, and leave it running until `cargo dev node down`
         #[arg(long)]
         detach: bool,
     },
-    /// End what `cargo dev node up` has started
+    /// Stop what `cargo dev node up` started
     Down,
+}
+
+/// Which Kubernetes to use.
+#[derive(Debug, Clone, Copy, Args)]
+struct Kubernetes {
+    /// Kubernetes release, such as 1.32, or `oldest` for the oldest supported one [env: `HARNESS_KUBERNETES`] [default: the newest]
+    #[arg(long = "kubernetes", value_name = "VERSION")]
+    release: Option<Release>,
+}
+
+impl Kubernetes {
+    fn release(self) -> Result<Release> {
+        Ok(self.requested()?.unwrap_or_default())
+    }
+
+    /// None if any release will do.
+    fn requested(self) -> Result<Option<Release>> {
+        match self.release {
+            Some(release) => Ok(Some(release)),
+            None => Release::from_environment(),
+        }
+    }
 }
 
 #[tokio::main]
@@ -105,36 +146,50 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Up { detach } => up(Kind::ControlPlane, detach).await,
-        Command::Demo { kubeconfig } => demo::demo(kubeconfig.as_deref()).await,
+        Command::Up { kubernetes, detach } => {
+            up(Kind::ControlPlane, kubernetes.requested()?, detach).await
+        }
+        Command::Down => up::down(Kind::ControlPlane).await,
+        Command::Node(NodeCommand::Up { kubernetes, detach }) => {
+            up(Kind::Node, kubernetes.requested()?, detach).await
+        }
+        Command::Node(NodeCommand::Down) => up::down(Kind::Node).await,
+        Command::With {
+            kubernetes,
+            command,
+        } => with::with(kubernetes.release()?, &command).await,
+        Command::Demo {
+            kubernetes,
+            kubeconfig,
+        } => demo::demo(kubernetes.release()?, kubeconfig.as_deref()).await,
+        Command::Generate(options) => generate::generate(&options),
+        Command::E2e {
+            kubernetes,
+            require,
+        } => e2e::e2e(kubernetes.release()?, require).await,
         Command::Bench(options) => bench::bench(&options).await,
         Command::Soak(options) => soak::soak(&options).await,
-        Command::Down => up::down(Kind::ControlPlane).await,
-        Command::Node(NodeCommand::Up { detach }) => up(Kind::Node, detach).await,
-        Command::Node(NodeCommand::Down) => up::down(Kind::Node).await,
-        Command::With { command } => with::with(&command).await,
-        Command::E2e => e2e::e2e().await,
-        Command::Build { node } => build(node),
+        Command::Build { kubernetes, node } => build(kubernetes.release()?, node),
     }
 }
 
-async fn up(kind: Kind, detach: bool) -> Result<()> {
+async fn up(kind: Kind, requested: Option<Release>, detach: bool) -> Result<()> {
     if detach {
-        up::up_detached(kind).await
+        up::up_detached(kind, requested).await
     } else {
-        up::up(kind).await
+        up::up(kind, requested).await
     }
 }
 
-fn build(node: bool) -> Result<()> {
+fn build(release: Release, node: bool) -> Result<()> {
     let mut wanted = CONTROL_PLANE.to_vec();
     if node {
         match harness::node::obstacle() {
-            Some(obstacle) => eprintln!("no node on this machine: {obstacle}"),
+            Some(obstacle) => eprintln!("This machine cannot run a node: {obstacle}"),
             None => wanted.extend(NODE.into_iter().chain([HELM_CLIENT])),
         }
     }
-    for path in binaries::ensure(&wanted)?.values() {
+    for path in binaries::ensure(&wanted, release)?.values() {
         println!("{}", path.display());
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! `cargo dev soak`: clients come, change and go for a long time while one request in a hundred fails.
+//! `cargo dev soak`: creates, changes and deletes clients for a long time while one request in a hundred fails.
 //!
-//! What fails, fails on both sides: at the API server through a proxy with the harness's faults, at the vendor through
-//! the emulator's. At the end all faults stop, and everything must come right by itself.
+//! Requests fail on both sides: at the API server through a proxy with the harness's faults, at the vendor through the
+//! emulator's. At the end the faults stop, and everything must recover without intervention.
 
 mod churn;
 mod oracles;
@@ -17,24 +17,26 @@ use crate::bench::{
     self,
     counts::{Counts, precise},
     table::mib,
+    test_env::{GROUP, TestEnv},
     witness::Witness,
-    world::{GROUP, World},
 };
 use crate::signals;
 use churn::Churn;
 
-/// Between two lines of the report.
+/// The time between two lines of the report.
 const LINE: Duration = Duration::from_mins(1);
-/// One call of an operation in so many meets each kind of fault; four kinds make one in a hundred.
+/// Each kind of fault affects one call of an operation in this many; with four kinds, one in a hundred fails.
 const EVERY: u32 = 400;
 
-/// How long, and how much.
+/// Duration and load.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How long faults and changes go on
+    #[command(flatten)]
+    kubernetes: crate::Kubernetes,
+    /// Duration of faults and changes in minutes
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=2880))]
     minutes: u64,
-    /// Clients that are there at a time
+    /// Number of clients that exist at a time
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=10_000))]
     clients: u32,
     /// Changes per second
@@ -42,75 +44,75 @@ pub struct Options {
     changes: u32,
 }
 
-/// Runs it; Ctrl-C ends it, and all that it started, at any time.
+/// Runs the soak test. Ctrl-C ends it, and everything that it started, at any time.
 pub async fn soak(options: &Options) -> Result<()> {
     if cfg!(debug_assertions) {
         return bench::as_shipped();
     }
-    let told = signals::told()?;
+    let signal = signals::received()?;
     tokio::select! {
         result = run(options) => result,
-        signal = told => bail!("{signal}"),
+        name = signal => bail!("{name}"),
     }
 }
 
 async fn run(options: &Options) -> Result<()> {
-    let mut world = World::start(&bench::shipped()?).await?;
+    let mut env = TestEnv::start(&bench::shipped()?, options.kubernetes.release()?).await?;
     let faults = Faults::new();
-    let proxy = Proxy::start(world.plane.client_config(), &faults).await?;
-    world.reach_by(&proxy.kubeconfig())?;
-    world.run_operator()?;
-    let witness = Witness::of(&world, GROUP);
-    let mut churn = Churn::new(&world, usize::try_from(options.clients)?);
+    let proxy = Proxy::start(env.plane.client_config(), &faults).await?;
+    env.reach_by(&proxy.kubeconfig())?;
+    env.run_operator()?;
+    let witness = Witness::of(&env, GROUP);
+    let mut churn = Churn::new(&env, usize::try_from(options.clients)?);
     churn.fill().await?;
     witness.all_ready(&churn.names()).await?;
     println!(
-        "{} clients are Ready; from now on one request in a hundred fails, on both sides",
+        "{} clients are Ready; from now on one request in a hundred fails, at the API server and at the vendor",
         options.clients
     );
-    begin(&world, &faults).await?;
+    begin(&env, &faults).await?;
 
     let start = Instant::now();
     let end = start + LINE * u32::try_from(options.minutes)?;
     let mut memory = Vec::new();
-    let mut line = Line::begin(&world).await?;
+    let mut line = Line::begin(&env).await?;
     let mut tick = tokio::time::interval(Duration::from_secs(1) / options.changes);
     while Instant::now() < end {
         tick.tick().await;
         churn.step(&witness).await?;
         if line.since.elapsed() >= LINE {
-            memory.push(line.told(&world, &witness, start).await?);
-            line = Line::begin(&world).await?;
+            memory.push(line.print(&env, &witness, start).await?);
+            line = Line::begin(&env).await?;
             // The record of requests is for tests; here it would only grow.
             faults.forget();
         }
     }
-    memory.push(line.told(&world, &witness, start).await?);
+    memory.push(line.print(&env, &witness, start).await?);
     faults.clear();
-    world.vendor.clear().await?;
+    env.vendor.clear().await?;
     println!(
-        "No more faults and changes. Everything must come right by itself, which backoff delays by up to five minutes"
+        "Faults and changes have stopped. Everything must recover, which can take five minutes because of backoff"
     );
-    churn.until_right(&witness).await?;
-    // Nothing is left in any queue: no request, no call.
-    world.silence(Duration::from_secs(15)).await?;
+    churn.until_settled(&witness).await?;
+    // No requests and calls: every queue is empty.
+    env.silence(Duration::from_secs(15)).await?;
     let held = churn.held();
     println!(
-        "Silence. {} changes were made; {} creates have an unknown outcome and were held",
+        "Settled. {} changes were made; the outcome of {} creates was unknown, and they were held",
         churn.made(),
         held
     );
-    let found = oracles::check(&world, &witness, &churn).await?;
+    let found = oracles::check(&env, &witness, &churn).await?;
     for line in &found {
         println!("BROKEN: {line}");
     }
     println!("{}", slope(&memory));
     ensure!(found.is_empty(), "{} promises were broken", found.len());
-    println!("No duplicate, no lost client, every Ready is true, every Secret is the vendor's");
+    println!("No duplicate and no lost client; every Ready client and its Secret match the vendor");
     Ok(())
 }
 
-async fn begin(world: &World, faults: &Faults) -> Result<()> {
+async fn begin(env: &TestEnv, faults: &Faults) -> Result<()> {
     let kinds = [
         Fault::before(Effect::Fail),
         Fault::after(Effect::Fail),
@@ -129,8 +131,7 @@ async fn begin(world: &World, faults: &Faults) -> Result<()> {
             json!({ "answer": { "when": "beforeCommit", "status": 503 } }),
             json!({ "answer": { "when": "beforeCommit", "status": 429, "headers": [["Retry-After", "1"]] } }),
         ] {
-            world
-                .vendor
+            env.vendor
                 .add_fault(&json!({ "operation": operation, "every": EVERY, "fault": fault }))
                 .await?;
         }
@@ -138,7 +139,7 @@ async fn begin(world: &World, faults: &Faults) -> Result<()> {
     Ok(())
 }
 
-/// A minute of the report.
+/// One line of the report, for one minute.
 struct Line {
     since: Instant,
     requests: Counts,
@@ -147,32 +148,32 @@ struct Line {
 }
 
 impl Line {
-    async fn begin(world: &World) -> Result<Self> {
+    async fn begin(env: &TestEnv) -> Result<Self> {
         Ok(Self {
             since: Instant::now(),
-            requests: Counts::read(&world.client).await?,
-            calls: world.vendor.calls().await?,
-            cpu: world.cpu("operator")?,
+            requests: Counts::read(&env.client).await?,
+            calls: env.vendor.calls().await?,
+            cpu: env.cpu("operator")?,
         })
     }
 
-    /// Prints it; answers when, and the memory then.
-    async fn told(&self, world: &World, witness: &Witness, start: Instant) -> Result<(f64, u64)> {
+    /// Prints the line. Returns the time in minutes and the memory.
+    async fn print(&self, env: &TestEnv, witness: &Witness, start: Instant) -> Result<(f64, u64)> {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
-        let memory = world.memory()?;
+        let memory = env.memory()?;
         let objects = witness.objects();
-        let ready = objects.values().filter(|told| told.ready.is_some()).count();
-        let requests = Counts::read(&world.client).await?.since(&self.requests);
-        let cpu = world
-            .cpu("operator")?
-            .saturating_sub(self.cpu)
-            .as_secs_f64()
+        let ready = objects
+            .values()
+            .filter(|object| object.ready.is_some())
+            .count();
+        let requests = Counts::read(&env.client).await?.since(&self.requests);
+        let cpu = env.cpu("operator")?.saturating_sub(self.cpu).as_secs_f64()
             / self.since.elapsed().as_secs_f64();
         println!(
             "[{minutes:6.1} min] {} objects, {ready} Ready; {} requests, {} vendor calls; {:.1} mCPU; resident {:.1} MiB, peak {:.1}",
             objects.len(),
             requests.all(),
-            world.vendor.calls().await?.since(&self.calls),
+            env.vendor.calls().await?.since(&self.calls),
             cpu * 1000.0,
             mib(memory.now),
             mib(memory.peak),
@@ -181,11 +182,11 @@ impl Line {
     }
 }
 
-/// How the memory grew, by least squares, its first quarter left out as the time of warming up.
+/// The growth of the memory, by least squares, without the first quarter of the time, in which the operator warms up.
 fn slope(memory: &[(f64, u64)]) -> String {
     let late = &memory[memory.len() / 4..];
     if late.len() < 3 {
-        return "Too short for the slope of the memory".to_owned();
+        return "The run was too short for the slope of the memory".to_owned();
     }
     let count = precise(late.len() as u64);
     let mean = |of: &dyn Fn(&(f64, u64)) -> f64| late.iter().map(of).sum::<f64>() / count;

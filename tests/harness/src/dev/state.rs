@@ -1,4 +1,4 @@
-//! What `cargo dev up` leaves for other invocations to find: who holds the cluster, and how to reach it.
+//! The state that `cargo dev up` shares with other invocations: which process runs the cluster, and its kubeconfig.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -12,17 +12,17 @@ use harness::binaries::base_dir;
 
 use crate::up::Kind;
 
-/// The directory `$XDG_STATE_HOME/provident-operator`, by default in `~/.local/state`; with a node, `node` in it.
+/// The directory `$XDG_STATE_HOME/provident-operator`, by default in `~/.local/state`; for a node its subdirectory `node`.
 ///
-/// Whether a cluster is up is told by a lock on one of its files, which the kernel releases when the holder
-/// ends, however it ends; what stands in the files may be out of date.
+/// A cluster is running while one of the files is locked. The kernel releases the lock when the process that holds it exits
+/// or dies; the contents of the files may be out of date.
 #[derive(Debug)]
 pub struct State {
     dir: PathBuf,
 }
 
 impl State {
-    /// Opens the directory, made if it is missing.
+    /// Opens the directory, and creates it if it is missing.
     pub fn open(kind: Kind) -> Result<Self> {
         let mut dir = base_dir("XDG_STATE_HOME", ".local/state")?;
         if kind == Kind::Node {
@@ -32,7 +32,7 @@ impl State {
         Ok(Self { dir })
     }
 
-    /// The kubeconfig, at a path that stays the same from one cluster to the next.
+    /// The kubeconfig. Its path is the same for every cluster.
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.join("kubeconfig")
     }
@@ -42,7 +42,7 @@ impl State {
         self.dir.join("up.log")
     }
 
-    /// Makes this process the holder for as long as the answer lives. None: another process is.
+    /// Makes this process the holder until the result is dropped. None if another process is the holder.
     pub fn hold(&self) -> Result<Option<Held>> {
         let path = self.dir.join("lock");
         let mut lock = OpenOptions::new()
@@ -57,7 +57,7 @@ impl State {
                 return Err(error).with_context(|| format!("lock {}", path.display()));
             }
         }
-        // In this order: who reads our process id finds no kubeconfig of an earlier holder.
+        // In this order, so that whoever reads our process id does not find the kubeconfig of an earlier holder.
         let _ = fs::remove_file(self.kubeconfig());
         lock.set_len(0)?;
         write!(lock, "{}", std::process::id())?;
@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-/// Held: no other process can be the holder.
+/// While this exists, no other process can be the holder.
 #[derive(Debug)]
 pub struct Held {
     _lock: File,
@@ -99,7 +99,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Shows the kubeconfig to others, whole or not at all: its presence says that the cluster is ready.
+    /// Publishes the kubeconfig with one atomic rename. Its presence means that the cluster is ready.
     pub fn publish(&self, kubeconfig: &Path) -> Result<()> {
         let partial = self.kubeconfig.with_extension("partial");
         fs::copy(kubeconfig, &partial)?;

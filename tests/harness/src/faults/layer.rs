@@ -1,4 +1,4 @@
-//! The layer itself: one request from the client, through the faults, to the server and back.
+//! The layer: passes each request of the client through the faults to the server, and the response back.
 
 use std::{
     io,
@@ -21,7 +21,7 @@ use super::{Effect, Fault, Faults, Moment, RequestInfo};
 
 type Answer = Response<FaultBody>;
 
-/// Puts [`Faults`] into a client's stack.
+/// Adds [`Faults`] to a client's stack.
 #[derive(Debug, Clone)]
 pub struct FaultLayer(Faults);
 
@@ -42,11 +42,11 @@ impl<S> Layer<S> for FaultLayer {
     }
 }
 
-/// A client's transport with [`Faults`] before it.
+/// A client's transport, wrapped in [`Faults`].
 #[derive(Debug)]
 pub struct FaultService<S> {
     faults: Faults,
-    /// Shared, because a request is passed on only after its fault has let it, and kube's stack cannot be cloned.
+    /// Shared, because a request may be passed on later, after its fault, and kube's stack cannot be cloned.
     inner: Arc<Mutex<S>>,
 }
 
@@ -99,7 +99,7 @@ where
         return Err(transport_error(Moment::Before));
     }
     faults.update(info.sequence, |record| record.sent = true);
-    // The lock is for handing over only; answers are waited for side by side.
+    // The lock is held only to pass the request on; responses are awaited concurrently.
     let answer = inner
         .lock()
         .await
@@ -136,7 +136,7 @@ where
     }))
 }
 
-/// Lets a fault of this moment happen. Some: the request ends here, with this.
+/// Applies a fault of this moment. Some: the request ends here with this result.
 async fn strike(
     moment: Moment,
     fault: Option<&Fault>,
@@ -162,7 +162,7 @@ pub(super) fn transport_error(moment: Moment) -> BoxError {
     io::Error::new(kind, "injected fault").into()
 }
 
-/// An answer as the API server gives it, with the reason that Kubernetes pairs with the code (`metav1.StatusReason`).
+/// A response in the API server's form, with the reason that Kubernetes pairs with the code (`metav1.StatusReason`).
 fn status_answer(code: u16, info: &RequestInfo) -> Result<Answer, BoxError> {
     let reason = match code {
         400 => "BadRequest",
@@ -203,14 +203,14 @@ type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn until_outage(mut outage: watch::Receiver<bool>) -> Signal {
     Box::pin(async move {
-        // The switch may be gone, and with it any outage to come.
+        // If the faults are dropped, no outage can come.
         if outage.wait_for(|on| *on).await.is_err() {
             std::future::pending::<()>().await;
         }
     })
 }
 
-/// The body of an answer; that of a watch breaks off at an outage.
+/// The body of a response. That of a watch is reset when an outage starts.
 pub struct FaultBody {
     inner: UnsyncBoxBody<Bytes, BoxError>,
     outage: Option<Signal>,
@@ -227,7 +227,7 @@ impl HttpBody for FaultBody {
         if let Some(outage) = &mut self.outage
             && outage.as_mut().poll(context).is_ready()
         {
-            // A finished signal must not be polled again; the broken body is at its end.
+            // A completed future must not be polled again, so the body ends here.
             *self = Self {
                 inner: UnsyncBoxBody::default(),
                 outage: None,

@@ -1,4 +1,4 @@
-//! The same faults for another process: plain HTTP on the loopback, and behind it a client with the fault layer.
+//! The same faults for another process: a plain HTTP proxy on the loopback that uses a client with the fault layer.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -17,9 +17,9 @@ use tower::BoxError;
 
 use super::Faults;
 
-/// A way to the API server on which requests fail as told. Dropping it ends it.
+/// A proxy to the API server with faults. It stops when it is dropped.
 ///
-/// A request that a fault ends without an answer ends its connection, and so does one that the API server does not answer.
+/// If a fault or the API server leaves a request without a response, the proxy closes the connection.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -27,10 +27,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port; requests go on with the credentials of `config`.
+    /// Listens on a free port, and forwards requests with the credentials of `config`.
     ///
     /// # Errors
-    /// The configuration cannot be used, or there is no port.
+    /// When the configuration cannot be used, or no port is free.
     pub async fn start(mut config: Config, faults: &Faults) -> Result<Self> {
         config.default_retry = false;
         let client = ClientBuilder::try_from(config)?
@@ -66,9 +66,9 @@ impl Drop for Proxy {
 }
 
 async fn serve(stream: tokio::net::TcpStream, client: Client) {
-    // The error of a service ends its connection, which is what the other process is to see.
+    // An error of the service closes the connection, which is what the other process should see.
     let service = service_fn(|request| pass_on(request, client.clone()));
-    // How a connection ends concerns the other process alone.
+    // How a connection ends matters only to the other process.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

@@ -1,8 +1,8 @@
-//! A request as the API server understands it.
+//! A request, interpreted as the API server does.
 
 use http::{Method, Request};
 
-/// What a request asks for, read from its method and URI.
+/// The meaning of a request, from its method and URI.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestInfo {
     /// Its number among all requests of the client, from 1.
@@ -21,7 +21,7 @@ pub struct RequestInfo {
     pub name: Option<String>,
     /// Such as `status`.
     pub subresource: Option<String>,
-    /// Whether the server is asked to change nothing (`dryRun=All`).
+    /// Whether it is a dry run (`dryRun=All`).
     pub dry_run: bool,
     /// Whether it is a watch.
     pub watch: bool,
@@ -70,7 +70,7 @@ impl RequestInfo {
         self.subresource = owned(2);
     }
 
-    /// Whether it may change what is stored: POST, PUT, PATCH or DELETE, but no dry run and no Event.
+    /// Whether it can change stored objects: POST, PUT, PATCH or DELETE, except dry runs and Events.
     #[must_use]
     pub fn is_write(&self) -> bool {
         let changes =
@@ -78,8 +78,8 @@ impl RequestInfo {
         changes && !self.dry_run && self.resource != "events"
     }
 
-    /// Whether it comes at times of its own: a watch, an Event, or the lease of an election. Those would make the
-    /// number of a request differ between two runs of the same scenario.
+    /// Whether its timing is independent of the scenario: a watch, an Event, or a leader election's lease. Counting them would
+    /// give a request different numbers in two runs of the same scenario.
     #[must_use]
     pub fn is_background(&self) -> bool {
         self.watch || self.resource == "events" || self.resource == "leases"

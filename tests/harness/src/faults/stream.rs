@@ -1,4 +1,4 @@
-//! Watches that do not behave: silent, broken off, expired, or telling old news again.
+//! Misbehaving watches: silent, reset, expired, or repeating old events.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,21 +10,21 @@ use http_body_util::combinators::UnsyncBoxBody;
 use serde_json::json;
 use tower::BoxError;
 
-/// What becomes of the events of a watch.
+/// How a watch misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Twist {
-    /// None arrives, and the connection stays open.
+    /// No event arrives, and the connection stays open.
     Silent,
-    /// After so many events the connection is reset.
+    /// The connection is reset after this many events.
     Reset(usize),
-    /// After so many events the server says that the resource version is too old (410), and ends the watch.
+    /// After this many events the server reports that the resource version is too old (410) and ends the watch.
     Expired(usize),
-    /// Each event comes twice, with the one before it in between: duplicates, and an older state after a newer one. The
-    /// newest is always the last.
+    /// Each event comes twice, with the previous one in between: duplicates, and an older state after a newer one. The newest
+    /// state is always the last.
     Repeated,
 }
 
-/// The body of a watch, one event of JSON per line, as a twist lets it through.
+/// The body of a watch, one JSON event per line, changed by a twist.
 pub(super) struct Twisted {
     inner: UnsyncBoxBody<Bytes, BoxError>,
     twist: Twist,
@@ -74,7 +74,7 @@ impl Body for Twisted {
         loop {
             match self.twist {
                 Twist::Reset(after) if self.passed >= after => {
-                    // What follows an error is the end.
+                    // The stream ends after the error.
                     self.inner = UnsyncBoxBody::default();
                     self.twist = Twist::Repeated;
                     let reset = super::layer::transport_error(super::Moment::After);
@@ -97,7 +97,7 @@ impl Body for Twisted {
                         self.take_in(&bytes);
                     }
                 }
-                // A connection that has gone silent does not even tell of its end.
+                // A silent connection does not report its end either.
                 Poll::Ready(None) if self.twist == Twist::Silent => return Poll::Pending,
                 Poll::Ready(other) => return Poll::Ready(other),
                 Poll::Pending => return Poll::Pending,
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// The lines that come through, and how it ends: `end`, `error` or `nothing`.
+    /// The lines that arrive, and how the stream ends: `end`, `error` or `nothing`.
     async fn through(twist: Twist) -> (Vec<String>, &'static str) {
         let three = Full::new(Bytes::from_static(b"1\n2\n3\n"));
         let mut body = Twisted::new(three.map_err(Into::into).boxed_unsync(), twist);

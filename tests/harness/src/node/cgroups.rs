@@ -1,4 +1,4 @@
-//! The cgroup that all pods are below; both versions of the kernel's interface.
+//! The parent cgroup of all pods, for both versions of the kernel's interface.
 
 use std::{
     fs, io,
@@ -11,24 +11,24 @@ use crate::control_plane::Processes;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// Removes cgroup `$2` of every hierarchy, once nothing runs in it.
+/// Removes cgroup `$2` of every hierarchy when nothing runs in it any more.
 const SWEEP: &str = r#"left=; for top in /sys/fs/cgroup/"$2" /sys/fs/cgroup/*/"$2"; do [ -d "$top" ] || continue
 find "$top" -depth -type d -exec rmdir {} +; [ -d "$top" ] && left=1; done; [ -z "$left" ]"#;
 
-/// Makes the cgroup, and has it removed at the end. The answer is its name: that of the home directory.
+/// Creates the cgroup and registers its removal. Returns its name, which is that of the home directory.
 pub(super) fn create(processes: &mut Processes) -> Result<String> {
     let home = processes.home();
-    let name = home.file_name().context("a home has a name")?;
+    let name = home.file_name().context("the home directory has no name")?;
     let name = name.to_string_lossy().into_owned();
     processes.sweep(SWEEP, Path::new(&name))?;
     for hierarchy in hierarchies()? {
         let path = hierarchy.join(&name);
-        fs::create_dir(&path).with_context(|| format!("make cgroup {}", path.display()))?;
+        fs::create_dir(&path).with_context(|| format!("create cgroup {}", path.display()))?;
     }
     Ok(name)
 }
 
-/// Whether cgroups can be made.
+/// Whether this machine allows new cgroups.
 pub(super) fn writable() -> bool {
     let name = format!("provident-trial-{}", std::process::id());
     hierarchies().is_ok_and(|hierarchies| {
@@ -42,7 +42,7 @@ pub(super) fn writable() -> bool {
     })
 }
 
-/// Version 2 has one, and hands controllers down only when told; version 1 has one per controller.
+/// Version 2 has one hierarchy, whose controllers must be enabled for children; version 1 has one per controller.
 fn hierarchies() -> io::Result<Vec<PathBuf>> {
     let root = Path::new(ROOT);
     if let Ok(controllers) = fs::read_to_string(root.join("cgroup.controllers")) {

@@ -1,4 +1,4 @@
-//! containerd: what runs the pods' containers.
+//! containerd, which runs the containers of the pods.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{ControlPlane, binaries::Paths, command::output};
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Its programs, and its files in the home.
+/// Its programs, and its files in the home directory.
 #[derive(Debug)]
 pub(super) struct Containerd {
     program: PathBuf,
@@ -30,7 +30,7 @@ impl Containerd {
         fs::write(directory.join("networks/10-pods.conflist"), plugins)?;
         let bin = host::network_plugins().context("no network plugins")?;
         let runc = paths.get("runc").context("no runc")?;
-        // The sandbox of each pod is our own image: nothing can be pulled here.
+        // The sandbox of each pod is our own image, because the node cannot pull any.
         let config = format!(
             r#"version = 3
 root = "{here}/root"
@@ -74,14 +74,14 @@ conf_dir = "{here}/networks"
             control_plane.check()?;
             ensure!(
                 began.elapsed() < START_TIMEOUT,
-                "containerd does not answer"
+                "containerd did not become ready"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
     }
 
-    /// Takes the images of an archive, for the kubelet to find.
+    /// Imports the images of an archive, where the kubelet finds them.
     pub(super) fn import(&self, archive: &Path) -> Result<()> {
         let mut ctr = self.ctr();
         ctr.args(["--namespace", "k8s.io", "images", "import"])

@@ -1,4 +1,4 @@
-//! The cluster's DNS, as far as pods need it: the addresses of Services, `<name>.<namespace>.svc.cluster.local` (RFC 1035).
+//! The part of cluster DNS that the pods need: the addresses of Services, `<name>.<namespace>.svc.cluster.local` (RFC 1035).
 
 use std::net::Ipv4Addr;
 
@@ -9,26 +9,26 @@ use tokio::{net::UdpSocket, task::JoinHandle};
 
 const ZONE: &str = ".svc.cluster.local";
 const HEADER: usize = 12;
-/// The most that goes over UDP without an extension.
+/// The largest message over UDP without EDNS.
 const MESSAGE: usize = 512;
 const TTL_SECONDS: u32 = 5;
 /// Record type A, and class IN.
 const ADDRESS: u16 = 1;
 const INTERNET: u16 = 1;
-/// A response, authoritative; its code is in the lowest bits.
+/// An authoritative response; its code is in the lowest bits.
 const RESPONSE: u16 = 0x8400;
 const NO_SUCH_NAME: u16 = 3;
-/// A pointer to the name of the question, behind the header.
+/// A pointer to the name in the question, which follows the header.
 const SAME_NAME: u16 = 0xc00c;
 
-/// Answers at port 53 of `address`, until the task is aborted.
+/// Answers queries at port 53 of `address` until the task is aborted.
 pub(super) async fn serve(address: Ipv4Addr, client: Client) -> Result<JoinHandle<()>> {
     let socket = UdpSocket::bind((address, 53))
         .await
         .with_context(|| format!("listen at port 53 of {address}"))?;
     Ok(tokio::spawn(async move {
         let mut buffer = [0; MESSAGE];
-        // Who gets no answer asks again.
+        // A client that gets no answer repeats its query.
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
             let Some(query) = Query::parse(&buffer[..length]) else {
                 continue;
@@ -41,7 +41,7 @@ pub(super) async fn serve(address: Ipv4Addr, client: Client) -> Result<JoinHandl
 
 async fn service(client: &Client, name: &str) -> Option<Ipv4Addr> {
     let (name, namespace) = name.strip_suffix(ZONE)?.split_once('.')?;
-    // A name with more dots is no namespace's, and the API server says so.
+    // A namespace with a dot in it does not exist, so the API server finds nothing.
     let services = Api::<Service>::namespaced(client.clone(), namespace);
     let service = services.get_opt(name).await.ok()??;
     service.spec?.cluster_ip?.parse().ok()
@@ -51,7 +51,7 @@ async fn service(client: &Client, name: &str) -> Option<Ipv4Addr> {
 #[derive(Debug)]
 struct Query {
     id: [u8; 2],
-    /// As it came, to be repeated.
+    /// The question as received, to be repeated in the response.
     question: Vec<u8>,
     name: String,
     kind: u16,

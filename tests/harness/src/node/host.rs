@@ -1,4 +1,4 @@
-//! What a machine must have for a node.
+//! What a machine needs to run a node.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 
 use super::{cgroups, namespaces};
 
-/// Debian's packages that a node needs, and the tests on it.
+/// The Debian packages that a node and its tests need.
 pub const PACKAGES: &str =
     "buildah conntrack containernetworking-plugins gcc iproute2 libseccomp-dev nftables pkg-config";
 
@@ -27,35 +27,35 @@ const PROGRAMS: [&str; 9] = [
 ];
 const NETWORK_PLUGINS: [&str; 3] = ["bridge", "host-local", "loopback"];
 
-/// Why this machine cannot have a node, in one line; none when it can.
+/// The reason why this machine cannot run a node, in one line; none if it can.
 #[must_use]
 pub fn obstacle() -> Option<String> {
     if !Uid::effective().is_root() {
-        return Some("it needs root".to_owned());
+        return Some("it requires root".to_owned());
     }
     if let Some(missing) = PROGRAMS.iter().find(|name| !in_path(name)) {
         return Some(format!("{missing} is missing (apt-get install {PACKAGES})"));
     }
     if network_plugins().is_none() {
         return Some(format!(
-            "no network plugins in {} (apt-get install {PACKAGES})",
+            "there are no CNI plugins in {} (apt-get install {PACKAGES})",
             PLUGIN_DIRECTORIES.join(" or ")
         ));
     }
     if !succeeds(Command::new("pkg-config").args(["--exists", "libseccomp"])) {
         return Some(
-            "libseccomp's headers are missing (apt-get install libseccomp-dev)".to_owned(),
+            "the headers of libseccomp are missing (apt-get install libseccomp-dev)".to_owned(),
         );
     }
     if !succeeds(&mut namespaces::trial()) {
         return Some(
-            "namespaces with a bridge, nftables, tmpfs and overlayfs cannot be made".to_owned(),
+            "it does not allow namespaces with a bridge, nftables, tmpfs and overlayfs".to_owned(),
         );
     }
-    (!cgroups::writable()).then(|| "cgroups cannot be made".to_owned())
+    (!cgroups::writable()).then(|| "it does not allow new cgroups".to_owned())
 }
 
-/// Where Debian and where others keep them.
+/// The directories of Debian and of other distributions.
 const PLUGIN_DIRECTORIES: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
 
 pub(super) fn network_plugins() -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! Images, built by buildah into a store that goes with the home directory.
+//! Images, built by buildah into a store that is deleted with the home directory.
 
 use std::{
     fs,
@@ -10,17 +10,18 @@ use anyhow::Result;
 
 use crate::command::output;
 
-/// An application that gets a token with the Secret it mounts; idle, it is the sandbox of every pod. See `tests/node/app`.
+/// An application that gets a token with the Secret that it mounts. Without arguments it idles and is the sandbox of every pod.
+/// See `tests/node/app`.
 pub const APP_IMAGE: &str = "localhost/app:1";
 
-/// Where buildah keeps what it builds.
+/// A store of buildah's images.
 #[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
 }
 
 impl Store {
-    /// An empty store below a directory.
+    /// Creates an empty store in a directory.
     ///
     /// # Errors
     /// When its files cannot be written.
@@ -35,7 +36,7 @@ impl Store {
         Ok(Self { directory })
     }
 
-    /// A program that uses the store. It ends with us, wherever it stands, and with it all its processes and mounts.
+    /// A command that uses the store. If this process ends, it ends too, with all its processes and mounts.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
@@ -51,7 +52,7 @@ impl Store {
     }
 }
 
-/// Builds [`APP_IMAGE`], and answers its archive.
+/// Builds [`APP_IMAGE`] and returns its archive.
 pub(super) fn app(home: &Path) -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/app");
     let store = Store::new(home)?;

@@ -1,4 +1,5 @@
-//! Kubernetes' own programs around a node: what each is told. In the namespaces the home is no working directory.
+//! The flags and files of the node's Kubernetes programs. Paths are absolute: in the namespaces the home directory is not the
+//! working directory.
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use serde_json::json;
 use super::{NAME, namespaces::Namespaces, network::Network};
 use crate::binaries::Paths;
 
-/// What they are told.
+/// What the flags and files are made from.
 pub(super) struct Programs<'a> {
     pub(super) home: &'a Path,
     pub(super) paths: &'a Paths,
@@ -35,13 +36,13 @@ impl Programs<'_> {
             "containerRuntimeEndpoint": format!("unix://{}", self.home.join("node/containerd.sock").display()),
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": format!("/{cgroup}"),
-            // A machine with version 1 of cgroups, or with swap, will do.
+            // Also run on a machine with version 1 of cgroups or with swap.
             "failCgroupV1": false,
             "failSwapOn": false,
             "clusterDNS": [self.network.host()],
             "clusterDomain": "cluster.local",
             "resolvConf": "/dev/null",
-            // A full disk of this machine is not the test's business, and images cannot be pulled again.
+            // Images cannot be pulled again, so the kubelet must not remove them when this machine's disk fills up.
             "evictionHard": { "nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi" },
             "imageGCHighThresholdPercent": 100,
             // Updates of Secrets arrive in a second instead of a minute.
@@ -73,7 +74,7 @@ impl Programs<'_> {
             .arg(self.home.join("proxy.kubeconfig"));
         command.args(["--hostname-override", NAME, "--proxy-mode", "nftables"]);
         command.args(["--cluster-cidr", &self.network.pods()]);
-        // These limits are the whole machine's.
+        // Does not set these limits, which apply to the whole machine.
         command.args(["--conntrack-max-per-core", "0"]);
         command.args(["--conntrack-tcp-timeout-established", "0s"]);
         command.args(["--conntrack-tcp-timeout-close-wait", "0s"]);
@@ -85,7 +86,7 @@ impl Programs<'_> {
         command
             .arg("--kubeconfig")
             .arg(self.home.join("scheduler.kubeconfig"));
-        // As for the controller manager: no fixed port, and nobody to be elected from.
+        // As for the controller manager: no fixed port, and no leader election.
         command.args(["--secure-port", "0", "--leader-elect=false"]);
         command
     }

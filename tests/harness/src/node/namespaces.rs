@@ -1,4 +1,4 @@
-//! The namespaces that the node's programs run in.
+//! The Linux namespaces in which the node's programs run.
 
 use std::{
     ffi::OsStr,
@@ -14,8 +14,8 @@ use crate::control_plane::Processes;
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Process 1 of the node. What programs keep at fixed paths goes to empty directories; what the kubelet tells the kernel goes
-/// to files, for these settings are the whole machine's. A shell that waits for a child also reaps orphans.
+/// Process 1 of the node. Programs with fixed paths get empty directories. The kernel settings that the kubelet writes are
+/// replaced by files, because they apply to the whole machine. The shell reaps orphans while it waits for a child.
 const INIT: &str = r#"
 set -e
 for directory in /run /var/lib /var/log; do mount -t tmpfs tmpfs "$directory"; done
@@ -29,7 +29,7 @@ ip link set lo up
 while :; do sleep 86400; done
 "#;
 
-/// What [`INIT`] and the network plugins will do.
+/// Tries what [`INIT`] and the network plugins do.
 const TRIAL: &str = r"
 set -e
 for directory in /run /var/lib; do mount -t tmpfs tmpfs $directory; done
@@ -40,7 +40,7 @@ ip link add trial0 type veth peer name trial1
 nft add table ip trial
 ";
 
-/// The holder of the namespaces. They end with it.
+/// The process that keeps the namespaces alive. They end with it.
 #[derive(Debug)]
 pub(super) struct Namespaces {
     holder: u32,
@@ -57,23 +57,23 @@ impl Namespaces {
             processes.check()?;
             ensure!(
                 began.elapsed() < START_TIMEOUT,
-                "the namespaces do not come up"
+                "the namespaces did not become ready"
             );
             thread::sleep(Duration::from_millis(10));
         }
         Ok(Self { holder })
     }
 
-    /// The process whose network namespace it is.
+    /// The process that owns the network namespace.
     pub(super) const fn holder(&self) -> u32 {
         self.holder
     }
 
-    /// A program inside.
+    /// A command that runs in the namespaces.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let of_holder = Path::new("/proc").join(self.holder.to_string()).join("ns");
         let mut command = Command::new("nsenter");
-        // The holder itself is outside of the process namespace that it made for its child.
+        // The holder itself is not in the process namespace, which it created for its child.
         for (flag, file) in [
             ("mount", "mnt"),
             ("net", "net"),
@@ -86,7 +86,7 @@ impl Namespaces {
     }
 }
 
-/// Makes namespaces with all that is needed in them, and leaves them.
+/// A command that creates such namespaces, tries everything that is needed in them, and ends.
 pub(super) fn trial() -> Command {
     unshare(TRIAL)
 }

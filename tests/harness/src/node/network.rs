@@ -1,4 +1,4 @@
-//! The network between this machine, the node and its pods: routed, without translation, and without a way out.
+//! The network between this machine, the node and its pods: routed, without address translation or access to other networks.
 
 use std::{net::Ipv4Addr, path::Path, process::Command};
 
@@ -8,20 +8,22 @@ use serde_json::{Value, json};
 use super::namespaces::Namespaces;
 use crate::command::output;
 
-/// Number `n` of this machine's nodes: `10.123.n.0/24` between machine and node, `10.124.n.0/24` for pods.
+/// The network of this machine's node number `n`: `10.123.n.0/24` between machine and node, `10.124.n.0/24` for pods.
 #[derive(Debug)]
 pub(super) struct Network {
     n: u8,
 }
 
 impl Network {
-    /// A link into the namespaces; it goes with them.
+    /// Creates a link into the namespaces, which disappears with them.
     pub(super) fn create(namespaces: &Namespaces) -> Result<Self> {
         let holder = namespaces.holder().to_string();
         let network = Self {
             n: (0..=u8::MAX)
                 .find_map(|n| link(n, &holder).transpose())
-                .unwrap_or_else(|| bail!("every number of a node is taken"))?,
+                .unwrap_or_else(|| {
+                    bail!("this machine already runs as many nodes as there are networks for")
+                })?,
         };
         let link = name(network.n);
         let (host, node) = (network.host(), network.node());
@@ -35,7 +37,7 @@ impl Network {
         for args in [
             format!("address add {node}/24 dev node"),
             "link set node up".to_owned(),
-            // Some programs take the default route for the way that counts.
+            // Some programs choose their address by the default route.
             format!("route add default via {host}"),
         ] {
             output(namespaces.command("ip").args(args.split(' ')))?;
@@ -43,22 +45,22 @@ impl Network {
         Ok(network)
     }
 
-    /// This machine, as the node and its pods see it.
+    /// The address of this machine for the node and its pods.
     pub(super) const fn host(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 123, self.n, 1)
     }
 
-    /// The node, as this machine sees it.
+    /// The address of the node for this machine.
     pub(super) const fn node(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 123, self.n, 2)
     }
 
-    /// The range of the pods.
+    /// The address range of the pods.
     pub(super) fn pods(&self) -> String {
         format!("10.124.{}.0/24", self.n)
     }
 
-    /// What containerd tells the network plugins.
+    /// The configuration of the network plugins.
     pub(super) fn plugins(&self, home: &Path) -> Value {
         json!({
             "cniVersion": "1.0.0",
@@ -79,7 +81,7 @@ impl Network {
     }
 }
 
-/// The number, if it was free; making the link takes it.
+/// Reserves a number by creating its link. None if the number is taken.
 fn link(n: u8, holder: &str) -> Result<Option<u8>> {
     let name = name(n);
     let args = [

@@ -171,8 +171,7 @@ fn synced(
     found: &Found,
     context: MessageContext<'_>,
 ) -> (ConditionUpdate, ConditionUpdate) {
-    let ready =
-        available("The client exists as declared, and the Secret holds its credentials");
+    let ready = available("The client exists as declared, and the Secret holds its credentials");
     let both = |reason, message: String| {
         let update = (ConditionStatus::False, reason, message);
         (update.clone(), update)
@@ -186,7 +185,9 @@ fn synced(
         return if facts.rejected && !facts.updated {
             both(
                 Reason::SpecRejected,
-                format!("The vendor rejected the update of {fields}. Edit these fields of the spec"),
+                format!(
+                    "The vendor rejected the update of {fields}. Edit these fields of the spec"
+                ),
             )
         } else {
             both(
@@ -225,7 +226,9 @@ fn deactivated(spec: &OAuthClientSpec, found: &Found) -> Option<String> {
     let what = "The client was deactivated at the vendor";
     match (spec.is_active, spec.drift_policy) {
         (Some(false), _) | (Some(true), DriftPolicy::Correct) => None,
-        (None, _) => Some(format!("{what}. To activate it again, set spec.isActive: true")),
+        (None, _) => Some(format!(
+            "{what}. To activate it again, set spec.isActive: true"
+        )),
         (Some(true), DriftPolicy::Report) => Some(format!(
             "{what}, and driftPolicy is Report. Activate it there, or set driftPolicy: Correct"
         )),

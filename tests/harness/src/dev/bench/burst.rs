@@ -1,4 +1,4 @@
-//! Many clients at once, and one after another: how fast, against the floor.
+//! The speed of many clients at once and of one after another, compared with the floor.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,25 @@ use super::counts::{Counts, precise};
 use super::floor::{self, Speed};
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
+use super::test_env::{GROUP, TestEnv};
 use super::usage::Usage;
 use super::witness::Witness;
-use super::world::{GROUP, World};
 
-/// Objects that the operator works on at once (`--concurrency`), and so the crew of the floor.
+/// Objects that the operator reconciles at once by default, and so the number of the floor's workers.
 pub const WORKERS: usize = 64;
-/// A burst and what it cost.
+/// The speed and the cost of a burst.
 #[derive(Debug, Default)]
 pub struct Burst {
     pub speed: Speed,
     pub requests: Counts,
     /// Calls to the vendor.
     pub calls: u64,
-    /// Clients that it made.
+    /// Clients that the vendor created.
     pub created: u64,
 }
 
 impl Burst {
-    /// Takes in another.
+    /// Adds another burst.
     pub fn add(&mut self, more: Self) {
         self.speed.add(more.speed);
         self.requests = std::mem::take(&mut self.requests).and(&more.requests);
@@ -36,28 +36,25 @@ impl Burst {
     }
 }
 
-/// Declares `count` objects and waits until the operator has them all Ready.
-pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
-    let witness = Witness::of(world, GROUP);
+/// Creates `count` objects and waits until all of them are Ready.
+pub async fn burst(env: &TestEnv, prefix: &str, count: usize) -> Result<Burst> {
+    let witness = Witness::of(env, GROUP);
     let names = load::names(prefix, count);
-    let objects = world.objects(GROUP);
+    let objects = env.objects(GROUP);
     let (requests, vendor, used) = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-        Usage::read(world)?,
+        Counts::read(&env.client).await?,
+        env.vendor.calls().await?,
+        Usage::read(env)?,
     );
     let start = Instant::now();
     let asked = load::declare(&objects, GROUP, &names, drop).await?;
     let took = witness.all_ready(&names).await?.duration_since(start);
     witness.all_secrets(&names).await?;
-    let usage = Usage::read(world)?.since(&used);
+    let usage = Usage::read(env)?.since(&used);
     let latencies = floor::latencies(&witness, &asked);
-    // What comes after Ready, such as the pass that finds nothing to do, is part of the price.
-    world.silence(Duration::from_secs(3)).await?;
-    let after = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-    );
+    // The requests after Ready, such as the reconcile that finds nothing to do, are part of the cost.
+    env.silence(Duration::from_secs(3)).await?;
+    let after = (Counts::read(&env.client).await?, env.vendor.calls().await?);
     let declared = u64::try_from(count)?;
     Ok(Burst {
         speed: Speed {
@@ -74,8 +71,8 @@ pub async fn burst(world: &World, prefix: &str, count: usize) -> Result<Burst> {
     })
 }
 
-/// A burst against the floors before, between and after its parts: the API server slows down as it fills, and the machine
-/// may be anybody's, so one floor alone would say little.
+/// Compares a burst with the floors that were measured before, between and after its parts. One floor would not be enough: the API
+/// server slows down as it fills, and other processes may use the machine.
 pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: &[Speed]) {
     let rates: Vec<String> = floors.iter().map(|f| format!("{:.0}", f.rate())).collect();
     let mut floor = Speed::default();
@@ -84,24 +81,24 @@ pub fn against(table: &mut Table, what: &str, burst: &Speed, floors: &[Speed]) {
     }
     let rate = floor.rate();
     let ratio = burst.rate() / rate;
-    let told = format!("{rate:.0}/s (in turns with it: {})", rates.join(", "));
+    let floors = format!("{rate:.0}/s (alternating with it: {})", rates.join(", "));
     table.add(
         Row::new(
             format!("{what}: clients to Ready"),
             format!("{:.0}/s", burst.rate()),
         )
-        .floor(told, ratio)
-        .wish("0.90", ratio >= 0.9),
+        .floor(floors, ratio)
+        .target("0.90", ratio >= 0.9),
     );
     let (count, all) = (burst.latencies.len(), floor.latencies.len());
     let (ours, theirs) = (burst.usage.all(count), floor.usage.all(all));
     table.add(
         Row::new(
-            format!("{what}: processor time of all programs per client"),
-            format!("{ours:.2} ms ({})", burst.usage.told(count)),
+            format!("{what}: CPU time of all programs per client"),
+            format!("{ours:.2} ms ({})", burst.usage.describe(count)),
         )
         .floor(
-            format!("{theirs:.2} ms ({})", floor.usage.told(all)),
+            format!("{theirs:.2} ms ({})", floor.usage.describe(all)),
             ours / theirs,
         ),
     );
@@ -123,27 +120,26 @@ pub fn price(table: &mut Table, burst: &Burst) {
     let count = u64::try_from(burst.speed.latencies.len()).unwrap_or(u64::MAX);
     let each = |total: u64| format!("{:.3}", precise(total) / precise(count));
     let requests = &burst.requests;
-    // A claim that the API server took over 2 s to write is not used any more: it is dropped and made anew after another
-    // preflight, which is two writes and a dry run more.
-    let anew = requests.dry_runs().saturating_sub(count);
+    // The operator drops a claim that took over 2 s to write, and repeats preflight and claim: two more writes and a dry run.
+    let repeated = requests.dry_runs().saturating_sub(count);
     table.add(
         Row::new(
             "stored writes, dry runs per client",
             format!("{}, {}", each(requests.stored()), each(requests.dry_runs())),
         )
         .promise(
-            format!("4, 1, and for {anew} claims that took over 2 s 2, 1 more"),
-            requests.stored() == 4 * count + 2 * anew && requests.dry_runs() >= count,
+            format!("4, 1, and 2, 1 more for {repeated} claims that took over 2 s"),
+            requests.stored() == 4 * count + 2 * repeated && requests.dry_runs() >= count,
         ),
     );
     let (calls, created) = (burst.calls, burst.created);
-    table.add(Row::new("vendor calls per client", each(calls)).wish("1", calls == count));
+    table.add(Row::new("vendor calls per client", each(calls)).target("1", calls == count));
     table.add(
-        Row::new("clients made at the vendor per client", each(created))
+        Row::new("clients created at the vendor per client", each(created))
             .promise("1, no duplicate", created == count),
     );
     table.add(Row::new(
-        "besides: events, reads, refused writes, lists and ended watches",
+        "also: events, reads, refused writes, lists and ended watches",
         format!(
             "{}, {}, {}, {}",
             each(requests.events()),
@@ -175,7 +171,7 @@ pub fn growth(table: &mut Table, few: &Burst, many: &Burst) {
             what,
             format!("{before:.2} ms, {now:.2} ms ({ratio:.2} times)"),
         )
-        .wish("flat, at most 1.2", ratio <= 1.2),
+        .target("flat, at most 1.2", ratio <= 1.2),
     );
     let per =
         |burst: &Burst| precise(burst.requests.all()) / precise(burst.speed.latencies.len() as u64);
@@ -186,9 +182,9 @@ pub fn growth(table: &mut Table, few: &Burst, many: &Burst) {
 }
 
 /// One client after another, by the operator.
-pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Speed> {
-    let witness = Witness::of(world, GROUP);
-    let objects = world.objects(GROUP);
+pub async fn one_by_one(env: &TestEnv, prefix: &str, count: usize) -> Result<Speed> {
+    let witness = Witness::of(env, GROUP);
+    let objects = env.objects(GROUP);
     let start = Instant::now();
     let mut speed = Speed::default();
     for name in load::names(prefix, count) {
@@ -219,7 +215,7 @@ pub fn idle(table: &mut Table, what: &str, ours: &Speed, theirs: &Speed) {
         );
         let row = row.floor(ms(pair[1]), ratio);
         table.add(if name == "p99" {
-            row.wish("at most 2", ratio <= 2.0)
+            row.target("at most 2", ratio <= 2.0)
         } else {
             row
         });

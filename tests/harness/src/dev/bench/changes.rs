@@ -1,4 +1,4 @@
-//! Changes to clients that are there: edited all at once, rotated all at once, one of them poisoned.
+//! Changes to existing clients: all edited at once, all rotated at once, and one that always fails among the others.
 
 use std::{
     collections::HashMap,
@@ -12,32 +12,32 @@ use super::burst;
 use super::counts::{Counts, precise};
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
+use super::test_env::{GROUP, TestEnv};
 use super::witness::Witness;
-use super::world::{GROUP, World};
 
-/// Every client is given another redirect URI.
-pub async fn edit(table: &mut Table, world: &World, names: &[String]) -> Result<()> {
+/// Gives every client another redirect URI.
+pub async fn edit(table: &mut Table, env: &TestEnv, names: &[String]) -> Result<()> {
     let patch = json!({ "spec": { "redirectUris": ["https://shop.example.com/auth/other"] } });
     change(
         table,
-        world,
+        env,
         names,
         "an edit of every client",
         &patch,
         |witness, name, start| {
-            // Of the newest generation, and that is the edited one only from then on.
+            // Ready refers to the newest generation, which is the edited one only from `start` on.
             witness.object(name)?.ready.filter(|at| *at > start)
         },
     )
     .await
 }
 
-/// Every client's secret is replaced.
-pub async fn rotate(table: &mut Table, world: &World, names: &[String]) -> Result<()> {
+/// Rotates the secret of every client.
+pub async fn rotate(table: &mut Table, env: &TestEnv, names: &[String]) -> Result<()> {
     let patch = json!({ "metadata": { "annotations": { "oauth.provident.ae/rotate": "bench" } } });
     change(
         table,
-        world,
+        env,
         names,
         "a rotation of every client",
         &patch,
@@ -51,28 +51,25 @@ pub async fn rotate(table: &mut Table, world: &World, names: &[String]) -> Resul
 
 async fn change(
     table: &mut Table,
-    world: &World,
+    env: &TestEnv,
     names: &[String],
     what: &str,
     patch: &Value,
     done: impl Fn(&Witness, &str, Instant) -> Option<Instant>,
 ) -> Result<()> {
-    let witness = Witness::of(world, GROUP);
+    let witness = Witness::of(env, GROUP);
     witness.all_ready(names).await?;
-    let before = (
-        Counts::read(&world.client).await?,
-        world.vendor.calls().await?,
-    );
+    let before = (Counts::read(&env.client).await?, env.vendor.calls().await?);
     let start = Instant::now();
     let done = |witness: &Witness, name: &str| done(witness, name, start);
-    let asked = load::patch_all(&world.objects(GROUP), names, patch).await?;
+    let asked = load::patch_all(&env.objects(GROUP), names, patch).await?;
     let took = witness.all(names, &done).await?.duration_since(start);
     let took_each: Vec<Duration> = took_each(&witness, &asked, done);
-    world.silence(Duration::from_secs(3)).await?;
+    env.silence(Duration::from_secs(3)).await?;
     let count = u64::try_from(names.len())?;
-    let requests = Counts::read(&world.client).await?.since(&before.0);
+    let requests = Counts::read(&env.client).await?.since(&before.0);
     let requests = requests.without("oauthclients", "PATCH", count);
-    let calls = world.vendor.calls().await?.since(&before.1);
+    let calls = env.vendor.calls().await?.since(&before.1);
     table.add(Row::new(
         format!("{what}: rate, p50, p99"),
         format!(
@@ -105,42 +102,42 @@ fn took_each(
     asked.iter().filter_map(took).collect()
 }
 
-/// One client that the vendor always answers 500 for, among others.
-pub async fn poison(table: &mut Table, world: &World, name: &str, others: usize) -> Result<()> {
-    let witness = Witness::of(world, GROUP);
+/// Measures other clients while the vendor answers every call for one client with 500.
+pub async fn poison(table: &mut Table, env: &TestEnv, name: &str, others: usize) -> Result<()> {
+    let witness = Witness::of(env, GROUP);
     let names = [name.to_owned()];
     witness.all_ready(&names).await?;
     let client_id = witness.object(name).unwrap_or_default().client_id;
-    let well = burst::one_by_one(world, "beside-well", others).await?;
+    let without = burst::one_by_one(env, "without-failing", others).await?;
     for operation in ["get", "update"] {
         let answer = json!({ "answer": { "when": "beforeCommit", "status": 500 } });
         let rule = json!({ "operation": operation, "client": client_id, "fault": answer });
-        world.vendor.add_fault(&rule).await?;
+        env.vendor.add_fault(&rule).await?;
     }
     let patch =
         json!({ "metadata": { "annotations": { "oauth.provident.ae/reconcile": "bench" } } });
-    load::patch_all(&world.objects(GROUP), &names, &patch).await?;
-    let before = world.vendor.calls().await?;
+    load::patch_all(&env.objects(GROUP), &names, &patch).await?;
+    let before = env.vendor.calls().await?;
     let start = Instant::now();
-    let ill = burst::one_by_one(world, "beside-poison", others).await?;
-    let calls = world.vendor.calls().await?;
+    let with = burst::one_by_one(env, "with-failing", others).await?;
+    let calls = env.vendor.calls().await?;
     let (gets, seconds) = (
         calls.of("get") - before.of("get"),
         start.elapsed().as_secs_f64(),
     );
-    let [well, ill] = [&well, &ill].map(|speed| quantile(&speed.latencies, 0.99));
+    let [without, with] = [&without, &with].map(|speed| quantile(&speed.latencies, 0.99));
     table.add(Row::new(
-        format!("one poisoned client: p99 of {others} others, without and with it"),
+        format!("one client that always fails: p99 of {others} others without and with it"),
         format!(
             "{}, {} ({:.2} times)",
-            ms(well),
-            ms(ill),
-            ill.as_secs_f64() / well.as_secs_f64(),
+            ms(without),
+            ms(with),
+            with.as_secs_f64() / without.as_secs_f64(),
         ),
     ));
     table.add(Row::new(
-        "one poisoned client: calls for its sake, the probes of its connection with them",
+        "one client that always fails: calls for it, with the probes of its connection",
         format!("{gets} in {seconds:.0} s"),
     ));
-    world.vendor.clear().await
+    env.vendor.clear().await
 }

@@ -1,12 +1,12 @@
-//! Requests, as the API server itself counts them (`apiserver_request_total`).
+//! Request counts from the API server's own metric, `apiserver_request_total`.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use kube::Client;
 
-/// What an operator may have to do with; the rest is the control plane's own. Of these, reads of one `oauthclients` may be the
-/// garbage collector's: it looks up the owner of a Secret that it sees before its owner.
+/// The resources that the operator uses; requests for others come from the control plane. A read of one of `oauthclients` can
+/// also come from the garbage collector, which looks up the owner of a Secret that it sees before its owner.
 const RESOURCES: [&str; 7] = [
     "oauthclients",
     "oauthclients/status",
@@ -24,18 +24,18 @@ pub struct Kind {
     pub resource: String,
     /// As the API server writes it: `GET`, `LIST`, `WATCH`, `POST`, `PUT`, `PATCH`, `APPLY`, `DELETE`.
     pub verb: String,
-    /// Whether nothing was to be stored.
+    /// Whether it was a dry run.
     pub dry_run: bool,
-    /// Whether it was answered with a 2xx.
+    /// Whether the response was a 2xx.
     pub ok: bool,
 }
 
-/// How often each kind was asked for.
+/// The number of requests of each kind.
 #[derive(Debug, Clone, Default)]
 pub struct Counts(BTreeMap<Kind, u64>);
 
 impl Counts {
-    /// All since the API server started. Watches are counted when they end.
+    /// All requests since the API server started. Watches are counted when they end.
     pub async fn read(client: &Client) -> Result<Self> {
         let request = http::Request::get("/metrics").body(Vec::new())?;
         let text = client.request_text(request).await?;
@@ -49,7 +49,7 @@ impl Counts {
         Ok(Self(counts))
     }
 
-    /// What has come since `before`.
+    /// The requests since `before`.
     pub fn since(&self, before: &Self) -> Self {
         let grown = |(kind, count): (&Kind, &u64)| {
             let more = count - before.0.get(kind).copied().unwrap_or_default();
@@ -58,7 +58,7 @@ impl Counts {
         Self(self.0.iter().filter_map(grown).collect())
     }
 
-    /// Together with others.
+    /// The sum with other counts.
     pub fn and(mut self, others: &Self) -> Self {
         for (kind, count) in &others.0 {
             *self.0.entry(kind.clone()).or_default() += count;
@@ -66,7 +66,7 @@ impl Counts {
         self
     }
 
-    /// Without what this program itself has asked for.
+    /// The counts without requests that this program sent itself.
     pub fn without(mut self, resource: &str, verb: &str, times: u64) -> Self {
         for (kind, count) in &mut self.0 {
             if kind.resource == resource && kind.verb == verb && kind.ok && !kind.dry_run {
@@ -77,11 +77,11 @@ impl Counts {
         self
     }
 
-    /// Requests of such a kind.
-    pub fn count(&self, such: impl Fn(&Kind) -> bool) -> u64 {
+    /// The number of requests whose kind matches.
+    pub fn count(&self, matches: impl Fn(&Kind) -> bool) -> u64 {
         self.0
             .iter()
-            .filter(|(kind, _)| such(kind))
+            .filter(|(kind, _)| matches(kind))
             .map(|(_, count)| count)
             .sum()
     }
@@ -124,7 +124,7 @@ impl Counts {
         self.count(|_| true)
     }
 
-    /// `PATCH oauthclients 1.00, POST secrets (dry run) 1.00`: so many per client.
+    /// The requests per client, such as `PATCH oauthclients 1.00, POST secrets (dry run) 1.00`.
     pub fn per(&self, clients: u64) -> String {
         let each = |(kind, count): (&Kind, &u64)| {
             let note = match (kind.dry_run, kind.ok) {
@@ -145,7 +145,7 @@ impl Kind {
     }
 }
 
-/// A count as a number to divide; exact up to 2^53.
+/// A count as a floating-point number; exact up to 2^53.
 #[allow(clippy::cast_precision_loss)]
 pub fn precise(count: u64) -> f64 {
     count as f64
@@ -159,7 +159,7 @@ fn parse(line: &str) -> Option<(Kind, u64)> {
         let (_, rest) = labels.split_once(&format!("{name}=\""))?;
         rest.split('"').next()
     };
-    // `subresource="` ends with `resource="`, so the latter is looked for behind its comma.
+    // `subresource="` ends with `resource="`, so the search for the latter includes the comma before it.
     let (resource, subresource) = (label(",resource")?, label("subresource")?);
     let resource = match subresource {
         "" => resource.to_owned(),
@@ -175,5 +175,5 @@ fn parse(line: &str) -> Option<(Kind, u64)> {
     ours.then_some((kind, value.parse().ok()?))
 }
 
-/// The group of the objects that the floor is measured with.
+/// The group of the objects with which the floor is measured.
 pub const FLOOR_GROUP: &str = "floor.provident.ae";

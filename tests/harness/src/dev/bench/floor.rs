@@ -1,5 +1,5 @@
-//! The floor: what the job costs at the least. The same writes, of the same size, in the same order, by somebody who has
-//! nothing to find out: a dry run of the Secret, the finalizer, the claim, the vendor's create, the Secret, the status.
+//! The floor: the minimum that the work costs. Workers make the same writes as the operator, of the same size and in the same
+//! order, without any decisions: a dry run of the Secret, the finalizer, the claim, the vendor's create, the Secret, the status.
 
 use std::{
     sync::Arc,
@@ -21,19 +21,19 @@ use tokio::{
 
 use super::counts::FLOOR_GROUP;
 use super::load;
+use super::test_env::{NAMESPACE, TestEnv};
 use super::usage::Usage;
 use super::vendor::Vendor;
 use super::witness::Witness;
-use super::world::{NAMESPACE, World};
 
-/// How fast it went.
+/// The speed of a measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Speed {
-    /// From the first declaration to the last client that was ready.
+    /// From the first declaration until the last client was ready.
     pub took: Duration,
-    /// Of each client, from its declaration to its Secret as a watch shows it.
+    /// For each client, from its declaration until a watch shows its Secret.
     pub latencies: Vec<Duration>,
-    /// Processor time meanwhile.
+    /// CPU time used.
     pub usage: Usage,
 }
 
@@ -44,7 +44,7 @@ impl Speed {
         self.latencies.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// Takes in another measurement of the same.
+    /// Adds another measurement.
     pub fn add(&mut self, more: Self) {
         self.took += more.took;
         self.latencies.extend(more.latencies);
@@ -52,20 +52,20 @@ impl Speed {
     }
 }
 
-/// Declares `count` objects as for the operator, while `workers` see to them.
-pub async fn burst(world: &World, prefix: &str, count: usize, workers: usize) -> Result<Speed> {
-    let witness = Witness::of(world, FLOOR_GROUP);
+/// Declares `count` objects as for the operator, while `workers` process them.
+pub async fn burst(env: &TestEnv, prefix: &str, count: usize, workers: usize) -> Result<Speed> {
+    let witness = Witness::of(env, FLOOR_GROUP);
     let names = load::names(prefix, count);
     let (sender, receiver) = mpsc::unbounded_channel();
-    let crew = Crew::new(world);
+    let crew = Crew::new(env);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut running = JoinSet::new();
     for _ in 0..workers {
         running.spawn(crew.clone().work(Arc::clone(&receiver)));
     }
-    let (start, used) = (Instant::now(), Usage::read(world)?);
+    let (start, used) = (Instant::now(), Usage::read(env)?);
     let asked = load::declare(&crew.objects, FLOOR_GROUP, &names, |object| {
-        // The crew leaves only when the sender is dropped.
+        // The workers end only when the sender is dropped, so sending cannot fail.
         let _ = sender.send(object);
     })
     .await?;
@@ -77,21 +77,21 @@ pub async fn burst(world: &World, prefix: &str, count: usize, workers: usize) ->
     Ok(Speed {
         took,
         latencies: latencies(&witness, &asked),
-        usage: Usage::read(world)?.since(&used),
+        usage: Usage::read(env)?.since(&used),
     })
 }
 
-/// One client after another, each declared when the one before is ready.
-pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Speed> {
-    let witness = Witness::of(world, FLOOR_GROUP);
-    let crew = Crew::new(world);
+/// One client after another: each is declared when the previous one is ready.
+pub async fn one_by_one(env: &TestEnv, prefix: &str, count: usize) -> Result<Speed> {
+    let witness = Witness::of(env, FLOOR_GROUP);
+    let crew = Crew::new(env);
     let start = Instant::now();
     let mut speed = Speed::default();
     for name in load::names(prefix, count) {
         let asked = Instant::now();
         let object = load::client(FLOOR_GROUP, &name);
         let object = crew.objects.create(&PostParams::default(), &object).await?;
-        crew.see_to(object).await?;
+        crew.process(object).await?;
         let secret = witness.all_secrets(std::slice::from_ref(&name)).await?;
         speed.latencies.push(secret.duration_since(asked));
     }
@@ -99,7 +99,7 @@ pub async fn one_by_one(world: &World, prefix: &str, count: usize) -> Result<Spe
     Ok(speed)
 }
 
-/// From declaration to Secret, of each.
+/// The time from declaration to Secret of each client.
 pub fn latencies(
     witness: &Witness,
     asked: &std::collections::HashMap<String, Instant>,
@@ -117,11 +117,11 @@ struct Crew {
 }
 
 impl Crew {
-    fn new(world: &World) -> Self {
+    fn new(env: &TestEnv) -> Self {
         Self {
-            objects: world.objects(FLOOR_GROUP),
-            secrets: Api::namespaced(world.client.clone(), NAMESPACE),
-            vendor: world.vendor.clone(),
+            objects: env.objects(FLOOR_GROUP),
+            secrets: Api::namespaced(env.client.clone(), NAMESPACE),
+            vendor: env.vendor.clone(),
         }
     }
 
@@ -134,17 +134,17 @@ impl Crew {
             let Some(object) = next else {
                 return Ok(());
             };
-            self.see_to(object).await?;
+            self.process(object).await?;
         }
     }
 
-    async fn see_to(&self, object: DynamicObject) -> Result<()> {
+    async fn process(&self, object: DynamicObject) -> Result<()> {
         let name = object.name_any();
         let post = PostParams {
             dry_run: true,
             field_manager: Some("floor".to_owned()),
         };
-        // As large as the operator takes from an answer.
+        // The largest values that the operator accepts from a response.
         let (id, secret) = ("x".repeat(128), "x".repeat(4096));
         self.secrets
             .create(&post, &self.secret(&object, &id, &secret)?)
@@ -187,7 +187,7 @@ impl Crew {
         Ok(())
     }
 
-    // As the operator renders it, but for the label, which would bring it into the operator's watch.
+    // As the operator renders it, except for the label, with which the operator would watch it.
     fn secret(&self, object: &DynamicObject, id: &str, secret: &str) -> Result<Secret> {
         let (name, uid) = (
             object.name_any(),
@@ -224,7 +224,7 @@ fn status(object: &DynamicObject, id: &str, version: &str) -> Value {
     };
     json!({
         "observedGeneration": generation, "clientId": id, "bindingMAC": "0".repeat(64),
-        "secretName": object.name_any(), "secretVersion": version, "secretRevision": 1, "secretDigest": "0".repeat(64),
+        "secretName": object.name_any(), "secretResourceVersion": version, "secretRevision": 1, "secretHash": "0".repeat(64),
         "createAttempt": null,
         "conditions": [
             condition("Ready", "The Secret holds the credentials of the client"),

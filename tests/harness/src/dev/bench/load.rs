@@ -1,4 +1,4 @@
-//! What is asked of the cluster: objects declared, changed, deleted, many at once.
+//! The load: creates, changes and deletes many objects at once.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::world::{NAMESPACE, kind};
+use super::test_env::{NAMESPACE, kind};
 
-/// Requests of the load at once: enough that declaring never waits for what is measured.
+/// Concurrent requests of the load: enough that creating objects is never the bottleneck.
 const AT_ONCE: usize = 32;
 
 /// Names of objects: `<prefix>-0` to `<prefix>-<count - 1>`.
@@ -26,8 +26,8 @@ pub fn names(prefix: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-/// The object of the documentation's sample, but for its refreshInterval: an hour spreads verifications, a GET for each
-/// client, over every measurement; in a year there are none.
+/// The documentation's sample with a refreshInterval of a year. With an hour, scheduled verifications would send a GET for each
+/// client during the measurement.
 pub fn client(group: &str, name: &str) -> DynamicObject {
     let spec = json!({
         "redirectUris": ["https://shop.example.com/auth/callback"],
@@ -40,7 +40,7 @@ pub fn client(group: &str, name: &str) -> DynamicObject {
     object
 }
 
-/// Declares objects, hands on each as it was stored, and answers when each was asked for.
+/// Creates objects and passes each, as stored, to `stored`. Returns when the request for each was sent.
 pub async fn declare(
     objects: &Api<DynamicObject>,
     group: &'static str,
@@ -62,7 +62,7 @@ pub async fn declare(
     .await
 }
 
-/// Merges one patch into every object; answers when each was asked.
+/// Merges one patch into every object. Returns when the request for each was sent.
 pub async fn patch_all(
     objects: &Api<DynamicObject>,
     names: &[String],
@@ -81,7 +81,7 @@ pub async fn patch_all(
     .await
 }
 
-/// Deletes every object; it goes when its finalizer does.
+/// Deletes every object. Each disappears when its finalizer is removed.
 pub async fn delete_all(objects: &Api<DynamicObject>, names: &[String]) -> Result<()> {
     each(objects, names, |api, name| async move {
         api.delete(&name, &DeleteParams::default()).await?;
@@ -91,7 +91,7 @@ pub async fn delete_all(objects: &Api<DynamicObject>, names: &[String]) -> Resul
     .await
 }
 
-/// One request for each name, on all cores, so many at once.
+/// Sends one request for each name, on all cores, a limited number at once.
 fn each<T: Send + 'static, F>(
     objects: &Api<DynamicObject>,
     names: &[String],
@@ -108,7 +108,7 @@ where
         .map(|joined| joined?)
 }
 
-/// A part of durations: 0.5 is the median, 0.99 what all but a hundredth stay below.
+/// A quantile of durations: 0.5 is the median, 0.99 the value that 99 % do not exceed.
 pub fn quantile(durations: &[Duration], part: f64) -> Duration {
     let mut sorted = durations.to_vec();
     sorted.sort();

@@ -1,4 +1,4 @@
-//! What a process has used, as `/proc` tells it.
+//! The CPU time and memory of a process, from `/proc`.
 
 use std::{fs, time::Duration};
 
@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 /// Clock ticks of `/proc/<pid>/stat` in a second: `USER_HZ`, which Linux keeps at 100.
 const TICKS: u64 = 100;
 
-/// The processor time of a process so far, in steps of 10 ms.
+/// The CPU time of a process so far, with a resolution of 10 ms.
 pub fn cpu(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is a name in parentheses that may hold anything; utime and stime are fields 14 and 15 (proc(5)).
+    // The second field is a name in parentheses that may contain anything; utime and stime are fields 14 and 15 (proc(5)).
     let after = stat.rsplit_once(')').context("/proc/<pid>/stat")?.1;
     let ticks: u64 = after
         .split_whitespace()
@@ -26,9 +26,9 @@ pub fn cpu(pid: u32) -> Result<Duration> {
 pub struct Memory {
     /// Now, in KiB.
     pub now: u64,
-    /// The most so far, in KiB.
+    /// The peak so far, in KiB.
     pub peak: u64,
-    /// Of `now` the pages of the program's file, which the system can drop and read again, in KiB.
+    /// The part of `now` that is pages of the binary, which the kernel can drop and read again, in KiB.
     pub file: u64,
 }
 
@@ -42,13 +42,13 @@ pub fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
-/// The machine in a few words, without its name.
+/// A short description of the machine, without its host name.
 pub fn machine() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("processor of unknown make", |(_, model)| model);
+        .map_or("unknown CPU", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = kib(
         &fs::read_to_string("/proc/meminfo").unwrap_or_default(),
@@ -60,7 +60,7 @@ pub fn machine() -> String {
     )
 }
 
-/// How many processes were running or waiting for a processor in the last minute: what else the machine was doing.
+/// The load average of the last minute, which shows what else the machine was doing.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or("?").to_owned()

@@ -1,4 +1,4 @@
-//! Scenario 46: all at once, over a slow vendor that refuses a tenth of all calls.
+//! Scenario 46: many clients at once, with a slow vendor that rejects a tenth of all calls.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use serde_json::json;
 
 use super::burst::burst;
 use super::table::{Row, Table, mib};
-use super::world::World;
+use super::test_env::TestEnv;
 
-/// The operator's bound on calls in flight over one connection.
+/// The operator's limit of calls in flight per connection.
 const IN_FLIGHT: u64 = 32;
-/// The memory that clients may take, in KiB: the goal for 10,000, and as much again for what is on its way.
+/// The memory limit in KiB: twice the target for 10,000 settled clients, because every client is in progress.
 const MEMORY: u64 = 80 * 1024;
 
-/// Declares `count` clients while the vendor takes 50 ms and answers each tenth call 429.
-pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()> {
-    world.vendor.set_latency(50).await?;
+/// Declares `count` clients while the vendor needs 50 ms per call and answers each tenth call with 429.
+pub async fn storm(table: &mut Table, env: &TestEnv, count: usize) -> Result<()> {
+    env.vendor.set_latency(50).await?;
     for operation in ["create", "get", "update"] {
         let answer =
             json!({ "when": "beforeCommit", "status": 429, "headers": [["Retry-After", "1"]] });
         let rule = json!({ "operation": operation, "every": 10, "fault": { "answer": answer } });
-        world.vendor.add_fault(&rule).await?;
+        env.vendor.add_fault(&rule).await?;
     }
-    let before = world.vendor.calls().await?;
-    let burst = burst(world, "storm", count).await?;
-    let after = world.vendor.calls().await?;
+    let before = env.vendor.calls().await?;
+    let burst = burst(env, "storm", count).await?;
+    let after = env.vendor.calls().await?;
     let seconds = burst.speed.took.as_secs_f64();
     let clients = u64::try_from(count)?;
     let ready = burst.speed.latencies.len();
@@ -37,11 +37,11 @@ pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()>
         .promise("all", ready == count),
     );
     table.add(
-        Row::new("clients made at the vendor", burst.created.to_string())
+        Row::new("clients created at the vendor", burst.created.to_string())
             .promise("one each, no duplicate", burst.created == clients),
     );
     table.add(Row::new(
-        "creates sent, of which every tenth was refused",
+        "creates sent, of which every tenth was rejected",
         (after.of("create") - before.of("create")).to_string(),
     ));
     table.add(
@@ -54,7 +54,7 @@ pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()>
             after.most_in_flight <= IN_FLIGHT,
         ),
     );
-    let memory = world.memory()?;
+    let memory = env.memory()?;
     table.add(
         Row::new(
             "resident memory, peak",
@@ -65,6 +65,6 @@ pub async fn storm(table: &mut Table, world: &World, count: usize) -> Result<()>
             memory.peak <= MEMORY,
         ),
     );
-    world.vendor.clear().await?;
-    world.silence(Duration::from_secs(3)).await
+    env.vendor.clear().await?;
+    env.silence(Duration::from_secs(3)).await
 }

@@ -1,19 +1,19 @@
-//! The one table, as it is printed and as it is written.
+//! The table of results, printed row by row and written as Markdown.
 
 use std::{fmt::Write, time::Duration};
 
-/// What a figure is held against.
+/// What a value is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Goal {
-    /// Nothing: it is told.
+    /// Nothing; the value is only reported.
     None,
-    /// A figure to reach. Machines differ, so missing it is no failure.
-    Wish(String, bool),
+    /// A target. Machines differ, so missing it is not a failure.
+    Target(String, bool),
     /// A promise of the design. Breaking it fails the run.
     Promise(String, bool),
 }
 
-/// One line.
+/// One row.
 #[derive(Debug, Clone)]
 pub struct Row {
     what: String,
@@ -24,7 +24,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A figure of the operator's.
+    /// A value of the operator.
     pub fn new(what: impl Into<String>, operator: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -35,27 +35,27 @@ impl Row {
         }
     }
 
-    /// The same of the floor, and the operator's as a part of it.
+    /// Adds the value of the floor, and the ratio of the operator's to it.
     pub fn floor(mut self, floor: impl Into<String>, ratio: f64) -> Self {
         self.floor = floor.into();
         self.ratio = format!("{ratio:.2}");
         self
     }
 
-    /// What is wished for.
-    pub fn wish(mut self, goal: impl Into<String>, reached: bool) -> Self {
-        self.goal = Goal::Wish(goal.into(), reached);
+    /// Adds a target.
+    pub fn target(mut self, goal: impl Into<String>, reached: bool) -> Self {
+        self.goal = Goal::Target(goal.into(), reached);
         self
     }
 
-    /// What is promised.
+    /// Adds a promise.
     pub fn promise(mut self, goal: impl Into<String>, kept: bool) -> Self {
         self.goal = Goal::Promise(goal.into(), kept);
         self
     }
 }
 
-/// All rows, in parts.
+/// All rows, by part.
 #[derive(Debug, Default)]
 pub struct Table(Vec<(String, Vec<Row>)>);
 
@@ -65,7 +65,7 @@ impl Table {
         self.0.push((title.to_owned(), Vec::new()));
     }
 
-    /// Adds a row to the last part, and says it at once.
+    /// Adds a row to the last part and prints it.
     pub fn add(&mut self, row: Row) {
         let floor = match row.floor.as_str() {
             "" => String::new(),
@@ -75,14 +75,14 @@ impl Table {
             "    {}: {}{floor}{}",
             row.what,
             row.operator,
-            told(&row.goal)
+            describe(&row.goal)
         );
         if let Some((_, rows)) = self.0.last_mut() {
             rows.push(row);
         }
     }
 
-    /// Promises that were broken.
+    /// The promises that were broken.
     pub fn broken(&self) -> Vec<&str> {
         let rows = self.0.iter().flat_map(|(_, rows)| rows);
         rows.filter(|row| matches!(row.goal, Goal::Promise(_, false)))
@@ -99,7 +99,7 @@ impl Table {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "| **{title}** | | | | |");
             for row in rows {
-                let goal = told(&row.goal);
+                let goal = describe(&row.goal);
                 let goal = goal.trim_start_matches("; ");
                 let Row {
                     what,
@@ -115,22 +115,22 @@ impl Table {
     }
 }
 
-fn told(goal: &Goal) -> String {
+fn describe(goal: &Goal) -> String {
     match goal {
         Goal::None => String::new(),
-        Goal::Wish(goal, true) => format!("; {goal}: reached"),
-        Goal::Wish(goal, false) => format!("; {goal}: **missed**"),
+        Goal::Target(goal, true) => format!("; {goal}: reached"),
+        Goal::Target(goal, false) => format!("; {goal}: **missed**"),
         Goal::Promise(goal, true) => format!("; {goal}: kept"),
         Goal::Promise(goal, false) => format!("; {goal}: **BROKEN**"),
     }
 }
 
-/// Milliseconds, for people.
+/// A duration in milliseconds, as text.
 pub fn ms(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// MiB of so many KiB.
+/// Converts KiB to MiB.
 #[allow(clippy::cast_precision_loss)]
 pub fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0

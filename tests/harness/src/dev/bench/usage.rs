@@ -1,4 +1,4 @@
-//! Processor time of all that takes part. On a machine that others use too, its ratio says more than the clock's.
+//! CPU time of all programs involved. On a shared machine its ratio is more reliable than that of elapsed time.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::counts::precise;
 use super::process;
-use super::world::World;
+use super::test_env::TestEnv;
 
-/// Programs of a world that may run.
+/// The programs of a test environment.
 const PROGRAMS: [&str; 5] = [
     "operator",
     "kube-apiserver",
@@ -16,26 +16,26 @@ const PROGRAMS: [&str; 5] = [
     "kube-controller-manager",
     "emulator",
 ];
-/// The load, the witness and the floor's crew.
+/// This process: the load, the watches and the floor's workers.
 const THIS: &str = "this program";
 
-/// Processor time by program.
+/// CPU time by program.
 #[derive(Debug, Clone, Default)]
 pub struct Usage(BTreeMap<&'static str, Duration>);
 
 impl Usage {
-    /// All since each program started.
-    pub fn read(world: &World) -> Result<Self> {
+    /// The CPU time of each program since it started.
+    pub fn read(env: &TestEnv) -> Result<Self> {
         let mut used = BTreeMap::from([(THIS, process::cpu(std::process::id())?)]);
         for program in PROGRAMS {
-            if let Some(pid) = world.plane.pid(program) {
+            if let Some(pid) = env.plane.pid(program) {
                 used.insert(program, process::cpu(pid)?);
             }
         }
         Ok(Self(used))
     }
 
-    /// What was used since `before`.
+    /// The CPU time since `before`.
     pub fn since(&self, before: &Self) -> Self {
         let used = |(program, now): (&&'static str, &Duration)| {
             let before = before.0.get(program).copied().unwrap_or_default();
@@ -44,7 +44,7 @@ impl Usage {
         Self(self.0.iter().map(used).collect())
     }
 
-    /// Together with another.
+    /// The sum with another.
     pub fn and(mut self, other: &Self) -> Self {
         for (program, used) in &other.0 {
             *self.0.entry(program).or_default() += *used;
@@ -64,7 +64,7 @@ impl Usage {
     }
 
     /// Each program's milliseconds per client.
-    pub fn told(&self, clients: usize) -> String {
+    pub fn describe(&self, clients: usize) -> String {
         let each = |program: &&'static str| format!("{program} {:.2}", self.of(program, clients));
         self.0.keys().map(each).collect::<Vec<_>>().join(", ")
     }

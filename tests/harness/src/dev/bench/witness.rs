@@ -1,4 +1,4 @@
-//! What becomes of the objects, and when: two watches in this process, whose cost is in every row, the floor's too.
+//! Observes when objects become ready, with two watches in this process. Their cost is part of every row, including the floor's.
 
 use std::{
     collections::HashMap,
@@ -17,87 +17,87 @@ use kube::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::world::{NAMESPACE, World, text};
+use super::test_env::{NAMESPACE, TestEnv, text};
 
-/// Nothing more happens for so long: it never will.
+/// Without an event for this long, the objects are stuck.
 const STUCK: Duration = Duration::from_mins(6);
-/// How often the books are looked at. Times come from the events, not from this.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often waiting functions check. The times that they return come from the events.
+const POLL: Duration = Duration::from_millis(20);
 
-/// An object as it was last seen.
+/// The last observed state of an object.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct Observed {
     /// Since when `Ready=True` holds for the newest generation.
     pub ready: Option<Instant>,
     /// The reason of `Ready`.
     pub reason: String,
     /// `metadata.generation`.
     pub generation: i64,
-    /// The last request for a rotation that was carried out, and when that was seen.
+    /// The last rotation request that was carried out, and when this was observed.
     pub rotated: Option<(String, Instant)>,
     /// `status.clientId`.
     pub client_id: String,
 }
 
 #[derive(Default)]
-struct Books {
-    objects: HashMap<String, Told>,
+struct Observations {
+    objects: HashMap<String, Observed>,
     secrets: HashMap<String, Instant>,
     events: u64,
 }
 
-/// Notes what it sees. Dropping it ends the watches.
+/// Records what its watches report. Dropping it ends the watches.
 pub struct Witness {
-    books: Arc<Mutex<Books>>,
+    observations: Arc<Mutex<Observations>>,
     _watches: JoinSet<()>,
 }
 
 impl Witness {
-    /// Watches the objects of this group and all Secrets, contents aside.
-    pub fn of(world: &World, group: &str) -> Self {
-        let books = Arc::new(Mutex::new(Books::default()));
+    /// Watches the objects of this group, and the metadata of all Secrets.
+    pub fn of(env: &TestEnv, group: &str) -> Self {
+        let observations = Arc::new(Mutex::new(Observations::default()));
         let config = || watcher::Config::default().streaming_lists();
-        let objects = watcher(world.objects(group), config());
+        let objects = watcher(env.objects(group), config());
         let secrets: Api<PartialObjectMeta<Secret>> =
-            Api::namespaced(world.client.clone(), NAMESPACE);
+            Api::namespaced(env.client.clone(), NAMESPACE);
         let mut watches = JoinSet::new();
-        watches.spawn(note(objects, Arc::clone(&books), object));
+        watches.spawn(note(objects, Arc::clone(&observations), object));
         watches.spawn(note(
             watcher(secrets, config()),
-            Arc::clone(&books),
-            |books, secret, seen| {
+            Arc::clone(&observations),
+            |observations, secret, seen| {
                 if seen {
-                    books
+                    observations
                         .secrets
                         .entry(secret.name_any())
                         .or_insert_with(Instant::now);
                 } else {
-                    books.secrets.remove(&secret.name_any());
+                    observations.secrets.remove(&secret.name_any());
                 }
             },
         ));
         Self {
-            books,
+            observations,
             _watches: watches,
         }
     }
 
-    /// When the Secret of this name was first seen.
+    /// When the Secret of this name was first observed.
     pub fn secret(&self, name: &str) -> Option<Instant> {
-        self.books().secrets.get(name).copied()
+        self.observations().secrets.get(name).copied()
     }
 
     /// The object of this name.
-    pub fn object(&self, name: &str) -> Option<Told> {
-        self.books().objects.get(name).cloned()
+    pub fn object(&self, name: &str) -> Option<Observed> {
+        self.observations().objects.get(name).cloned()
     }
 
     /// All objects by name.
-    pub fn objects(&self) -> HashMap<String, Told> {
-        self.books().objects.clone()
+    pub fn objects(&self) -> HashMap<String, Observed> {
+        self.observations().objects.clone()
     }
 
-    /// Waits until `when` has an answer for every name; answers the last of them.
+    /// Waits until `when` returns a time for every name, and returns the last of them.
     pub async fn all(
         &self,
         names: &[String],
@@ -105,7 +105,7 @@ impl Witness {
     ) -> Result<Instant> {
         let mut missing: Vec<&String> = names.iter().collect();
         let mut last = None;
-        let mut moved = (self.books().events, Instant::now());
+        let mut moved = (self.observations().events, Instant::now());
         while !missing.is_empty() {
             missing.retain(|name| match when(self, name) {
                 Some(at) => {
@@ -117,7 +117,7 @@ impl Witness {
             if missing.is_empty() {
                 break;
             }
-            let events = self.books().events;
+            let events = self.observations().events;
             if events != moved.0 {
                 moved = (events, Instant::now());
             }
@@ -129,7 +129,7 @@ impl Witness {
                     self.object(name)
                 );
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
         Ok(last.unwrap_or_else(Instant::now))
     }
@@ -137,44 +137,46 @@ impl Witness {
     /// Waits until every object is Ready.
     pub async fn all_ready(&self, names: &[String]) -> Result<Instant> {
         self.all(names, |witness, name| {
-            witness.books().objects.get(name)?.ready
+            witness.observations().objects.get(name)?.ready
         })
         .await
     }
 
-    /// Waits until every Secret is there.
+    /// Waits until every Secret exists.
     pub async fn all_secrets(&self, names: &[String]) -> Result<Instant> {
         self.all(names, Self::secret).await
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn observations(&self) -> MutexGuard<'_, Observations> {
+        self.observations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn note<K: Send>(
     stream: impl Stream<Item = watcher::Result<Event<K>>> + Send,
-    books: Arc<Mutex<Books>>,
-    take: impl Fn(&mut Books, &K, bool) + Send,
+    observations: Arc<Mutex<Observations>>,
+    take: impl Fn(&mut Observations, &K, bool) + Send,
 ) {
     let mut stream = std::pin::pin!(stream);
     while let Some(event) = stream.next().await {
         let (object, seen) = match &event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => (object, true),
             Ok(Event::Delete(object)) => (object, false),
-            // A watch that broke off is begun again by itself.
+            // The watcher reconnects.
             Ok(Event::Init | Event::InitDone) | Err(_) => continue,
         };
-        let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-        books.events += 1;
-        take(&mut books, object, seen);
+        let mut observations = observations.lock().unwrap_or_else(PoisonError::into_inner);
+        observations.events += 1;
+        take(&mut observations, object, seen);
     }
 }
 
-fn object(books: &mut Books, object: &DynamicObject, seen: bool) {
+fn object(observations: &mut Observations, object: &DynamicObject, seen: bool) {
     let name = object.name_any();
     if !seen {
-        books.objects.remove(&name);
+        observations.objects.remove(&name);
         return;
     }
     let (generation, status) = (
@@ -187,22 +189,22 @@ fn object(books: &mut Books, object: &DynamicObject, seen: bool) {
         .unwrap_or(&Value::Null);
     let is_ready = text(ready, "/status") == "True" && status["observedGeneration"] == generation;
     let rotated = text(status, "/lastHandledRotate");
-    let told = books.objects.entry(name).or_default();
-    if !is_ready || told.generation != generation {
-        told.ready = None;
+    let observed = observations.objects.entry(name).or_default();
+    if !is_ready || observed.generation != generation {
+        observed.ready = None;
     }
     if is_ready {
-        told.ready.get_or_insert_with(Instant::now);
+        observed.ready.get_or_insert_with(Instant::now);
     }
     if !rotated.is_empty()
-        && told
+        && observed
             .rotated
             .as_ref()
             .is_none_or(|(token, _)| token != rotated)
     {
-        told.rotated = Some((rotated.to_owned(), Instant::now()));
+        observed.rotated = Some((rotated.to_owned(), Instant::now()));
     }
-    told.generation = generation;
-    text(ready, "/reason").clone_into(&mut told.reason);
-    text(status, "/clientId").clone_into(&mut told.client_id);
+    observed.generation = generation;
+    text(ready, "/reason").clone_into(&mut observed.reason);
+    text(status, "/clientId").clone_into(&mut observed.client_id);
 }

@@ -1,4 +1,4 @@
-//! What happens to a client in its years: rotated, repaired, drifted, adopted, let go and taken up again.
+//! The later life of a client: rotation, repair, drift, adoption, deletion with Retain and return.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{Demo, TOKEN, WAIT};
 
-/// Often enough to time what takes some 10 ms.
+/// Short enough to measure what takes about 10 ms.
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Demo {
-    /// The whole life of a client after its creation.
+    /// Shows the whole life of a client after its creation.
     pub async fn life(&mut self) -> Result<()> {
         self.rotate().await?;
         self.repair()?;
@@ -24,11 +24,11 @@ impl Demo {
         let before = self.secret("clientSecret")?;
         let asked = Instant::now();
         self.annotate("oauth.provident.ae/rotate=1")?;
-        until("the Secret holds another secret", || {
+        until("the Secret holds another client secret", || {
             let now = self.secret("clientSecret")?;
             Ok((now != before).then_some(()))
         })?;
-        self.took("Rotated, and the Secret holds the new secret,", asked);
+        self.took("Rotated: the Secret holds the new client secret", asked);
         self.use_credentials().await
     }
 
@@ -45,7 +45,7 @@ impl Demo {
         };
         until("the Secret is back", same)?;
         self.took(
-            "The Secret is back, with the same client and secret,",
+            "The Secret is back, with the same client and client secret,",
             deleted,
         );
         Ok(())
@@ -55,13 +55,16 @@ impl Demo {
         let id = self.secret("clientId")?;
         self.put(&id, &json!({ "redirectUris": ["https://evil.example"] }))
             .await?;
-        self.say("Somebody changes redirectUris at the vendor");
+        self.say("Someone changes redirectUris at the vendor");
         let asked = Instant::now();
         self.annotate("oauth.provident.ae/reconcile=1")?;
         let right = "https://shop.example.com/auth/new";
         self.vendor_until(&id, |client| client["redirectUris"][0] == right)
             .await?;
-        self.took("Corrected (by itself at every refreshInterval)", asked);
+        self.took(
+            "Corrected on request; without one, at the next refreshInterval:",
+            asked,
+        );
         Ok(())
     }
 
@@ -81,9 +84,9 @@ impl Demo {
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "legacy", "namespace": "shop" },
             "stringData": { "clientId": id, "clientSecret": secret },
         }).to_string())?;
-        self.say("A client that was made by hand, and the Secret that its application mounts");
+        self.say("A client that was created by hand, and the Secret that its application mounts");
         let rule =
-            r#"{"spec":{"access":[{"namespaces":["shop"],"scopes":["*"],"adoption":true}]}}"#;
+            r#"{"spec":{"access":[{"namespaces":["shop"],"scopes":["*"],"allowAdoption":true}]}}"#;
         self.show(&[
             "patch",
             "clusterprovidentconnection",
@@ -104,7 +107,10 @@ impl Demo {
             },
         }).to_string())?;
         self.wait("oauthclient/legacy", "shop")?;
-        self.took("Adopted in place, by the proof of its secret,", declared);
+        self.took(
+            "Adopted in place, with the client secret as the proof,",
+            declared,
+        );
         self.show(&["get", "oac", "-n", "shop"])
     }
 
@@ -113,14 +119,14 @@ impl Demo {
         let retain = r#"{"spec":{"deletionPolicy":"Retain"}}"#;
         self.patch(retain)?;
         self.show(&["delete", "oac", "storefront", "-n", "shop"])?;
-        ensure!(self.secret("clientId")? == id, "the Secret did not stay");
-        self.say("Deleted with Retain: the client and its Secret stay");
+        ensure!(self.secret("clientId")? == id, "the Secret was not kept");
+        self.say("Deleted with Retain: the client and its Secret are kept");
         let declared = Instant::now();
         self.show(&["apply", "-f", "docs/samples/oauthclient.yaml"])?;
         self.wait("oauthclient/storefront", "shop")?;
-        ensure!(self.secret("clientId")? == id, "another client was made");
+        ensure!(self.secret("clientId")? == id, "another client was created");
         self.took(
-            "Declared again: the same client, taken up by its binding,",
+            "Created again: the binding leads to the same client,",
             declared,
         );
         Ok(())
@@ -149,7 +155,10 @@ impl Demo {
 fn until(what: &str, probe: impl Fn() -> Result<Option<()>>) -> Result<()> {
     let deadline = Instant::now() + WAIT;
     while probe()?.is_none() {
-        ensure!(Instant::now() < deadline, "not within {WAIT:?}: {what}");
+        ensure!(
+            Instant::now() < deadline,
+            "timed out after {WAIT:?} waiting until {what}"
+        );
         std::thread::sleep(PAUSE);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The application: a Deployment that mounts the Secret as files and as environment, and gets a token with each.
+//! The application: a Deployment that uses the Secret as files and as environment variables, and gets a token with each.
 
 use anyhow::{Result, ensure};
 use harness::node::APP_IMAGE;
@@ -8,11 +8,11 @@ use super::{
     tools::{WAIT, client, until},
 };
 
-/// The client, its Secret and the Deployment share it.
+/// The name of the client, its Secret and the Deployment.
 const NAME: &str = "storefront";
 
 impl Test {
-    /// Applied together: the pod waits for the Secret.
+    /// Applies client and Deployment together: the pod waits for the Secret.
     pub(super) fn application(&mut self) -> Result<()> {
         let target =
             format!("spec: {{ rolloutRestartTargets: [{{ kind: Deployment, name: {NAME} }}], ");
@@ -21,7 +21,7 @@ impl Test {
         self.rolled_out()?;
         self.got_tokens()?;
         self.clock.done(
-            "an application got a token with the Secret's files, and one with its environment",
+            "an application gets tokens with the Secret as files and as environment variables",
         );
         Ok(())
     }
@@ -37,15 +37,16 @@ impl Test {
         self.rolled_out()?;
         ensure!(
             self.secret("clientSecret")? != before,
-            "the secret is the old one"
+            "the Secret still holds the old client secret"
         );
         self.got_tokens()?;
-        self.clock
-            .done("rotated; the Deployment restarted, and got its tokens with the new secret");
+        self.clock.done(
+            "a rotation restarts the Deployment, which gets tokens with the new client secret",
+        );
         Ok(())
     }
 
-    /// As it was left: ready, never restarted but by the rotation, with its Secret.
+    /// Checks that the application is ready and was restarted by the rotation only.
     pub(super) fn application_runs(&self) -> Result<()> {
         self.rolled_out()?;
         ensure!(
@@ -62,7 +63,7 @@ impl Test {
         Ok(())
     }
 
-    /// What must stay the same while nobody wants a change: the client, and every write of its Secret.
+    /// What must not change without a reason: the client, and the version of its Secret.
     pub(super) fn settled(&self) -> Result<String> {
         let client = self.kubectl_with(
             &format!("get oac {NAME} -n {SHOP} -o"),
@@ -86,7 +87,7 @@ impl Test {
         .map(drop)
     }
 
-    /// Counts the Deployment's pod templates.
+    /// The number of pod templates that the Deployment has had.
     fn revision(&self) -> Result<String> {
         let path = r"jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}";
         self.kubectl_with(&format!("get deployment {NAME} -n {SHOP} -o"), &[path])

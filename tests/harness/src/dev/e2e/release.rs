@@ -1,12 +1,13 @@
-//! The operator's own life: image, install, upgrade, rollback, the death of the leader, uninstall.
+//! The operator's own life: image, install, upgrade, rollback, loss of the leader, uninstall.
 
 use std::{
     fs,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use harness::{command::output, node::Store};
+use harness::node::Store;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
@@ -18,33 +19,40 @@ const IMAGE: &str = "localhost/provident-operator";
 const RELEASE: &str = "provident-operator";
 const CHART: &str = "charts/provident-operator";
 const PODS: &str = "app.kubernetes.io/component=operator";
-/// The image's size, in bytes: what people were promised.
+/// The largest image size in bytes that the documentation promises.
 const IMAGE_LIMIT: u64 = 15 * 1024 * 1024;
-/// A takeover as documented, 18 s, and what a declaration takes on a loaded machine.
+/// The documented time of a takeover, 18 s, with a margin for a loaded machine.
 const SERVED_AGAIN: Duration = Duration::from_secs(23);
 
 impl Test {
-    /// Builds the image that ships, and puts it on the node.
+    /// Builds the release images of operator and emulator and imports them into the node.
     pub(super) fn image(&mut self) -> Result<()> {
         let archive = self.home()?.join("operator.tar");
         let mut build = Store::new(self.home()?)?.command("hack/image");
         build.arg(format!("{IMAGE}:e2e")).arg(&archive);
-        output(build.current_dir(&self.root))?;
+        println!("                 building the images, which takes minutes the first time");
+        // Its output goes to the terminal: a release build is long enough that people want to see progress.
+        let status = build.current_dir(&self.root).stdin(Stdio::null()).status();
+        let status = status.context("start hack/image")?;
+        ensure!(status.success(), "hack/image failed ({status}), see above");
         let size = fs::metadata(&archive)?.len();
         ensure!(
             size <= IMAGE_LIMIT,
-            "the image has {size} bytes, more than {IMAGE_LIMIT}"
+            "the image has {size} bytes, more than the promised {IMAGE_LIMIT}"
         );
         self.node.import(&archive)?;
-        #[allow(clippy::cast_precision_loss)] // it is a figure to read
+        // hack/image writes the emulator's image beside it.
+        self.node
+            .import(&archive.with_file_name("operator-emulator.tar"))?;
+        #[allow(clippy::cast_precision_loss)] // the value is for display
         let mebibytes = size as f64 / 1_048_576.0;
         self.clock.done(&format!(
-            "the image is built, {mebibytes:.1} MiB, and on the node"
+            "the images are built (operator: {mebibytes:.1} MiB) and imported into the node"
         ));
         Ok(())
     }
 
-    /// In namespaces that enforce the restricted profile, with what a trial sets.
+    /// Installs the chart with the values of a trial, in namespaces that enforce the restricted profile.
     pub(super) fn install(&mut self) -> Result<()> {
         for namespace in [SYSTEM, SHOP] {
             self.apply(&format!(
@@ -64,7 +72,7 @@ impl Test {
         Ok(())
     }
 
-    /// The notes' second step as it stands there, then the tutorial's rule for the shop.
+    /// Applies the second step of the chart's notes literally, then the tutorial's access rule for the shop.
     pub(super) fn connect(&mut self) -> Result<()> {
         let notes = fs::read_to_string(self.home()?.join("notes.txt"))?;
         let (_, after) = notes
@@ -79,7 +87,8 @@ impl Test {
         );
         self.kubectl_with("patch cpcn default --type merge -p", &[&rule])?;
         self.kubectl("wait --for=condition=Ready cpcn/default --timeout=60s")?;
-        self.clock.done("the connection of the notes is usable");
+        self.clock
+            .done("the connection from the chart's notes is ready");
         Ok(())
     }
 
@@ -92,7 +101,7 @@ impl Test {
         self.pods_have("32")?;
         self.serve("after-upgrade")?;
         self.clock
-            .done("upgraded with another value, and a declaration is served");
+            .done("upgraded with another value; a new client becomes ready");
         self.helm(&format!(
             "rollback {RELEASE} 1 -n {SYSTEM} --wait --timeout {}s",
             WAIT.as_secs()
@@ -101,14 +110,14 @@ impl Test {
         self.serve("after-rollback")?;
         ensure!(
             self.settled()? == settled,
-            "a settled client was touched: {settled}, then {}",
+            "a settled client was changed: {settled}, then {}",
             self.settled()?
         );
-        self.clock.done("rolled back, and a declaration is served; the settled client and its Secret were not touched");
+        self.clock.done("rolled back; a new client becomes ready, and the settled client and its Secret are unchanged");
         Ok(())
     }
 
-    /// SIGKILL, and the pod does not come back: nothing is released.
+    /// Kills the leader with SIGKILL and deletes its pod, so that it releases nothing.
     pub(super) fn kill_leader(&mut self) -> Result<()> {
         let leader = self.leader()?;
         let container = "jsonpath={.status.containerStatuses[0].containerID}";
@@ -123,11 +132,11 @@ impl Test {
         let took = killed.elapsed();
         ensure!(
             took < SERVED_AGAIN,
-            "served only {took:?} after the leader's death"
+            "a new client became ready only {took:?} after the leader was killed"
         );
         let took = took.as_secs_f32();
         self.clock.done(&format!(
-            "the leader was killed, and a declaration is served {took:.1} s later"
+            "the leader was killed; a new client becomes ready {took:.1} s later"
         ));
         self.kubectl(&format!(
             "rollout status deployment/{RELEASE} -n {SYSTEM} --timeout={}s",
@@ -136,7 +145,7 @@ impl Test {
         Ok(())
     }
 
-    /// Takes the release away, but not its vendor: in earnest that is somewhere else.
+    /// Uninstalls the release but keeps its emulator, because a real vendor runs elsewhere.
     pub(super) async fn uninstall(&mut self) -> Result<()> {
         let vendor = self.keep_vendor()?;
         let before = self.settled()?;
@@ -150,18 +159,18 @@ impl Test {
         })?;
         ensure!(
             self.settled()? == before,
-            "the client or its Secret was touched"
+            "the client or its Secret was changed"
         );
         self.kubectl("get crd oauthclients.oauth.provident.ae clusterprovidentconnections.oauth.provident.ae providentconnections.oauth.provident.ae")?;
         self.kubectl("get cpcn default")?;
         self.kubectl(&format!("get secret {RELEASE}-binding-key -n {SYSTEM}"))?;
         self.application_runs()?;
         self.is_active(&vendor).await?;
-        self.clock.done("uninstalled; CRDs, connection, clients, Secrets and the binding key stay, and the application goes on");
+        self.clock.done("uninstalled; CRDs, connection, clients, Secrets and the binding key remain, and the application keeps running");
         Ok(())
     }
 
-    /// The whole seconds from the start of the slowest operator's container to its pod's readiness.
+    /// The time from the start of the container to the readiness of the pod, in whole seconds, of the slowest replica.
     fn start_to_ready(&self) -> Result<i64> {
         let times = "jsonpath={range .items[*]}{.status.containerStatuses[0].state.running.startedAt} \
                      {.status.conditions[?(@.type==\"Ready\")].lastTransitionTime}\n{end}";
@@ -177,9 +186,9 @@ impl Test {
             .context("no pods")
     }
 
-    /// Waits until no pod has another value: those that leave take their time.
+    /// Waits until no pod has another value, because old pods take a while to terminate.
     fn pods_have(&self, concurrency: &str) -> Result<()> {
-        let values = "jsonpath={.items[*].spec.containers[0].env[?(@.name==\"PROVIDENT_CONCURRENCY\")].value}";
+        let values = "jsonpath={.items[*].spec.containers[0].env[?(@.name==\"PROVIDENT_MAX_CONCURRENT_RECONCILES\")].value}";
         until("every pod of the operator has the value", || {
             let values =
                 self.kubectl_with(&format!("get pods -n {SYSTEM} -l {PODS} -o"), &[values])?;
@@ -190,7 +199,7 @@ impl Test {
         })
     }
 
-    /// The pod that works: the lease's holder begins with its name.
+    /// The leader's pod: the identity of the lease's holder begins with its name.
     pub(super) fn leader(&self) -> Result<String> {
         let holder = self.kubectl(&format!(
             "get lease {RELEASE} -n {SYSTEM} -o jsonpath={{.spec.holderIdentity}}"

@@ -1,4 +1,4 @@
-//! kubectl and helm, as a person types them.
+//! kubectl and helm, as a user types them.
 
 use std::{
     fs,
@@ -16,12 +16,12 @@ pub(super) const WAIT: Duration = Duration::from_mins(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Test {
-    /// Runs kubectl, with words between blanks.
+    /// Runs kubectl with arguments that are separated by spaces.
     pub(super) fn kubectl(&self, words: &str) -> Result<String> {
         self.kubectl_with(words, &[])
     }
 
-    /// The same with more arguments, which may hold blanks.
+    /// The same with more arguments, which may contain spaces.
     pub(super) fn kubectl_with(&self, words: &str, more: &[&str]) -> Result<String> {
         let mut kubectl = self.node.control_plane().kubectl(words.split(' '))?;
         output(kubectl.args(more).current_dir(&self.root))
@@ -45,7 +45,7 @@ impl Test {
         output(&mut helm)
     }
 
-    /// Declares one more client, and waits until it is served.
+    /// Creates one more client and waits until it is ready.
     pub(super) fn serve(&self, name: &str) -> Result<Duration> {
         let declared = Instant::now();
         self.apply(&client(name, SHOP))?;
@@ -58,11 +58,11 @@ impl Test {
 
     pub(super) fn home(&self) -> Result<&std::path::Path> {
         let home = self.node.control_plane().home();
-        home.context("a control plane of our own has a home")
+        home.context("the control plane has no home directory")
     }
 }
 
-/// The smallest declaration.
+/// The smallest manifest of a client.
 pub(super) fn client(name: &str, namespace: &str) -> String {
     format!(
         "apiVersion: oauth.provident.ae/v1alpha1\nkind: OAuthClient\nmetadata: {{ name: {name}, namespace: {namespace} }}\n\
@@ -70,14 +70,17 @@ pub(super) fn client(name: &str, namespace: &str) -> String {
     )
 }
 
-/// Asks again until the answer is there.
+/// Repeats the probe until it returns something.
 pub(super) fn until<T>(what: &str, probe: impl Fn() -> Result<Option<T>>) -> Result<T> {
     let began = Instant::now();
     loop {
         if let Some(answer) = probe()? {
             return Ok(answer);
         }
-        ensure!(began.elapsed() < WAIT, "not within {WAIT:?}: {what}");
+        ensure!(
+            began.elapsed() < WAIT,
+            "timed out after {WAIT:?} waiting until {what}"
+        );
         std::thread::sleep(PAUSE);
     }
 }

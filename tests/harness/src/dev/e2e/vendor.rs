@@ -1,4 +1,4 @@
-//! The emulator of the release, as the vendor that outlives it.
+//! The release's emulator, as a vendor that outlives the release.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -10,11 +10,11 @@ use super::{
 
 const DEPLOYMENT: &str = "provident-operator-emulator";
 const PODS: &str = "app.kubernetes.io/component=emulator";
-/// The chart's.
+/// The chart's default.
 const TOKEN: &str = "demo";
 
 impl Test {
-    /// Takes the emulator's pod out of its Deployment, but not out of its Service; answers its base URL.
+    /// Detaches the emulator's pod from its Deployment but not from its Service. Returns its base URL.
     pub(super) fn keep_vendor(&self) -> Result<String> {
         let get = format!("get pods -n {SYSTEM} -l {PODS} -o");
         let name = "jsonpath={.items[0].metadata.name}";
@@ -26,7 +26,7 @@ impl Test {
             "scale deployment {DEPLOYMENT} -n {SYSTEM} --replicas=0"
         ))?;
         let addresses = r"jsonpath={range .items[*]}{.status.podIP}{'\n'}{end}";
-        let address = until("only the kept pod is there", || {
+        let address = until("only the kept pod exists", || {
             let addresses = self.kubectl_with(&get, &[addresses])?;
             Ok((addresses.lines().count() == 1).then_some(addresses))
         })?;

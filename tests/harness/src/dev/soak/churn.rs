@@ -1,4 +1,4 @@
-//! What people do: declare clients, edit them, ask for rotations, delete them.
+//! The changes that users make: create clients, edit them, request rotations, delete them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,22 +11,22 @@ use serde_json::json;
 
 use crate::bench::{
     load,
+    test_env::{GROUP, TestEnv},
     witness::Witness,
-    world::{GROUP, World},
 };
 
-/// A create whose outcome nobody knows is held until a person decides.
+/// The reason of a create whose outcome is unknown: it is held until a person decides.
 pub const HELD: &str = "CreateOutcomeUnknown";
-/// The longest backoff, and a little.
-const PATIENCE: Duration = Duration::from_mins(8);
+/// The longest backoff, with a margin.
+const TIMEOUT: Duration = Duration::from_mins(8);
 
-/// The population, and what was asked of it. The same seed makes the same changes.
+/// The clients and the changes that were requested. The same seed makes the same changes.
 pub struct Churn {
     objects: Api<DynamicObject>,
     clients: usize,
-    /// By name: the number in the redirect URI that was asked for last.
-    there: BTreeMap<String, u64>,
-    /// Names that were ever held: a client of theirs may be at the vendor that no object records.
+    /// The number in the redirect URI that was requested last, by name.
+    present: BTreeMap<String, u64>,
+    /// Names that were ever held. The vendor may have a client for them that no object records.
     held: BTreeSet<String>,
     next: u64,
     made: u64,
@@ -34,12 +34,12 @@ pub struct Churn {
 }
 
 impl Churn {
-    /// Nobody yet; `clients` in the end.
-    pub fn new(world: &World, clients: usize) -> Self {
+    /// No clients yet; [`Churn::fill`] creates `clients` of them.
+    pub fn new(env: &TestEnv, clients: usize) -> Self {
         Self {
-            objects: world.objects(GROUP),
+            objects: env.objects(GROUP),
             clients,
-            there: BTreeMap::new(),
+            present: BTreeMap::new(),
             held: BTreeSet::new(),
             next: 0,
             made: 0,
@@ -47,14 +47,14 @@ impl Churn {
         }
     }
 
-    /// The names of those that are there.
+    /// The names of the clients that exist.
     pub fn names(&self) -> Vec<String> {
-        self.there.keys().cloned().collect()
+        self.present.keys().cloned().collect()
     }
 
-    /// What was asked for last, by name.
+    /// What was requested last, by name.
     pub fn asked(&self) -> &BTreeMap<String, u64> {
-        &self.there
+        &self.present
     }
 
     /// Whether the object of this name was ever held.
@@ -72,30 +72,30 @@ impl Churn {
         self.made
     }
 
-    /// Declares clients until all are there.
+    /// Creates clients until the number is complete.
     pub async fn fill(&mut self) -> Result<()> {
-        let missing = self.clients.saturating_sub(self.there.len());
+        let missing = self.clients.saturating_sub(self.present.len());
         let names: Vec<String> = (0..missing).map(|_| self.fresh()).collect();
         load::declare(&self.objects, GROUP, &names, drop).await?;
-        self.there.extend(names.into_iter().map(|name| (name, 0)));
+        self.present.extend(names.into_iter().map(|name| (name, 0)));
         Ok(())
     }
 
-    /// One change: two in ten are a deletion, whose place is taken at once, three a rotation, the others an edit. What is
-    /// held is deleted, as a person would in the end.
+    /// Makes one change: of ten, two replace a client, three rotate one and five edit one. Held clients are deleted first, as a
+    /// person would do in the end.
     pub async fn step(&mut self, witness: &Witness) -> Result<()> {
         self.made += 1;
         let stuck = witness
             .objects()
             .into_iter()
-            .find(|(name, told)| told.reason == HELD && self.there.contains_key(name));
+            .find(|(name, object)| object.reason == HELD && self.present.contains_key(name));
         if let Some((name, _)) = stuck {
             self.held.insert(name.clone());
             return self.replace(&name).await;
         }
-        let index = usize::try_from(self.random() % self.there.len() as u64)?;
-        let Some(name) = self.there.keys().nth(index).cloned() else {
-            bail!("there is nobody");
+        let index = usize::try_from(self.random() % self.present.len() as u64)?;
+        let Some(name) = self.present.keys().nth(index).cloned() else {
+            bail!("there are no clients");
         };
         match self.random() % 10 {
             0 | 1 => self.replace(&name).await,
@@ -105,35 +105,35 @@ impl Churn {
                 self.patch(&name, &patch).await
             }
             _ => {
-                self.there.insert(name.clone(), self.made);
+                self.present.insert(name.clone(), self.made);
                 let patch = json!({ "spec": { "redirectUris": [redirect_uri(self.made)] } });
                 self.patch(&name, &patch).await
             }
         }
     }
 
-    /// Waits until all are Ready or held, with backoff.
-    pub async fn until_right(&mut self, witness: &Witness) -> Result<()> {
+    /// Waits until all are Ready or held.
+    pub async fn until_settled(&mut self, witness: &Witness) -> Result<()> {
         let start = Instant::now();
         loop {
             let objects = witness.objects();
             let wrong: Vec<_> = objects
                 .iter()
-                .filter(|(_, told)| told.ready.is_none() && told.reason != HELD)
+                .filter(|(_, object)| object.ready.is_none() && object.reason != HELD)
                 .collect();
-            for (name, told) in &objects {
-                if told.reason == HELD {
+            for (name, object) in &objects {
+                if object.reason == HELD {
                     self.held.insert(name.clone());
                 }
             }
-            if wrong.is_empty() && objects.len() == self.there.len() {
+            if wrong.is_empty() && objects.len() == self.present.len() {
                 return Ok(());
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 bail!(
-                    "{} objects for {} names; not right: {wrong:?}",
+                    "{} objects for {} names; not settled: {wrong:?}",
                     objects.len(),
-                    self.there.len()
+                    self.present.len()
                 );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -141,7 +141,7 @@ impl Churn {
     }
 
     async fn replace(&mut self, name: &str) -> Result<()> {
-        self.there.remove(name);
+        self.present.remove(name);
         load::delete_all(&self.objects, &[name.to_owned()]).await?;
         self.fill().await
     }
@@ -151,13 +151,13 @@ impl Churn {
         Ok(())
     }
 
-    // Never the same twice, so that two clients of one name are a duplicate.
+    // A name is never used twice, so two clients of one name are a duplicate.
     fn fresh(&mut self) -> String {
         self.next += 1;
         format!("soak-{}", self.next)
     }
 
-    // Numerical Recipes' linear congruence: good enough to choose by, and the same each time.
+    // A linear congruential generator (Knuth's MMIX): good enough for choosing, and reproducible.
     fn random(&mut self) -> u64 {
         self.random = self
             .random

@@ -1,4 +1,4 @@
-//! What must hold at the end, whatever went wrong before.
+//! What must be true at the end, whatever failed before.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use super::churn::{Churn, HELD, redirect_uri};
 use crate::bench::{
+    test_env::{NAMESPACE, TestEnv, text},
     witness::Witness,
-    world::{NAMESPACE, World, text},
 };
 
-/// Compares objects, Secrets and the vendor's clients; a line for each thing that is not as promised.
-pub async fn check(world: &World, witness: &Witness, churn: &Churn) -> Result<Vec<String>> {
+/// Compares objects, Secrets and the vendor's clients. Returns a line for each broken promise.
+pub async fn check(env: &TestEnv, witness: &Witness, churn: &Churn) -> Result<Vec<String>> {
     let mut broken = Vec::new();
-    let clients = world.vendor.clients().await?;
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let clients = env.vendor.clients().await?;
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), NAMESPACE);
     let secrets: BTreeMap<String, Secret> = secrets
         .list(&ListParams::default())
         .await?
@@ -38,36 +38,36 @@ pub async fn check(world: &World, witness: &Witness, churn: &Churn) -> Result<Ve
         for client in clients {
             let recorded = witness
                 .object(name)
-                .is_some_and(|told| told.client_id == text(client, "/clientId"));
+                .is_some_and(|object| object.client_id == text(client, "/clientId"));
             let active = client["isActive"] == true;
             if active && !recorded && !churn.was_held(name) {
                 broken.push(format!(
-                    "{name}: its client is active at the vendor, and no object records it"
+                    "{name}: a client is active at the vendor but no object records it"
                 ));
             }
         }
     }
 
     for (name, asked) in churn.asked() {
-        let Some(told) = witness.object(name) else {
-            broken.push(format!("{name}: there is no object"));
+        let Some(object) = witness.object(name) else {
+            broken.push(format!("{name}: the object is missing"));
             continue;
         };
-        if told.reason == HELD {
+        if object.reason == HELD {
             continue;
         }
         let client = clients
             .iter()
-            .find(|client| text(client, "/clientId") == told.client_id);
+            .find(|client| text(client, "/clientId") == object.client_id);
         let (Some(client), Some(secret)) = (client, secrets.get(name)) else {
             broken.push(format!(
-                "{name} is Ready, and its client or its Secret is missing"
+                "{name} is Ready, but its client or its Secret is missing"
             ));
             continue;
         };
         if client["redirectUris"][0] != redirect_uri(*asked) {
             broken.push(format!(
-                "{name} is Ready, and the vendor has {}",
+                "{name} is Ready, but the vendor's redirectUris are {}",
                 client["redirectUris"]
             ));
         }
@@ -75,7 +75,7 @@ pub async fn check(world: &World, witness: &Witness, churn: &Churn) -> Result<Ve
             let held = secret.data.as_ref().and_then(|data| data.get(key));
             if held.is_none_or(|held| held.0 != text(client, &format!("/{key}")).as_bytes()) {
                 broken.push(format!(
-                    "{name} is Ready, and its Secret has another {key} than the vendor"
+                    "{name} is Ready, but its Secret and the vendor have different values of {key}"
                 ));
             }
         }
@@ -84,7 +84,9 @@ pub async fn check(world: &World, witness: &Witness, churn: &Churn) -> Result<Ve
         .keys()
         .filter(|name| name.starts_with("soak-") && !churn.asked().contains_key(*name))
     {
-        broken.push(format!("{name}: the Secret of an object that is gone"));
+        broken.push(format!(
+            "{name}: the object is gone, but its Secret still exists"
+        ));
     }
     Ok(broken)
 }

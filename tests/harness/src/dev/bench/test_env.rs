@@ -1,4 +1,4 @@
-//! What a measurement stands on: a control plane of its own, the emulator, and the operator as it is shipped.
+//! What a measurement runs on: its own control plane, the emulator, and a release build of the operator.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use harness::ControlPlane;
+use harness::{ControlPlane, binaries::Release};
 use kube::{Api, Client, api::ApiResource, core::DynamicObject};
 use serde_json::{Value, json};
 
@@ -19,18 +19,18 @@ use super::vendor::{TOKEN, Vendor};
 
 /// The group of the operator's own kinds.
 pub const GROUP: &str = "oauth.provident.ae";
-/// Where the objects of a measurement are.
+/// The namespace of the measured objects.
 pub const NAMESPACE: &str = "bench";
-/// What takes longer than this does not come at all.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// The most that a connection may ask for, so that the vendor's patience is not what is measured.
+/// How long to wait for a condition before the measurement fails.
+const TIMEOUT: Duration = Duration::from_mins(2);
+/// The highest rate that a connection accepts, so that the rate limit is not what is measured.
 const REQUESTS_PER_SECOND: u32 = 1000;
 
-/// A control plane, a vendor, and room for an operator.
-pub struct World {
-    /// The control plane; the emulator and the operator are processes of it.
+/// A control plane, a vendor, and an operator that can be started and stopped.
+pub struct TestEnv {
+    /// The control plane. The emulator and the operator run as its processes.
     pub plane: ControlPlane,
-    /// An administrator's client.
+    /// A client with administrator rights.
     pub client: Client,
     /// The vendor.
     pub vendor: Vendor,
@@ -40,32 +40,24 @@ pub struct World {
     log: Option<PathBuf>,
 }
 
-impl World {
-    /// Starts all but the operator, whose program is at `operator`.
-    pub async fn start(operator: &Path) -> Result<Self> {
-        let mut plane = ControlPlane::start().await?;
-        let mut emulator = Command::new(operator);
-        emulator.args([
-            "--log-filter",
-            "warn",
-            "emulate",
-            "--listen",
-            "127.0.0.1:0",
-            "--token",
-            TOKEN,
-        ]);
+impl TestEnv {
+    /// Starts everything except the operator, whose binary is at `operator`.
+    pub async fn start(operator: &Path, release: Release) -> Result<Self> {
+        let mut plane = ControlPlane::start_release(release).await?;
+        let mut emulator = Command::new(super::emulator()?);
+        emulator.args(["--listen", "127.0.0.1:0", "--token", TOKEN]);
         let log = plane.spawn("emulator", emulator)?;
         let base_url = until("the emulator listens", async || {
             let text = fs::read_to_string(&log).unwrap_or_default();
-            let told = text
+            let base_url = text
                 .lines()
                 .find_map(|line| line.strip_prefix("base URL: "));
-            Ok(told.map(str::to_owned))
+            Ok(base_url.map(str::to_owned))
         })
         .await?;
         let mut config = plane.client_config();
         config.default_retry = false;
-        let world = Self {
+        let env = Self {
             client: Client::try_from(config)?,
             vendor: Vendor::new(&base_url)?,
             operator: operator.to_owned(),
@@ -73,8 +65,8 @@ impl World {
             log: None,
             plane,
         };
-        world.set_up()?;
-        Ok(world)
+        env.set_up()?;
+        Ok(env)
     }
 
     fn set_up(&self) -> Result<()> {
@@ -87,7 +79,7 @@ impl World {
         )?)?;
         let clients = fs::read_to_string(crds.join("oauthclients.oauth.provident.ae.yaml"))?;
         self.apply(&clients)?;
-        // The same kind once more, in a group that the operator does not know: what is bare costs the API server the same.
+        // The same kind in a group that the operator does not watch: for the floor, at the same cost to the API server.
         self.apply(&clients.replace(GROUP, FLOOR_GROUP))?;
         self.kubectl(&[
             "wait",
@@ -117,19 +109,22 @@ impl World {
         self.apply(&connection.to_string())
     }
 
-    /// Operators to come reach the API server by this kubeconfig.
+    /// Sets the kubeconfig of operators that are started later.
     pub fn reach_by(&mut self, kubeconfig: &str) -> Result<()> {
-        let home = self.plane.home().context("a control plane of our own")?;
+        let home = self
+            .plane
+            .home()
+            .context("only a control plane that was started here has a home directory")?;
         self.kubeconfig = home.join("operator.kubeconfig");
         Ok(fs::write(&self.kubeconfig, kubeconfig)?)
     }
 
-    /// Starts the operator; it is at work some time later.
+    /// Starts the operator without waiting until it is ready.
     pub fn start_operator(&mut self) -> Result<()> {
         let mut run = Command::new(&self.operator);
         run.args([
             "run",
-            "--admin-address",
+            "--metrics-bind-address",
             "127.0.0.1:0",
             "--allowed-internal-host",
             self.vendor.host(),
@@ -139,7 +134,7 @@ impl World {
         Ok(())
     }
 
-    /// Starts the operator and waits until it may call the vendor.
+    /// Starts the operator and waits until its connection is ready.
     pub fn run_operator(&mut self) -> Result<()> {
         self.start_operator()?;
         self.kubectl(&[
@@ -150,14 +145,14 @@ impl World {
         ])
     }
 
-    /// Stops the operator as Kubernetes does.
+    /// Stops the operator with SIGTERM, as Kubernetes does.
     pub async fn stop_operator(&mut self) -> Result<()> {
         self.plane.end("operator").await
     }
 
-    /// Passes over objects that the running operator has ended, by its own metrics.
-    pub async fn passes(&self) -> Result<u64> {
-        let log = fs::read_to_string(self.log.as_ref().context("no operator runs")?)?;
+    /// The number of reconciles that the running operator has completed, from its own metrics.
+    pub async fn reconciles(&self) -> Result<u64> {
+        let log = fs::read_to_string(self.log.as_ref().context("no operator is running")?)?;
         let address = log
             .lines()
             .find_map(|line| line.split_once("\"address\":\"")?.1.split('"').next())
@@ -166,18 +161,18 @@ impl World {
             .await?
             .text()
             .await?;
-        let passes = text
+        let reconciles = text
             .lines()
             .filter(|line| {
                 line.starts_with("provident_operator_reconcile_total{kind=\"OAuthClient\"")
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-        Ok(passes.sum())
+        Ok(reconciles.sum())
     }
 
-    /// Waits until the API server has had no request of the operator's kinds, and the vendor no call, for `window`.
+    /// Waits until, for `window`, the API server receives no request for the operator's kinds and the vendor no call.
     pub async fn silence(&self, window: Duration) -> Result<()> {
-        until("there is silence", async || {
+        until("no requests and calls", async || {
             let before = (
                 Counts::read(&self.client).await?,
                 self.vendor.calls().await?,
@@ -193,7 +188,7 @@ impl World {
         .await
     }
 
-    /// The processor time of a program of this world so far.
+    /// The CPU time that a program has used so far.
     pub fn cpu(&self, program: &str) -> Result<Duration> {
         process::cpu(self.pid(program)?)
     }
@@ -206,7 +201,7 @@ impl World {
     fn pid(&self, program: &str) -> Result<u32> {
         self.plane
             .pid(program)
-            .with_context(|| format!("{program} does not run"))
+            .with_context(|| format!("{program} is not running"))
     }
 
     /// Objects of the operator's kind, or of the floor's.
@@ -221,12 +216,12 @@ impl World {
 
     fn kubectl(&self, args: &[&str]) -> Result<()> {
         let output = self.plane.kubectl(args)?.output()?;
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(
             output.status.success(),
             "kubectl {}: {}",
             args.join(" "),
-            told.trim()
+            error.trim()
         );
         Ok(())
     }
@@ -256,21 +251,21 @@ pub fn kind(group: &str) -> ApiResource {
     }
 }
 
-/// Asks again and again until there is something.
+/// Repeats the probe until it returns something.
 pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(found) = probe().await? {
             return Ok(found);
         }
-        if start.elapsed() > PATIENCE {
-            bail!("not within {PATIENCE:?}: {what}");
+        if start.elapsed() > TIMEOUT {
+            bail!("timed out after {TIMEOUT:?} waiting for: {what}");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// The field of an object as text; empty if it is not there.
+/// A field of an object as text; empty if the object does not have it.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value
         .pointer(pointer)

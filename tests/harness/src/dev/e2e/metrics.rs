@@ -1,4 +1,4 @@
-//! What an idle operator takes, as the kubelet counts it.
+//! The CPU time and memory of an idle operator, as the kubelet measures them.
 
 use std::time::{Duration, Instant};
 
@@ -13,23 +13,22 @@ use super::{
 
 const CLIENTS: usize = 1000;
 const NAMESPACE: &str = "many";
-/// What was begun before it is over then, and a mean over it is a fair one.
-const CALM: Duration = Duration::from_secs(20);
+/// How long to wait for earlier work to finish, and then to measure.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// One reading of a pod.
 struct Reading {
     nanoseconds: i128,
     cpu_nanoseconds: f64,
-    /// What counts against a limit, in bytes, and what of it is the process's own.
+    /// The memory that counts against a limit, in bytes, and the process's own part of it.
     working_set: f64,
     resident: f64,
 }
 
 impl Test {
-    pub(super) async fn figures(&mut self) -> Result<()> {
+    pub(super) async fn metrics(&mut self) -> Result<()> {
         let few = self.idle().await?;
-        self.clock
-            .done(&format!("idle with a handful of clients: {few}"));
+        self.clock.done(&format!("idle with a few clients: {few}"));
         self.many()?;
         let many = self.idle().await?;
         self.clock
@@ -46,9 +45,9 @@ impl Test {
         let declared = Instant::now();
         let clients = (0..CLIENTS).map(|n| client(&format!("client-{n}"), NAMESPACE));
         self.apply(&clients.collect::<String>())?;
-        // `kubectl wait` asks for one after the other, five in a second.
+        // `kubectl wait` handles one object after another, five in a second.
         let statuses = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
-        until("all of them are ready", || {
+        until("all clients are ready", || {
             let statuses = self.kubectl_with(&format!("get oac -n {NAMESPACE} -o"), &[statuses])?;
             let ready = statuses.split(' ').filter(|status| *status == "True");
             Ok((ready.count() == CLIENTS).then_some(()))
@@ -61,12 +60,12 @@ impl Test {
     }
 
     async fn idle(&self) -> Result<String> {
-        tokio::time::sleep(CALM).await;
+        tokio::time::sleep(IDLE).await;
         let pod = self.leader()?;
         let first = self.reading(&pod, 0)?;
-        let calm = i128::try_from(CALM.as_nanos())?;
-        let last = self.reading(&pod, first.nanoseconds + calm)?;
-        #[allow(clippy::cast_precision_loss)] // they are figures to read
+        let idle = i128::try_from(IDLE.as_nanos())?;
+        let last = self.reading(&pod, first.nanoseconds + idle)?;
+        #[allow(clippy::cast_precision_loss)] // the values are for display
         let (cpu, time) = (
             last.cpu_nanoseconds - first.cpu_nanoseconds,
             (last.nanoseconds - first.nanoseconds) as f64,
@@ -75,13 +74,13 @@ impl Test {
         let [working_set, resident] =
             [last.working_set, last.resident].map(|bytes| bytes / 1_048_576.0);
         Ok(format!(
-            "{resident:.1} MiB of its own, {working_set:.1} MiB with files, {millicores:.1} thousandths of a core"
+            "resident {resident:.1} MiB, working set {working_set:.1} MiB, CPU {millicores:.1}m"
         ))
     }
 
-    /// The first reading at or after a moment; the kubelet takes one about every ten seconds.
+    /// The first reading at or after a time. The kubelet takes one about every ten seconds.
     fn reading(&self, pod: &str, at_least: i128) -> Result<Reading> {
-        until("the kubelet has counted", || {
+        until("the kubelet has measured the pod", || {
             let summary = self.kubectl("get --raw /api/v1/nodes/dev/proxy/stats/summary")?;
             let summary: Value = serde_json::from_str(&summary)?;
             let pods = summary["pods"].as_array().context("a summary has pods")?;
