@@ -191,14 +191,20 @@ fn create_attempt(
             })
         }
     };
-    // Why it is held outlives this process.
-    if let Some(facts) = facts.attempt.as_ref().filter(|facts| facts.id == id)
-        && let AttemptState::Unknown(ambiguity) = &facts.state
-    {
-        attempt.outcome = Some(match ambiguity {
-            Ambiguity::NoAnswer => AttemptOutcome::NoAnswer,
-            Ambiguity::ExistingClient => AttemptOutcome::ExistingClientReturned,
-        });
+    // That it has ended, and why it is held, outlives this process: another one need not wait for it.
+    if let Some(facts) = facts.attempt.as_ref().filter(|facts| facts.id == id) {
+        attempt.outcome = match &facts.state {
+            AttemptState::Unknown(Ambiguity::ExistingClient) => {
+                Some(AttemptOutcome::ExistingClientReturned)
+            }
+            AttemptState::Unknown(Ambiguity::NoAnswer) | AttemptState::Abandoned => {
+                Some(AttemptOutcome::NoAnswer)
+            }
+            AttemptState::InProgress
+            | AttemptState::Unsent { .. }
+            | AttemptState::NotCreated(_)
+            | AttemptState::Created(_) => attempt.outcome,
+        };
     }
     Some(attempt)
 }

@@ -58,7 +58,7 @@ pub struct World {
     pub left: Budget,
     /// Nothing goes wrong or interferes any more.
     pub calm: bool,
-    /// Writes and vendor calls since then.
+    /// Writes and vendor calls since then, and since the object last progressed.
     pub efforts: u8,
     /// Number of objects declared so far.
     pub uids: Uid,
@@ -143,8 +143,11 @@ impl World {
 
     /// Stores the object. Every view but the writer's is stale then, and every process is notified.
     pub fn store_object(&mut self, writer: Option<usize>, object: Option<Object>) {
-        self.object = object;
         self.efforts += u8::from(self.calm);
+        if progresses(self.object.as_ref(), object.as_ref()) {
+            self.efforts = 0;
+        }
+        self.object = object;
         for (p, process) in self.processes.iter_mut().enumerate() {
             process.awake = true;
             if let Some(pass) = &mut process.pass {
@@ -191,4 +194,17 @@ impl World {
     pub fn client(&mut self, client: ClientNo) -> &mut Client {
         &mut self.clients[usize::from(client)]
     }
+}
+
+/// Whether a write brings the object a client, another attempt or another rotation, or ends it. The numbers of attempts and
+/// rotations are bounded too, so this cannot go on for ever.
+fn progresses(before: Option<&Object>, after: Option<&Object>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else {
+        return true;
+    };
+    let attempt = |object: &Object| object.attempt.map(|claim| claim.id);
+    let rotation = |object: &Object| object.rotation.map(|record| record.start);
+    before.client != after.client
+        || attempt(before) != attempt(after)
+        || rotation(before) != rotation(after)
 }

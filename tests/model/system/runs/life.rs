@@ -1,7 +1,9 @@
 //! An existing client is rotated, adopted, bound again, or released with the CRD.
 
 use super::super::{Budget, Edit, Proof, Row, Start, System};
-use super::{ADOPTS, CALM, CREATES, DELETES, RETAINS, ROTATES, Run, UPDATES, system};
+use super::{
+    ADOPTS, CALM, CREATES, DELETES, REJECTS, RESTARTS, RETAINS, ROTATES, Run, UPDATES, system,
+};
 
 const fn ready(processes: usize, budget: Budget) -> System {
     System {
@@ -108,7 +110,7 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["rotated"],
-        steps: &[ROTATES],
+        steps: &[ROTATES, RESTARTS],
     },
     Run {
         name: "a rotation with a crash while somebody rotates at the vendor",
@@ -179,7 +181,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["adopted", "released"],
-        steps: &[ADOPTS, UPDATES],
+        steps: &[ADOPTS, UPDATES, DELETES],
     },
     Run {
         name: "adoption without the right",
@@ -196,7 +198,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &[],
-        steps: &[ADOPTS, UPDATES],
+        steps: &[REJECTS],
     },
     Run {
         name: "adoption with a wrong proof",
@@ -214,7 +216,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &[],
-        steps: &[ADOPTS, UPDATES],
+        steps: &[REJECTS, &["Adopt", "Release"]],
     },
     Run {
         name: "adoption out of a hold",

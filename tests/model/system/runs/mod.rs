@@ -42,6 +42,8 @@ const ROTATES: &[&str] = &[
     "Rotate",
     "WriteSecret",
 ];
+const RESTARTS: &[&str] = &["RestartWorkloads"];
+const REJECTS: &[&str] = &["ReadSecret", "AddFinalizer"];
 const ADOPTS: &[&str] = &["ReadSecret", "AddFinalizer", "Adopt", "Verify", "WriteSecret"];
 
 const CALM: Budget = Budget {
