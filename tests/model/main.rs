@@ -15,9 +15,9 @@ use std::time::Instant;
 use provident_core::plan::Step;
 use stateright::{Checker, HasDiscoveries, Model, Path};
 use strum::VariantNames;
-use system::{Coverage, System};
 use system::mistakes::MISTAKES;
 use system::runs::{self, Run, run};
+use system::{Coverage, System};
 use two_objects::TwoObjects;
 
 /// A broken promise, and the shortest path to it.

@@ -8,10 +8,10 @@ use provident_core::plan::{
 };
 
 use super::apply::blocked;
+use super::mistakes::Mistake;
 use super::names::client_id;
 use super::object::{Object, Proof, Secret};
 use super::observe;
-use super::mistakes::Mistake;
 use super::process::Pass;
 use super::properties::Broken;
 use super::requests::pass;
@@ -26,7 +26,8 @@ pub fn fact(system: &System, pass: &Pass, secret: &SecretFacts) -> AdoptionFact 
     };
     if let RecordedClient::Bound(client) = &facts.record {
         // Out of a hold, the client is recorded before the Secret that proved it is taken over.
-        let adopts = *client == client_id(HANDMADE) && pass.view.spec.adoption == Some(Proof::InPlace);
+        let adopts =
+            *client == client_id(HANDMADE) && pass.view.spec.adoption == Some(Proof::InPlace);
         return if plan::must_finish_adoption_in_place(&facts, adopts) {
             AdoptionFact::Proven {
                 client: client.clone(),

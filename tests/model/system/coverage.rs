@@ -32,9 +32,7 @@ impl Coverage {
 
     /// The steps that were named, in the order of [`Step`].
     pub fn steps(&self) -> Vec<&'static str> {
-        let reached = self
-            .0
-            .map_or(0, |reached| reached.load(Ordering::Relaxed));
+        let reached = self.0.map_or(0, |reached| reached.load(Ordering::Relaxed));
         let names = Step::VARIANTS.iter().enumerate();
         names
             .filter(|(index, _)| reached & (1 << index) != 0)

@@ -103,7 +103,11 @@ pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
                 && ambiguity == Ambiguity::NoAnswer;
             let observation = Observation::CreateUnknown {
                 ambiguity,
-                auto_retry: if retried { AutoRetry::Early } else { AutoRetry::No },
+                auto_retry: if retried {
+                    AutoRetry::Early
+                } else {
+                    AutoRetry::No
+                },
             };
             (Progress::Unknown(ambiguity), observation)
         }
@@ -120,8 +124,6 @@ pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
 
 /// Whether a create for the object is in flight.
 pub fn in_flight_for(world: &World, uid: Uid) -> bool {
-    let sent = |attempt: &OwnAttempt| {
-        attempt.uid == uid && attempt.progress == Progress::InFlight
-    };
+    let sent = |attempt: &OwnAttempt| attempt.uid == uid && attempt.progress == Progress::InFlight;
     world.processes.iter().any(|q| q.attempts.iter().any(sent))
 }

@@ -3,9 +3,9 @@
 
 use super::budget::Budget;
 use super::mistakes::Mistake;
+use super::object::{Object, Proof, Secret, Shown};
 use super::process::restart;
 use super::rotation::{self, SCHEDULED};
-use super::object::{Object, Proof, Secret, Shown};
 use super::world::{FOREIGN, HANDMADE, World};
 use super::{Action, Edit, System};
 

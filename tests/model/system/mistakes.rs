@@ -14,7 +14,7 @@ pub enum Mistake {
     StatusWithoutVersion,
     /// A process that starts considers attempts that it does not know as never sent.
     HoldForgottenOnRestart,
-    /// A process forgets an attempt that it sent when somebody empties status.
+    /// A process forgets an attempt that it sent when a tenant empties status.
     EmptiedStatusForgotten,
     /// The finalizer is removed while another process's create may be in flight.
     ReleaseDuringAttempt,
@@ -22,7 +22,7 @@ pub enum Mistake {
     SecretFirstTooLate,
     /// A client is deactivated for the deletion that the view shows, without reading the object again.
     DeactivateUnread,
-    /// An orphaned client is deactivated without checking again whether somebody has it.
+    /// An orphaned client is deactivated without checking again whether another object has it.
     OrphanUnchecked,
     /// A pass that has read the Secret considers an attempt abandoned that was not when it began.
     AbandonedDuringPass,
@@ -211,12 +211,12 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     ),
     (
         Mistake::VerifiedInVain,
-        "a rotation while somebody rotates at the vendor",
+        "a rotation while a person rotates at the vendor",
         "settles",
     ),
     (
         Mistake::SenderLooksAway,
-        "a rotation while somebody rotates at the vendor",
+        "a rotation while a person rotates at the vendor",
         "settles",
     ),
     (

@@ -12,8 +12,8 @@
 //! - `runs`: the bounds. `mistakes`: what the checker must find.
 //!
 //! Anything may happen between two actions of a process, a crash included. These are one action all the same:
-//! - The vendor's commit and its reply. Nothing is missed, since nobody can see a client in between. A create without a reply is
-//!   counted in `Tally::sent`; its client is not stored, since nobody knows it.
+//! - The vendor's commit and its reply. Nothing is missed, since no one can see a client in between. A create without a reply is
+//!   counted in `Tally::sent`; its client is not stored, since no one knows it.
 //! - What is read right before a repair of the Secret, a PUT or a deactivation, and that request. This is a limit of the
 //!   model and of the program: the window is one request long.
 //!
@@ -21,7 +21,7 @@
 //! - Only the pass that created a client may write its Secret before status, and only while no other process can consider
 //!   the attempt abandoned. A later pass does not ask the vendor, so that status is written first.
 //! - It reads the object again before it deactivates a client.
-//! - Each time before it deactivates an orphaned client, it checks whether somebody has it.
+//! - Each time before it deactivates an orphaned client, it checks whether an object or a Secret has it.
 //! - Whether another process's attempt is abandoned is decided before the Secret is read.
 //!
 //! The breaker never forbids a create here, so the model allows more than the program does. The vendor's 404 is believed, as if
@@ -173,7 +173,7 @@ pub enum Action {
     Rekey,
     /// The CRD is deleted, and with it the object.
     Uninstall,
-    /// From now on nothing goes wrong and nobody interferes.
+    /// From now on nothing goes wrong and no one interferes.
     Calm,
 }
 

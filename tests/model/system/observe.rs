@@ -121,15 +121,13 @@ fn attempt(process: &Process, view: &Object, mistake: Option<Mistake>) -> Option
         let forgotten = mistake == Some(Mistake::EmptiedStatusForgotten);
         (view.client.is_none() && !forgotten).then_some((sent.id, sent.retry_of))
     };
-    recorded
-        .or_else(remembered)
-        .map(|(id, retry_of)| Attempt {
-            id: attempt_id(id),
-            retry_of: retry_of
-                .filter(|_| mistake != Some(Mistake::RetriedForEver))
-                .map(attempt_id),
-            state: process.attempt_state(id, view, mistake),
-        })
+    recorded.or_else(remembered).map(|(id, retry_of)| Attempt {
+        id: attempt_id(id),
+        retry_of: retry_of
+            .filter(|_| mistake != Some(Mistake::RetriedForEver))
+            .map(attempt_id),
+        state: process.attempt_state(id, view, mistake),
+    })
 }
 
 /// A pass that finds an attempt already unknown retries it at once: the waits before that are over, since whatever may

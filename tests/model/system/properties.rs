@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use stateright::Property;
 
+use super::System;
 use super::object::{Object, Secret, Shown};
 use super::process::Progress;
 use super::rotation::{SCHEDULED, Token};
-use super::world::{ClientNo, HANDMADE, World};
-use super::System;
 use super::settled::{at_rest, settled};
+use super::world::{ClientNo, HANDMADE, World};
 
 /// Per object, by uid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,7 +48,7 @@ pub enum Broken {
     AcknowledgedEarly,
     /// An adoption erased the record of a create that was in flight.
     AttemptForgotten,
-    /// A client was deactivated that an object or a lasting Secret has, and whose deletion nobody requested.
+    /// A client was deactivated that an object or a lasting Secret has, and whose deletion was not requested.
     HeldDeactivated,
 }
 
@@ -168,8 +168,8 @@ pub fn all() -> Vec<Property<System>> {
         }),
         Property::sometimes("released", |_, w: &World| w.object.is_none()),
         Property::sometimes("taken up", |_, w: &World| {
-            let anew = |w: &World| w.tally.last().is_some_and(|t| t.sent == 0);
-            w.uids > 1 && anew(w) && shows(w, Shown::Ready)
+            let again = |w: &World| w.tally.last().is_some_and(|t| t.sent == 0);
+            w.uids > 1 && again(w) && shows(w, Shown::Ready)
         }),
     ]
 }

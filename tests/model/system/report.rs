@@ -1,7 +1,9 @@
 //! The end of a pass: what status becomes, written once and only if it differs.
 
 use provident_core::api::{ConditionStatus, Reason};
-use provident_core::plan::{self, AttemptState, AutoRetry, MessageContext, Report, Requeue, Vendor};
+use provident_core::plan::{
+    self, AttemptState, AutoRetry, MessageContext, Report, Requeue, Vendor,
+};
 use provident_core::vendor::outcome::Ambiguity;
 
 use super::mistakes::Mistake;
@@ -39,7 +41,9 @@ pub fn written(system: &System, world: &World, p: usize) -> Option<Written> {
         object.client = Some(client_no(&client));
         object.bound = true;
     }
-    object.attempt = recorded.attempt.map(|id| claim(process, pass, attempt_no(&id)));
+    object.attempt = recorded
+        .attempt
+        .map(|id| claim(process, pass, attempt_no(&id)));
     if let Some((status, reason, _)) = &report.ready {
         object.shown = match reason {
             _ if *status == ConditionStatus::True => Shown::Ready,
@@ -100,7 +104,12 @@ fn claim(process: &Process, pass: &Pass, id: AttemptNo) -> Claim {
         retry_of: process.own(id).and_then(|own| own.retry_of),
         outcome: None,
     });
-    if let Some(attempt) = pass.facts.attempt.as_ref().filter(|it| it.id == attempt_id(id)) {
+    if let Some(attempt) = pass
+        .facts
+        .attempt
+        .as_ref()
+        .filter(|it| it.id == attempt_id(id))
+    {
         claim.outcome = match attempt.state {
             AttemptState::Unknown(ambiguity) => Some(ambiguity),
             AttemptState::Abandoned => Some(Ambiguity::NoAnswer),
@@ -125,7 +134,11 @@ fn patch(stored: &mut Object, before: &Object, after: &Object) {
     set(&mut stored.attempt, before.attempt, after.attempt);
     set(&mut stored.shown, before.shown, after.shown);
     set(&mut stored.observed, before.observed, after.observed);
-    set(&mut stored.not_applied, before.not_applied, after.not_applied);
+    set(
+        &mut stored.not_applied,
+        before.not_applied,
+        after.not_applied,
+    );
     set(&mut stored.stored, before.stored, after.stored);
     set(&mut stored.handled, before.handled, after.handled);
     set(&mut stored.due, before.due, after.due);
@@ -170,7 +183,11 @@ pub fn end(system: &System, world: &mut World, p: usize, fault: Fault) {
     }
     let process = &mut world.processes[p];
     process.verified(asked);
-    let former = ended.facts.attempt.as_ref().map(|former| attempt_no(&former.id));
+    let former = ended
+        .facts
+        .attempt
+        .as_ref()
+        .map(|former| attempt_no(&former.id));
     let open = object.attempt.map(|claim| claim.id);
     if let Some(former) = former.filter(|former| Some(*former) != open) {
         process.forget(former);

@@ -19,7 +19,12 @@ pub fn read(system: &System, world: &mut World, p: usize) -> Observation {
 }
 
 /// The dry run of the Secret write, and a permit of the limiter. `None` if the pass ended over it.
-pub fn preflight(system: &System, world: &mut World, p: usize, fault: Fault) -> Option<Observation> {
+pub fn preflight(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    fault: Fault,
+) -> Option<Observation> {
     let has_client = plan::client(&pass(world, p).facts).is_some();
     pass(world, p).permit = true;
     if has_client {
@@ -89,9 +94,7 @@ pub fn write(
         verified: false,
     };
     let written = store(world, p, &view, Some(secret), fault);
-    written.then(|| {
-        Observation::Secret(observe::secret_facts(secret, view.uid, Content::Current))
-    })
+    written.then(|| Observation::Secret(observe::secret_facts(secret, view.uid, Content::Current)))
 }
 
 fn owner(secret: &SecretFacts) -> Option<Owner> {
@@ -139,13 +142,7 @@ pub fn disown(world: &mut World, p: usize, fault: Fault) -> Option<Observation> 
 }
 
 /// Stores the Secret. False if the pass ended over it.
-fn store(
-    world: &mut World,
-    p: usize,
-    view: &Object,
-    secret: Option<Secret>,
-    fault: Fault,
-) -> bool {
+fn store(world: &mut World, p: usize, view: &Object, secret: Option<Secret>, fault: Fault) -> bool {
     if fault == Fault::RequestLost {
         abandon(world, p);
         return false;

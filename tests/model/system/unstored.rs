@@ -78,7 +78,7 @@ fn secret_first(world: &mut World, p: usize, client: ClientNo) {
     });
 }
 
-/// Deactivates an orphaned client, unless somebody has it by now.
+/// Deactivates an orphaned client, unless another object or Secret has it by now.
 pub fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, fault: Fault) {
     if fault != Fault::None {
         world.left.vendor -= 1;
@@ -93,7 +93,9 @@ pub fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo
     if !held || unchecked {
         world.client(client).active = false;
     }
-    world.processes[p].orphans.retain(|orphan| *orphan != client);
+    world.processes[p]
+        .orphans
+        .retain(|orphan| *orphan != client);
     world.wake();
 }
 

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::budget::Budget;
+use super::object::{Object, Secret};
 use super::process::Process;
 use super::properties::{Broken, Tally};
-use super::object::{Object, Secret};
 use super::rotation::{Pending, Token};
 use super::start::Start;
 

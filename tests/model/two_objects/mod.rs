@@ -3,8 +3,10 @@
 //! it; around it are the locks and the index of the program's shell.
 //!
 //! - `world`: the objects, the client, and what each process has in its cache.
+//! - `observe`: the facts of a pass.
 //! - `operate`: a pass, one request at a time.
 
+mod observe;
 mod operate;
 mod world;
 

@@ -1,36 +1,11 @@
 //! What a process does: it observes facts, and executes the plan's steps, one request at a time.
 
-use std::sync::LazyLock;
+use provident_core::api::{ConditionStatus, Reason};
+use provident_core::plan::{self, Conflict, MessageContext, Observation, Step};
 
-use provident_core::api::{ConditionStatus, OAuthClientSpec, Reason};
-use provident_core::plan::{
-    self, AdoptionFact, AutoRetry, Binding, Candidate, ClientAnswer, Conflict, ConnectionFacts,
-    Content, Facts, MessageContext, Observation, Owner, ProofRead, RecordedClient, Rotation,
-    SecretFacts, Step, Vendor,
-};
-use provident_core::vendor::types::ClientId;
-
-use super::world::{Object, Pass, Process, Shown, World};
+use super::observe::{OtherHolder, answer, facts, other_holder, read_secret, secret, spec};
+use super::world::{Object, Pass, Shown, World};
 use super::{Action, Mistake, TwoObjects};
-
-/// Whether the other object has the client, as far as the process knows.
-enum OtherHolder {
-    No,
-    Yes {
-        older: bool,
-    },
-    /// This process has just recorded it, and the watch does not show it yet.
-    Unclear,
-}
-
-fn other_holder(process: &Process, o: usize) -> OtherHolder {
-    let other = 1 - o;
-    match process.cached[other] {
-        Some(object) if object.bound && !object.deleting => OtherHolder::Yes { older: other < o },
-        Some(object) if process.recorded[other] && !object.deleting => OtherHolder::Unclear,
-        _ => OtherHolder::No,
-    }
-}
 
 /// Everything that process `p` may do for object `o` now.
 pub fn actions(model: &TwoObjects, world: &World, p: usize, o: usize, actions: &mut Vec<Action>) {
@@ -97,41 +72,6 @@ fn begin(model: &TwoObjects, world: &mut World, p: usize, o: usize) {
     });
 }
 
-fn facts(view: &Object, conflict: Conflict) -> Facts {
-    Facts {
-        deleting: view.deleting,
-        finalizer: view.finalizer,
-        ready: view.shown == Shown::Ready,
-        was_ready: view.shown == Shown::Ready,
-        rejected: false,
-        due: false,
-        verification_requested: false,
-        record: if view.bound {
-            RecordedClient::Bound(client())
-        } else {
-            RecordedClient::Empty
-        },
-        attempt: None,
-        retry: None,
-        secret: SecretFacts::Unread,
-        connection: ConnectionFacts::Usable,
-        breaker_open: false,
-        auto_retry: AutoRetry::No,
-        stopping: false,
-        preflight: false,
-        vendor: Vendor::NotAsked,
-        updated: false,
-        not_applied: Vec::new(),
-        adoption: AdoptionFact::None,
-        conflict,
-        restart: false,
-        rotation: Rotation::default(),
-        contested: false,
-        crd_terminating: false,
-        blocked: None,
-    }
-}
-
 fn take(model: &TwoObjects, world: &mut World, p: usize, o: usize, step: &Step) {
     let observation = execute(model, world, p, o, step);
     let process = &mut world.processes[p];
@@ -195,48 +135,6 @@ fn execute(
     }
 }
 
-/// Reads the Secret, and whether the client may be adopted. `None` until the watch shows what this process has just
-/// recorded.
-fn read_secret(world: &World, p: usize, o: usize) -> Option<Observation> {
-    let process = &world.processes[p];
-    let secret = if world.secrets[o] {
-        secret()
-    } else {
-        SecretFacts::Absent
-    };
-    let facts = Facts {
-        secret: secret.clone(),
-        ..process.passes[o].as_ref()?.facts.clone()
-    };
-    let adoption = if plan::may_look_for_adoption(&facts) {
-        let held_elsewhere = match other_holder(process, o) {
-            OtherHolder::No => false,
-            OtherHolder::Yes { .. } => true,
-            OtherHolder::Unclear => return None,
-        };
-        let fact = plan::adoption_fact(&Candidate {
-            client: client().as_str(),
-            stated: true,
-            secret: "",
-            key: "",
-            in_place: false,
-            namespace: "",
-            connection: "",
-            allowed: true,
-            held_elsewhere,
-            proof: ProofRead::Text,
-        });
-        match fact {
-            // Nothing depends on messages here.
-            AdoptionFact::Refused(reason, _) => AdoptionFact::Refused(reason, String::new()),
-            fact => fact,
-        }
-    } else {
-        AdoptionFact::None
-    };
-    Some(Observation::SecretRead { secret, adoption })
-}
-
 /// Before the request, the process waits for an adoption that runs, and asks the API server who has the client.
 fn deactivate(model: &TwoObjects, world: &mut World, p: usize, o: usize) -> Option<Observation> {
     let held = world.is_held_by_other(o);
@@ -293,39 +191,4 @@ fn write(world: &mut World, p: usize, o: usize, edit: impl FnOnce(&mut Object)) 
         pass.view = object;
     }
     true
-}
-
-fn answer(active: bool, secret: SecretFacts) -> ClientAnswer {
-    ClientAnswer {
-        differs: Vec::new(),
-        credentials: true,
-        active,
-        secret,
-        rotation: None,
-        restart: false,
-    }
-}
-
-/// The object's own Secret, which is never changed here.
-fn secret() -> SecretFacts {
-    SecretFacts::Present {
-        owner: Owner::This,
-        binding: Binding::Valid(client()),
-        content: Content::Current,
-    }
-}
-
-fn client() -> ClientId {
-    ClientId::parse("c1").expect("a valid clientId")
-}
-
-fn spec() -> &'static OAuthClientSpec {
-    static SPEC: LazyLock<OAuthClientSpec> = LazyLock::new(|| {
-        let spec = serde_json::json!({
-            "allowedScopes": ["listings:read"],
-            "adoption": { "clientId": "c1", "secretKeyRef": { "name": "proof", "key": "secret" } },
-        });
-        serde_json::from_value(spec).expect("a valid spec")
-    });
-    &SPEC
 }

@@ -3,7 +3,7 @@
 use super::super::Action;
 use super::super::process::restart;
 use super::super::world::{Client, ClientNo, World};
-use super::{Pending, KnownRotation, Progress};
+use super::{KnownRotation, Pending, Progress};
 
 /// The process does not wait for the reply any more.
 pub fn unawaited(world: &mut World, p: usize) {

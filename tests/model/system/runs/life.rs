@@ -2,7 +2,8 @@
 
 use super::super::{Budget, Edit, Proof, Row, Start, System};
 use super::{
-    ADOPTS, CALM, CREATES, DELETES, REJECTS, RESTARTS, RETAINS, ROTATES, Run, UPDATES, system,
+    ADOPTS, CALM, CREATES, DELETES, KEEPS, REJECTS, RESTARTS, RETAINS, ROTATES, Run, UPDATES,
+    system,
 };
 
 const fn ready(processes: usize, budget: Budget) -> System {
@@ -97,7 +98,7 @@ pub const RUNS: &[Run] = &[
         steps: &[ROTATES],
     },
     Run {
-        name: "a rotation while somebody rotates at the vendor",
+        name: "a rotation while a person rotates at the vendor",
         system: System {
             restarts: true,
             ..ready(
@@ -113,7 +114,7 @@ pub const RUNS: &[Run] = &[
         steps: &[ROTATES, RESTARTS],
     },
     Run {
-        name: "a rotation with a crash while somebody rotates at the vendor",
+        name: "a rotation with a crash while a person rotates at the vendor",
         system: ready(
             1,
             Budget {
@@ -257,7 +258,7 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["adopted"],
-        steps: &[ADOPTS, DELETES],
+        steps: &[KEEPS, &["Adopt"], DELETES],
     },
     Run {
         name: "the CRD deleted",
@@ -275,6 +276,6 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["released"],
-        steps: &[RETAINS, DELETES],
+        steps: &[KEEPS, RETAINS, DELETES],
     },
 ];

@@ -31,6 +31,7 @@ const CREATES: &[&str] = &[
     "Verify",
     "WriteSecret",
 ];
+const KEEPS: &[&str] = &["ReadSecret", "Verify", "WriteSecret"];
 const UPDATES: &[&str] = &["Update"];
 const DELETES: &[&str] = &["Deactivate", "Release"];
 const RETAINS: &[&str] = &["DisownSecret", "Release"];
@@ -44,7 +45,13 @@ const ROTATES: &[&str] = &[
 ];
 const RESTARTS: &[&str] = &["RestartWorkloads"];
 const REJECTS: &[&str] = &["ReadSecret", "AddFinalizer"];
-const ADOPTS: &[&str] = &["ReadSecret", "AddFinalizer", "Adopt", "Verify", "WriteSecret"];
+const ADOPTS: &[&str] = &[
+    "ReadSecret",
+    "AddFinalizer",
+    "Adopt",
+    "Verify",
+    "WriteSecret",
+];
 
 const CALM: Budget = Budget {
     crashes: 0,
