@@ -42,6 +42,11 @@ pub fn claim(
         || write(world, p, fault, unguarded, |object| {
             object.attempt = Some(claim);
         });
+    // An id that was not stored is used again: that merges equal states.
+    if !unclaimed && world.object.and_then(|object| object.attempt) != Some(claim) {
+        world.attempts -= 1;
+        world.processes[p].forget(claim.id);
+    }
     if !written {
         return None;
     }

@@ -41,7 +41,8 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     offer(left.hands, there, Action::RotateByHand);
     offer(left.rekeys, recorded.is_some(), Action::Rekey);
     offer(left.restores, world.backup.is_some(), Action::Restore);
-    offer(left.secrets, world.secret.is_none(), Action::RestoreSecret);
+    let restorable = world.secret.is_none() && recorded.is_none();
+    offer(left.secrets, restorable, Action::RestoreSecret);
     let Some(object) = &world.object else {
         offer(left.recreates, true, Action::Recreate);
         return;

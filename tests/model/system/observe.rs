@@ -116,8 +116,9 @@ fn facts(
 fn attempt(process: &Process, view: &Object, mistake: Option<Mistake>) -> Option<Attempt> {
     let recorded = view.attempt.map(|claim| (claim.id, claim.retry_of));
     let remembered = || {
-        let mut own = process.attempts.iter();
-        let sent = own.find(|own| own.uid == view.uid && own.may_have_created())?;
+        // The newest, as in the program: an older one is held, and this one retried it.
+        let mut newest_first = process.attempts.iter().rev();
+        let sent = newest_first.find(|own| own.uid == view.uid && own.may_have_created())?;
         let forgotten = mistake == Some(Mistake::EmptiedStatusForgotten);
         (view.client.is_none() && !forgotten).then_some((sent.id, sent.retry_of))
     };

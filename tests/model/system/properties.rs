@@ -30,6 +30,8 @@ pub enum Broken {
     AnswerLost,
     /// The finalizer was removed while a create for the object was in flight.
     PlaceGone,
+    /// Status recorded a new client although the pass had read a Secret that is bound to another one.
+    ClientsMixed,
     /// The finalizer was removed although the Secret held an active client that the policy deactivates.
     LeftActive,
     /// `Ready=True` without the Secret, or with a client that is not as declared.
@@ -80,7 +82,10 @@ pub fn all() -> Vec<Property<System>> {
                 .iter()
                 .all(|t| t.sent <= 1 + t.decisions + by_policy)
         }),
-        Property::always(P1_ONE, |_, w: &World| match (w.object, w.secret) {
+        Property::always(P1_ONE, |system, w: &World| match (w.object, w.secret) {
+            _ if w.broken.contains(&Broken::ClientsMixed) => false,
+            // Such a Secret may appear between the read of the Secret and the write of status.
+            _ if system.budget.secrets > 0 => true,
             (
                 Some(Object {
                     uid,

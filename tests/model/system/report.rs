@@ -2,13 +2,14 @@
 
 use provident_core::api::{ConditionStatus, Reason};
 use provident_core::plan::{
-    self, AttemptState, AutoRetry, MessageContext, Report, Requeue, Vendor,
+    self, AttemptState, AutoRetry, ConnectionFacts, MessageContext, Report, Requeue, Vendor,
 };
 use provident_core::vendor::outcome::Ambiguity;
 
 use super::mistakes::Mistake;
 use super::names::{attempt_id, attempt_no, client_no, declared};
 use super::object::{Claim, Object, Secret, Shown};
+use super::observe::bound_to;
 use super::process::{Pass, Process, Verified};
 use super::properties::Broken;
 use super::requests::{pass, write};
@@ -151,7 +152,9 @@ pub fn end(system: &System, world: &mut World, p: usize, fault: Fault) {
     let asked = plan::was_verified(&ended.facts);
     let Some(written) = written(system, world, p) else {
         check_rejection(world, &ended, ended.view.shown);
-        world.processes[p].awake = comes_back(&ended);
+        let connection_changed =
+            (ended.facts.connection == ConnectionFacts::Usable) != world.connected;
+        world.processes[p].awake = comes_back(&ended) || connection_changed;
         world.processes[p].pass = None;
         world.processes[p].verified(asked);
         return;
@@ -219,6 +222,11 @@ fn check(world: &mut World, ended: &Pass, written: &Written) {
     let object = &written.object;
     if written.ready && !is_true(world, ended, object) {
         world.broken.insert(Broken::ReadyUntrue);
+    }
+    let other = bound_to(ended.secret, object.uid).map(|id| client_no(&id));
+    let recorded = object.client.filter(|_| ended.view.client.is_none());
+    if recorded.is_some_and(|client| other.is_some_and(|other| other != client)) {
+        world.broken.insert(Broken::ClientsMixed);
     }
     let closed = ended.view.rotation.is_some() && object.rotation.is_none();
     if closed && !holds(ended, object) {

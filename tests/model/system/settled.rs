@@ -73,8 +73,14 @@ pub fn settled(system: &System, world: &World) -> bool {
 }
 
 fn in_the_way(world: &World) -> bool {
-    matches!(
-        world.secret,
-        Some(Secret::Stranger | Secret::Forged { .. } | Secret::Handmade(_))
-    )
+    let client = world.object.and_then(|object| object.client);
+    match world.secret {
+        Some(Secret::Stranger | Secret::Forged { .. } | Secret::Handmade(_)) => true,
+        Some(Secret::Ours {
+            owner,
+            client: stored,
+            ..
+        }) => owner.is_none() && client.is_some_and(|client| client != stored),
+        None => false,
+    }
 }

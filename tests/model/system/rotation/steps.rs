@@ -52,6 +52,10 @@ pub fn record(
             object.rotation = Some(record);
             object.handled = replaced.map_or(object.handled, |open| Some(open.token));
         });
+    // A number that was not stored is used again: that merges equal states.
+    if !unrecorded && world.object.and_then(|object| object.rotation) != Some(record) {
+        world.records -= 1;
+    }
     if !written {
         return None;
     }
