@@ -59,10 +59,7 @@ pub(super) async fn connections<K: AnyConnection>(
         watcher::Event::Delete(object) => {
             let key = key_of::<K>(object.meta());
             shared.removed(&key);
-            shared
-                .state
-                .backoff
-                .clear(&object.uid().unwrap_or_default());
+            shared.state.backoff.clear(&object.uid().unwrap_or_default());
             shared.state.connections.trigger(&key);
         }
         watcher::Event::Init | watcher::Event::InitDone => {}

@@ -224,9 +224,7 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
-    ctx.stopping
-        .run_until_cancelled(ctx.wait_until_listed())
-        .await;
+    ctx.stopping.run_until_cancelled(ctx.wait_until_listed()).await;
     let mut key = ctx.key.clone();
     let watch_stall_timeout = ctx.config.watch_stall_timeout();
     loop {

@@ -232,9 +232,7 @@ pub(super) fn first_list<K>(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<K>)
 }
 
 /// Keys of connections as they are sent. `None` means that some were missed, so that any connection may be meant.
-pub(super) fn keys(
-    keys: broadcast::Receiver<ConnectionKey>,
-) -> impl Stream<Item = Option<ConnectionKey>> + Send {
+pub(super) fn keys(keys: broadcast::Receiver<ConnectionKey>) -> impl Stream<Item = Option<ConnectionKey>> + Send {
     futures::stream::unfold(keys, |mut keys| async move {
         match keys.recv().await {
             Ok(key) => Some((Some(key), keys)),

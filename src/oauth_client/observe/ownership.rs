@@ -77,11 +77,7 @@ pub(crate) async fn is_held_elsewhere(held: &mut Held, id: &ClientId) -> Result<
     let holds = |other: &LenientObject<OAuthClient>| {
         let holds = match &other.0 {
             Ok(object) => {
-                held.key
-                    .as_ref()
-                    .and_then(|key| bound(object, key))
-                    .as_ref()
-                    == Some(id)
+                held.key.as_ref().and_then(|key| bound(object, key)).as_ref() == Some(id)
             }
             Err(_) => true,
         };

@@ -207,7 +207,7 @@ fn release(world: &mut World, p: usize, fault: Fault) {
         if create::in_flight_for(world, view.uid) {
             world.broken.insert(Broken::PlaceGone);
         }
-        if let Some(client) = owned.filter(|_| deactivates)
+        if let Some(client) = owned.filter(|_| deactivates && view.client.is_none())
             && world.client(client_no(&client)).active
         {
             world.broken.insert(Broken::LeftActive);
