@@ -193,7 +193,7 @@ fn create_attempt(
             })
         }
     };
-    // Why it is held outlives this process.
+    // That it has ended, and why it is held, outlives this process: another one need not wait for it.
     if let Some(known) = facts.attempt.as_ref().filter(|known| known.id == id) {
         attempt.outcome = match &known.state {
             AttemptState::Unknown(Ambiguity::ExistingClient) => {

@@ -106,10 +106,6 @@ pub(crate) async fn observe(
         secret: known_secret(&held, &status, &record, current),
         conflict: ownership::observe_conflict(&held, &record),
         record,
-        hold_reported: status
-            .create_attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.outcome.is_some()),
         attempt,
         retry: held
             .object
@@ -205,14 +201,16 @@ fn attempt(held: &Held, status: &OAuthClientStatus) -> Option<Attempt> {
         });
     };
     let id = AttemptId(recorded.id.clone());
-    let state = match attempts.state(&id, &uid, held.ctx.config.attempt_wait) {
-        // An earlier process learned this and recorded it.
-        AttemptState::Abandoned
-            if recorded.outcome == Some(AttemptOutcome::ExistingClientReturned) =>
-        {
-            AttemptState::Unknown(Ambiguity::ExistingClient)
+    let state = attempts.state(&id, &uid, held.ctx.config.attempt_wait);
+    let state = match (state, recorded.outcome) {
+        // Another process, or an earlier one, recorded that the attempt has ended, so this one need not wait for it.
+        (AttemptState::InProgress | AttemptState::Abandoned, Some(outcome)) => {
+            AttemptState::Unknown(match outcome {
+                AttemptOutcome::NoAnswer => Ambiguity::NoAnswer,
+                AttemptOutcome::ExistingClientReturned => Ambiguity::ExistingClient,
+            })
         }
-        state => state,
+        (state, _) => state,
     };
     Some(Attempt {
         id,

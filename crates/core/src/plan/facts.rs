@@ -43,8 +43,6 @@ pub struct Facts {
     pub record: RecordedClient,
     /// `status.createAttempt`, and what this process knows of it.
     pub attempt: Option<Attempt>,
-    /// Status says that the attempt's outcome is unknown (`status.createAttempt.outcome`).
-    pub hold_reported: bool,
     /// The attempt that the `retry-create` annotation names.
     pub retry: Option<AttemptId>,
     /// The Secret that holds, or will hold, the credentials.

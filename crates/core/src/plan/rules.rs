@@ -20,21 +20,35 @@ pub fn client(facts: &Facts) -> Option<ClientId> {
         RecordedClient::Empty => {}
     }
     match facts.attempt.as_ref().map(|attempt| &attempt.state) {
-        Some(AttemptState::Created(id)) => Some(id.clone()),
-        // Whoever runs the attempt will write the Secret; an attempt of ours that created nothing has written none.
-        Some(
-            AttemptState::InProgress | AttemptState::Unsent { .. } | AttemptState::NotCreated(_),
-        ) => None,
-        None | Some(AttemptState::Abandoned | AttemptState::Unknown(_)) => {
-            match take_up(&facts.secret) {
-                TakeUp::Client(id) => Some(id),
-                TakeUp::Absent
-                | TakeUp::Mismatch
-                | TakeUp::Unproven(_)
-                | TakeUp::Former
-                | TakeUp::Stranger => adopted(facts),
-            }
-        }
+        // A Secret that is validly bound to another client appeared during the create: the older client is taken up, and the
+        // new one is orphaned.
+        Some(AttemptState::Created(id)) => match take_up(&facts.secret) {
+            TakeUp::Client(older) if older != *id => None,
+            TakeUp::Client(_)
+            | TakeUp::Absent
+            | TakeUp::Mismatch
+            | TakeUp::Unproven(_)
+            | TakeUp::Former
+            | TakeUp::Stranger => Some(id.clone()),
+        },
+        // Whoever runs the attempt will write the Secret.
+        Some(AttemptState::InProgress) => None,
+        // An attempt that created nothing is dropped first, except in a deletion, which status does not outlive.
+        Some(AttemptState::Unsent { .. } | AttemptState::NotCreated(_)) if !facts.deleting => None,
+        None
+        | Some(
+            AttemptState::Abandoned
+            | AttemptState::Unknown(_)
+            | AttemptState::Unsent { .. }
+            | AttemptState::NotCreated(_),
+        ) => match take_up(&facts.secret) {
+            TakeUp::Client(id) => Some(id),
+            TakeUp::Absent
+            | TakeUp::Mismatch
+            | TakeUp::Unproven(_)
+            | TakeUp::Former
+            | TakeUp::Stranger => adopted(facts),
+        },
     }
 }
 

@@ -16,7 +16,6 @@ pub fn fresh() -> Facts {
         verification_requested: false,
         record: RecordedClient::Empty,
         attempt: None,
-        hold_reported: false,
         retry: None,
         secret: SecretFacts::Absent,
         connection: ConnectionFacts::Usable,

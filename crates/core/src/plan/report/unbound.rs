@@ -4,7 +4,7 @@ use super::{MessageContext, Report, conflict, not_ready, unchanged, unusable};
 use crate::api::{OAuthClientSpec, Reason};
 use crate::plan::blocked::Requeue;
 use crate::plan::facts::{AdoptionFact, AttemptState, AutoRetry, Facts};
-use crate::plan::rules::{attempt_may_answer, is_held, is_suspended};
+use crate::plan::rules::{answer_is_unrecorded, attempt_may_answer, is_held, is_suspended};
 use crate::plan::take_up::{TakeUp, take_up};
 use crate::vendor::outcome::Ambiguity;
 
@@ -14,12 +14,11 @@ pub(super) fn unbound(
     context: MessageContext<'_>,
 ) -> Report {
     if attempt_may_answer(facts) {
-        // After a restart a held attempt is waited for once more, and stays reported as held.
-        return if facts.hold_reported {
-            unchanged(Requeue::AttemptOver)
-        } else {
-            in_progress(context)
-        };
+        return in_progress(context);
+    }
+    if answer_is_unrecorded(facts) {
+        // Its client is orphaned: that is resolved before the next reconcile.
+        return unchanged(Requeue::Now);
     }
     if let AdoptionFact::Refused(reason, message) = &facts.adoption {
         return not_ready(*reason, message.clone(), Requeue::Backoff);
