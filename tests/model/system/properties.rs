@@ -70,6 +70,8 @@ const SETTLES: &str = "settles";
 /// Writes and vendor calls after which an undisturbed world is at rest, or has progressed. `settles` checks the ends of paths
 /// only; this rules out that two processes write for ever.
 const MOST_EFFORTS: u8 = 12;
+/// Likewise with rotations, during which every process verifies the client several times.
+const MOST_EFFORTS_ROTATING: u8 = 20;
 /// Attempts, and records of rotations, in any run.
 const MOST_RECORDS: u8 = 12;
 
@@ -132,7 +134,12 @@ pub fn all() -> Vec<Property<System>> {
         }),
         Property::always(P6, |_, w: &World| {
             let records = w.attempts.max(w.records);
-            let bounded = w.efforts <= MOST_EFFORTS && records <= MOST_RECORDS;
+            let most = if w.records > 0 {
+                MOST_EFFORTS_ROTATING
+            } else {
+                MOST_EFFORTS
+            };
+            let bounded = w.efforts <= most && records <= MOST_RECORDS;
             bounded && !w.broken.contains(&Broken::StepRepeated)
         }),
         Property::eventually(SETTLES, |system, w: &World| {
