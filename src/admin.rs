@@ -9,9 +9,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::listen::listen;
 use crate::metrics::Metrics;
 use provident_core::api::APPLY_CRDS;
 
@@ -27,12 +27,12 @@ pub enum Stage {
     Starting = 0,
     /// Objects are being reconciled.
     Ready = 1,
-    /// No watch works, so what the operator knows grows old.
-    Deaf = 2,
-    /// The process was told to leave.
+    /// A watch has been silent for too long, so the caches may be stale.
+    WatchesStalled = 2,
+    /// The process is shutting down.
     Stopping = 3,
-    /// The definitions of the kinds are missing, or older than this program.
-    Undefined = 4,
+    /// The CRDs are missing, or older than this program.
+    CrdsOutdated = 4,
 }
 
 impl Readiness {
@@ -72,7 +72,7 @@ struct Shared {
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The address is taken, or not ours.
-    #[error("--admin-address {address}: {source}")]
+    #[error("--metrics-bind-address {address}: {source}")]
     Bind {
         /// What was asked for.
         address: SocketAddr,
@@ -81,7 +81,7 @@ pub enum AdminError {
     },
 }
 
-/// Begins to serve on `address` until `stop`; returns the address it got.
+/// Serves on `address` until `stop`; returns the address it got. `[::]` serves IPv6 and IPv4.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -92,7 +92,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<SocketAddr, AdminError> {
     let bind = |source| AdminError::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let listener = listen(address).map_err(bind)?;
     let local = listener.local_addr().map_err(bind)?;
     let app = Router::new()
         // Says that the process runs and its event loop turns, and nothing of the API server or the vendor: a restart
@@ -119,4 +119,53 @@ pub async fn serve(
 fn metrics_text(metrics: &Metrics) -> impl IntoResponse + use<> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], metrics.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn is_alive(ip: IpAddr, port: u16) -> bool {
+        let Ok(mut stream) = TcpStream::connect((ip, port)).await else {
+            return false;
+        };
+        let request = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text.contains("200 OK") && text.contains("alive")
+    }
+
+    async fn served(address: &str) -> (SocketAddr, CancellationToken) {
+        let stop = CancellationToken::new();
+        let address = serve(
+            address.parse().unwrap(),
+            Metrics::default(),
+            Readiness::default(),
+            stop.clone(),
+        );
+        (address.await.unwrap(), stop)
+    }
+
+    #[tokio::test]
+    async fn the_unspecified_ipv6_address_serves_both_families() {
+        let (address, _stop) = served("[::]:0").await;
+        assert!(is_alive(Ipv4Addr::LOCALHOST.into(), address.port()).await);
+        // Where IPv6 is off, IPv4 is all there is.
+        if address.is_ipv6() {
+            assert!(is_alive(Ipv6Addr::LOCALHOST.into(), address.port()).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_served_alone() {
+        let (address, _stop) = served("127.0.0.1:0").await;
+        assert!(is_alive(Ipv4Addr::LOCALHOST.into(), address.port()).await);
+        assert!(!is_alive(Ipv6Addr::LOCALHOST.into(), address.port()).await);
+    }
 }

@@ -113,11 +113,11 @@ struct RunArgs {
         env = "PROVIDENT_LEASE_NAME"
     )]
     lease_name: String,
-    /// Address that serves `/livez`, `/readyz` and `/metrics`
+    /// Address that serves `/livez`, `/readyz` and `/metrics`. `[::]` is every IPv6 and IPv4 address
     #[arg(
         long,
         value_name = "ADDRESS",
-        default_value = "0.0.0.0:8080",
+        default_value = "[::]:8080",
         env = "PROVIDENT_METRICS_BIND_ADDRESS"
     )]
     metrics_bind_address: SocketAddr,

@@ -41,10 +41,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Watches that have failed, or not spoken, for this long leave the operator deaf: ten minutes. One that works ends
+    /// A watch that has been silent for this long counts as stalled: ten minutes. One that works ends
     /// after [`Config::watch_timeout`] at the latest, and two of them in a row may be begun too late to count.
     #[must_use]
-    pub fn deaf_after(&self) -> Duration {
+    pub fn watch_stall_timeout(&self) -> Duration {
         self.watch_timeout * 2 + cluster::REQUEST_WITHIN
     }
 

@@ -104,6 +104,15 @@ impl Context {
         }
         self.state.forget(&uid);
         self.metrics.clients.forget(&uid);
+        // The object itself may be in the store still.
+        self.state.connections.forget_unused(|connection| {
+            self.stores.iter().any(|stores| {
+                let other = |client: &OAuthClient| {
+                    connection.is_of(client) && client.metadata.uid.as_deref() != Some(&uid)
+                };
+                stores.clients.find(other).is_some()
+            })
+        });
     }
 
     /// Takes in that a connection was deleted.
@@ -133,14 +142,14 @@ impl Context {
     }
 
     /// The objects of every watched namespace.
-    pub(crate) fn watched(&self) -> Vec<Api<OAuthClient>> {
+    pub(crate) fn watched(&self) -> Vec<Api<LenientObject<OAuthClient>>> {
         let namespaces = &self.config.watch_namespaces;
         if namespaces.is_empty() {
             return vec![Api::all(self.client.clone())];
         }
         namespaces
             .iter()
-            .map(|namespace| self.objects(namespace))
+            .map(|namespace| Api::namespaced(self.client.clone(), namespace))
             .collect()
     }
 

@@ -19,6 +19,7 @@ pub mod connection;
 pub mod context;
 mod jitter;
 pub mod leader;
+mod listen;
 pub mod manager;
 pub mod metrics;
 pub mod oauth_client;

@@ -8,10 +8,16 @@
 #[path = "../crates/core/tests/plan/facts.rs"]
 mod facts;
 
+use std::convert::Infallible;
 use std::hint::black_box;
+use std::time::Instant;
 
 use facts::fresh;
 
+use http::{Request, Response};
+use kube::api::ListParams;
+use kube::client::Body;
+use kube::{Api, Client};
 use provident_core::api::{OAuthClient, OAuthClientSpec, Reason};
 use provident_core::plan::{
     self, Binding, Content, Facts, Found, MessageContext, Owner, RecordedClient, SecretFacts,
@@ -19,9 +25,10 @@ use provident_core::plan::{
 };
 use provident_core::secret::{self, SecretMetadata, Values};
 use provident_core::vendor::types::{ClientId, VendorClient, decode_client, error_code};
-use provident_operator::cluster::LenientObject;
+use provident_operator::cluster::{FilterMetadata, LenientObject};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
+use tower::{Layer, service_fn};
 
 const ANSWER: &[u8] = br#"{
     "id": "65a1", "clientId": "0705e1a5afa8e3dcb37c2e3353a82bc8", "clientSecret": "s3cr3t-s3cr3t-s3cr3t-s3cr3t",
@@ -191,6 +198,101 @@ fn reading_what_a_watch_brings_costs_no_more_than_it_did() {
             "{what}: {bytes} bytes, and {at_most} were enough before"
         );
     }
+}
+
+/// As the API server keeps them for a client that was applied, then reconciled.
+fn managed_fields() -> Value {
+    let condition = |type_: &str| {
+        (
+            format!("k:{{\"type\":\"{type_}\"}}"),
+            json!({
+                ".": {}, "f:lastTransitionTime": {}, "f:message": {}, "f:observedGeneration": {}, "f:reason": {}, "f:status": {}, "f:type": {},
+            }),
+        )
+    };
+    let conditions: serde_json::Map<_, _> = ["Ready", "SecretReady", "Synced"]
+        .map(condition)
+        .into_iter()
+        .collect();
+    let entry = |manager: &str, fields: Value| {
+        json!({
+            "manager": manager, "operation": "Update", "apiVersion": "oauth.provident.ae/v1alpha1", "time": "2026-11-24T10:00:00Z",
+            "fieldsType": "FieldsV1", "fieldsV1": fields,
+        })
+    };
+    json!([
+        entry(
+            "kubectl-client-side-apply",
+            json!({
+                "f:metadata": { "f:annotations": { ".": {}, "f:kubectl.kubernetes.io/last-applied-configuration": {} } },
+                "f:spec": { ".": {}, "f:allowedScopes": {}, "f:connectionRef": { ".": {}, "f:kind": {}, "f:name": {} },
+                    "f:deletionPolicy": {}, "f:driftPolicy": {}, "f:redirectUris": {}, "f:refreshInterval": {} },
+            })
+        ),
+        entry(
+            "provident-operator",
+            json!({ "f:metadata": { "f:finalizers": { ".": {}, "v:\"oauth.provident.ae/client\"": {} } } })
+        ),
+        entry(
+            "provident-operator",
+            json!({ "f:status": { ".": {}, "f:bindingMAC": {}, "f:clientId": {}, "f:conditions": conditions,
+            "f:observedGeneration": {}, "f:secretHash": {}, "f:secretName": {}, "f:secretResourceVersion": {}, "f:secretRevision": {} } })
+        ),
+    ])
+}
+
+/// Lists a page of clients; allocations per client, and the time of the whole.
+fn list(managed: bool, filtered: bool) -> (u64, std::time::Duration) {
+    const PAGE: u64 = 500;
+    let mut object: Value = serde_json::from_str(SETTLED).unwrap();
+    if managed {
+        object["metadata"]["managedFields"] = managed_fields();
+    }
+    let page = json!({ "kind": "OAuthClientList", "apiVersion": "oauth.provident.ae/v1alpha1", "metadata": {},
+        "items": vec![object; 500] });
+    let page = page.to_string().into_bytes();
+    let service = service_fn(move |_: Request<Body>| {
+        let response = Response::builder().header("content-type", "application/json");
+        let response = response.body(Body::from(page.clone()));
+        async move { Ok::<_, Infallible>(response.unwrap()) }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let client = if filtered {
+        Client::new(FilterMetadata.layer(service), "default")
+    } else {
+        Client::new(service, "default")
+    };
+    let api = Api::<LenientObject<OAuthClient>>::all(client);
+    let call = || runtime.block_on(api.list(&ListParams::default())).unwrap();
+    assert!(call().items.iter().all(|object| object.0.is_ok()));
+    let start = Instant::now();
+    let counted = allocation_counter::measure(|| {
+        black_box(call());
+    });
+    (counted.count_total / PAGE, start.elapsed())
+}
+
+#[test]
+fn managed_fields_cost_no_allocations() {
+    let mut counts = Vec::new();
+    for (what, managed, filtered) in [
+        ("list: without managedFields", false, true),
+        ("list: with managedFields", true, true),
+        (
+            "list: with managedFields, as kube alone decodes them",
+            true,
+            false,
+        ),
+    ] {
+        let (count, took) = list(managed, filtered);
+        println!("{what:<55} {count:>4} allocations per client, {took:?} for 500");
+        counts.push(count);
+    }
+    assert_eq!(counts[0], counts[1]);
+    assert!(counts[1] < counts[2]);
 }
 
 // Bytes that what was made takes, be it here or where it points to.

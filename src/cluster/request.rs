@@ -67,10 +67,10 @@ impl RequestInfo {
         }
     }
 
-    /// The watch it belongs to, if it is one: the same through all requests for it.
+    /// The watch it belongs to: the same through its lists and all requests that continue it.
     pub(super) fn watch(&self, uri: &Uri) -> Option<Watch> {
         let labels = parameters(uri).find(|parameter| parameter.starts_with("labelSelector="));
-        (self.verb == "watch").then(|| Watch {
+        ["list", "watch"].contains(&self.verb).then(|| Watch {
             resource: self.resource,
             scope: format!("{}?{}", uri.path(), labels.unwrap_or_default()),
         })
@@ -163,6 +163,7 @@ mod tests {
             watch("/api/v1/secrets?labelSelector=a&watch=true&resourceVersion=2")
         );
         assert_ne!(first, watch("/api/v1/secrets?watch=true&resourceVersion=2"));
-        assert_eq!(watch("/api/v1/secrets?labelSelector=a"), None);
+        assert_eq!(first, watch("/api/v1/secrets?labelSelector=a&limit=500"));
+        assert_eq!(watch("/api/v1/namespaces/a/secrets/b"), None);
     }
 }

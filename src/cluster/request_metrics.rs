@@ -64,6 +64,7 @@ where
         if let Some(watch) = &watch {
             self.metrics.watches.begun(watch);
         }
+        let watch = watch.filter(|_| info.verb == "watch");
         let span = span(&info);
         let answer = self.inner.call(request).instrument(span.clone());
         let (metrics, began) = (self.metrics.clone(), Instant::now());

@@ -4,7 +4,6 @@
 //! could be deactivated, so a finalizer holds it back.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch};
@@ -15,7 +14,7 @@ use provident_core::plan::ConditionUpdate;
 use serde_json::json;
 use tracing::{info, warn};
 
-use crate::cluster;
+use crate::cluster::{self, LenientObject};
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::{Error, patch_params};
@@ -151,7 +150,7 @@ fn needs(client: &OAuthClient) -> bool {
     status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some())
 }
 
-fn name(client: &OAuthClient) -> String {
+fn name(client: &impl ResourceExt) -> String {
     let namespace = client.namespace().unwrap_or_default();
     format!("{namespace}/{}", client.name_any())
 }
@@ -159,7 +158,7 @@ fn name(client: &OAuthClient) -> String {
 fn users(ctx: &Context, this: &ConnectionKey) -> Vec<String> {
     let all = ctx.stores.iter().flat_map(|stores| stores.clients.state());
     let users = all.filter(|client| this.is_of(client) && needs(client));
-    let mut names: Vec<String> = users.map(|client: Arc<OAuthClient>| name(&client)).collect();
+    let mut names: Vec<String> = users.map(|client| name(client.as_ref())).collect();
     names.sort();
     names
 }
@@ -171,14 +170,21 @@ async fn live_users(ctx: &Context, this: &ConnectionKey) -> Result<Vec<String>, 
         this.name
     );
     let params = ListParams::default().fields(&selector);
-    let apis = match this.namespace.as_str() {
+    let apis: Vec<Api<LenientObject<OAuthClient>>> = match this.namespace.as_str() {
         "" => ctx.watched(),
-        namespace => vec![ctx.objects(namespace)],
+        namespace => vec![Api::namespaced(ctx.client.clone(), namespace)],
     };
     let mut names = Vec::new();
     for api in apis {
         let list = api.list(&params).await?;
-        names.extend(list.iter().filter(|client| needs(client)).map(name));
+        let users = list.iter().filter(|client| match &client.0 {
+            Ok(client) => needs(client),
+            // It may have a client all the same.
+            Err(invalid) => {
+                !invalid.status["clientId"].is_null() || !invalid.status["createAttempt"].is_null()
+            }
+        });
+        names.extend(users.map(name));
     }
     Ok(names)
 }
@@ -249,7 +255,10 @@ mod tests {
         let ready = || (ConditionStatus::True, Reason::Available, String::new());
         let (status, reason, message) = condition(&names(1), ready());
         assert_eq!((status, reason), (ConditionStatus::False, Reason::InUse));
-        assert!(message.contains("in use by 1 client: shop/c0. "), "{message}");
+        assert!(
+            message.contains("in use by 1 client: shop/c0. "),
+            "{message}"
+        );
         let (_, _, message) = condition(&names(5), ready());
         let words = "in use by 5 clients: shop/c0, shop/c1, shop/c2 and 2 more. ";
         assert!(message.contains(words), "{message}");

@@ -14,7 +14,14 @@ use provident_core::api::{
 
 /// What is the same of both kinds, and where they differ.
 pub trait AnyConnection:
-    Resource<DynamicType = ()> + CustomResourceExt + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = ()>
+    + CustomResourceExt
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
     /// The kind.
     const KIND: ConnectionKind;

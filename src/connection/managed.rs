@@ -51,7 +51,10 @@ pub(super) fn leave_to<K: AnyConnection>(ctx: &Context, object: &K, other: &str)
         matches!(&entry.availability, Availability::Unusable(_, known) if *known == message)
     });
     if news {
-        warn!(manager = other, "Connection is managed by another installation, leaving it alone");
+        warn!(
+            manager = other,
+            "Connection is managed by another installation, leaving it alone"
+        );
     }
     let update = Update {
         access: object.access().map(<[_]>::to_vec),

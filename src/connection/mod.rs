@@ -2,6 +2,7 @@
 //! status, and gives clients something to call with.
 
 mod condition;
+mod host;
 pub(crate) mod in_use;
 pub mod kinds;
 mod managed;
@@ -110,7 +111,14 @@ async fn look<K: AnyConnection>(
         Guarded::InUse(users) => in_use::condition(users, condition.clone()),
         _ => condition.clone(),
     };
-    let after = status::after(object, &before, &availability, &condition, &shown, &managed::name(&ctx.config));
+    let after = status::after(
+        object,
+        &before,
+        &availability,
+        &condition,
+        &shown,
+        &managed::name(&ctx.config),
+    );
     let update = Update {
         access,
         unknown_outcome_policy: object.account().unknown_outcome_policy,

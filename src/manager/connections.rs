@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asks, config, decoded, decoded_metadata, heard_only, if_watched, keys,
-    stopped_unlisted,
+    api, asks, config, decoded, decoded_metadata, if_watched, keys, stopped_unlisted,
+    without_errors,
 };
 use super::{instrument, invalid_objects};
 use crate::cluster::LenientObject;
@@ -26,16 +26,15 @@ use crate::context::Context;
 use crate::state::connection_registry::ConnectionKey;
 use provident_core::api::{ConnectionKind, ConnectionSpec};
 
-/// Runs until the process is told to stop. `namespace` is where the connections are, `home` where their Secrets and
-/// `ConfigMaps` are; `None` stands for everywhere.
+/// Runs until the process shuts down. `namespace` is where the connections are, `home` where their Secrets and
+/// `ConfigMaps` are; `None` means all namespaces.
 pub(super) async fn connections<K: AnyConnection>(
     ctx: Arc<Context>,
     namespace: Option<String>,
     home: Option<String>,
-    troubles: Arc<Troubles>,
 ) {
     let (store, writer) = reflector::store::<K>();
-    // Without a connection there is nothing to watch for its sake.
+    // Secrets and ConfigMaps are watched once there is a connection.
     let (any, first) = watch::channel(false);
     let (shared, known) = (Arc::clone(&ctx), store.clone());
     let (invalid, received) = mpsc::unbounded_channel();
@@ -56,10 +55,14 @@ pub(super) async fn connections<K: AnyConnection>(
                     .unreadable(&key_of::<K>(object.meta()));
             }
         }
-        // A deleted connection is gone at once, for those behind it too; and once more when the pass that may run has ended.
+        // A deleted connection is gone at once, for its clients too; and again when a reconcile that may be running has ended.
         watcher::Event::Delete(object) => {
             let key = key_of::<K>(object.meta());
             shared.removed(&key);
+            shared
+                .state
+                .backoff
+                .clear(&object.uid().unwrap_or_default());
             shared.state.connections.trigger(&key);
         }
         watcher::Event::Init | watcher::Event::InitDone => {}
@@ -67,29 +70,30 @@ pub(super) async fn connections<K: AnyConnection>(
     .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
     .reflect(writer)
     .touched_objects();
-    let main = heard_only(
-        main,
-        K::KIND.as_str(),
-        ctx.metrics.clone(),
-        Arc::clone(&troubles),
-    )
-    // Finalizers too: a replace erases them.
-    .predicate_filter(
-        predicates::generation.combine(predicates::finalizers),
-        PredicateConfig::default(),
-    )
-    .inspect_ok(asks(&ctx.metrics));
-    let secrets = stands_on::<Secret>(&ctx, home.clone(), first.clone(), "token Secret", &troubles);
+    let main = without_errors(main, K::KIND.as_str(), ctx.metrics.clone())
+        // Finalizers too: a replace erases them.
+        .predicate_filter(
+            predicates::generation.combine(predicates::finalizers),
+            PredicateConfig::default(),
+        )
+        .inspect_ok(asks(&ctx.metrics));
+    let secrets = watch_dependencies::<Secret>(&ctx, home.clone(), first.clone(), "token Secret");
     let secrets = if_watched(&ctx, secrets);
-    let config_maps = stands_on::<ConfigMap>(&ctx, home, first, "ConfigMap", &troubles);
+    let config_maps = watch_dependencies::<ConfigMap>(&ctx, home, first, "ConfigMap");
     let queue = ctx.metrics.queue.clone();
-    let poked = to_look_at(&ctx, namespace, store.clone());
+    let poked = requested(&ctx, namespace, store.clone());
     let poked = poked.inspect(move |connection| queue.asked(connection));
     let stopping = ctx.stopping.clone();
     let unlisted = stopped_unlisted(ctx.stopping.clone(), store.clone());
     let controller = Controller::for_stream(main, store.clone())
-        .watches_stream(secrets, users(&ctx, store.clone(), uses_secret))
-        .watches_stream(config_maps, users(&ctx, store, uses_config_map))
+        .watches_stream(
+            secrets,
+            dependent_connections(&ctx, store.clone(), uses_secret),
+        )
+        .watches_stream(
+            config_maps,
+            dependent_connections(&ctx, store, uses_config_map),
+        )
         .reconcile_on(poked)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(
@@ -130,13 +134,12 @@ fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> ConnectionKey {
     }
 }
 
-// Metadata only and kept nowhere: a change makes the connection read that one Secret. It begins with the first connection.
-fn stands_on<D>(
+// Only metadata, and none is kept: a change makes the connection read that one object.
+fn watch_dependencies<D>(
     ctx: &Context,
     home: Option<String>,
     mut first: watch::Receiver<bool>,
     what: &'static str,
-    troubles: &Arc<Troubles>,
 ) -> impl Stream<Item = Result<PartialObjectMeta<D>, watcher::Error>> + Send + use<D>
 where
     D: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -161,11 +164,11 @@ where
             .try_filter_map(move |event| ready(Ok(decoded_metadata(event, &metrics))))
             .touched_objects()
         });
-    heard_only(touched, what, ctx.metrics.clone(), Arc::clone(troubles))
+    without_errors(touched, what, ctx.metrics.clone())
 }
 
-// The connections that stand on an object.
-fn users<K: AnyConnection, D>(
+// The connections that depend on an object.
+fn dependent_connections<K: AnyConnection, D>(
     ctx: &Context,
     store: Store<K>,
     uses: fn(&ConnectionSpec, &str) -> bool,
@@ -204,8 +207,8 @@ fn uses_config_map(spec: &ConnectionSpec, name: &str) -> bool {
         .is_some_and(|wanted| wanted.name == name)
 }
 
-// What passes ask to be looked at, as far as it is this controller's.
-fn to_look_at<K: AnyConnection>(
+// Connections of this kind that a reconcile of a client asked to be reconciled.
+fn requested<K: AnyConnection>(
     ctx: &Context,
     namespace: Option<String>,
     store: Store<K>,

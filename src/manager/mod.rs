@@ -22,7 +22,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::binding_key as key;
-use self::watches::Troubles;
 use crate::admin::{Readiness, Stage};
 use crate::config::Config;
 use crate::context::Context;
@@ -79,7 +78,6 @@ pub async fn run(
         tasks: TaskTracker::new(),
         crd_unreadable: std::sync::Once::new(),
     });
-    let troubles = Arc::new(Troubles::default());
     let background = CancellationToken::new();
     tokio::spawn(
         background
@@ -91,11 +89,11 @@ pub async fn run(
             .clone()
             .run_until_cancelled_owned(crds::watch_crds(Arc::clone(&ctx))),
     );
-    tokio::spawn(background.clone().run_until_cancelled_owned(watch_health(
-        Arc::clone(&ctx),
-        readiness,
-        Arc::clone(&troubles),
-    )));
+    tokio::spawn(
+        background
+            .clone()
+            .run_until_cancelled_owned(watch_health(Arc::clone(&ctx), readiness)),
+    );
 
     let mut controllers = tokio::task::JoinSet::new();
     for namespace in &namespaces {
@@ -103,7 +101,6 @@ pub async fn run(
             Arc::clone(&ctx),
             namespace.clone(),
             namespace.clone(),
-            Arc::clone(&troubles),
         ));
     }
     let stores = ctx.stores.clone().into_iter().zip(writers);
@@ -113,7 +110,6 @@ pub async fn run(
             namespace,
             stores,
             writer,
-            Arc::clone(&troubles),
         ));
     }
     if ctx.config.cluster_connections {
@@ -121,7 +117,6 @@ pub async fn run(
             Arc::clone(&ctx),
             None,
             Some(ctx.config.namespace.clone()),
-            Arc::clone(&troubles),
         ));
     }
     // Each returns when it is told to stop and its running passes have ended.
@@ -228,20 +223,19 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     }
 }
 
-async fn watch_health(ctx: Arc<Context>, readiness: Readiness, troubles: Arc<Troubles>) {
+async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
     ctx.stopping
         .run_until_cancelled(ctx.wait_until_listed())
         .await;
     let mut key = ctx.key.clone();
-    let deaf_after = ctx.config.deaf_after();
+    let watch_stall_timeout = ctx.config.watch_stall_timeout();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
         } else if !*ctx.crds_ready.borrow() {
-            Stage::Undefined
-        } else if troubles.have_lasted(deaf_after) || ctx.metrics.watches.silent_for() > deaf_after
-        {
-            Stage::Deaf
+            Stage::CrdsOutdated
+        } else if ctx.metrics.watches.silent_for() > watch_stall_timeout {
+            Stage::WatchesStalled
         } else if ctx.leadership.is_held() && !ctx.is_key_known() {
             Stage::Starting
         } else {

@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::watches::{
-    Troubles, api, asking, asks, config, decoded, decoded_metadata, first_list, heard_only,
-    if_watched, keys, stopped_unlisted, stored,
+    api, asking, asks, config, decoded, decoded_metadata, first_list, if_watched, keys,
+    stopped_unlisted, stored, without_errors,
 };
 use super::{binding_key as key, instrument, invalid_objects};
-use crate::cluster::LenientObject;
+use crate::cluster::{self, LenientObject};
 use crate::connection::in_use;
 use crate::context::{Context, Stores};
 use crate::oauth_client;
@@ -29,7 +29,6 @@ pub(super) async fn oauth_clients(
     namespace: Option<String>,
     stores: Stores,
     writer: Writer<OAuthClient>,
-    troubles: Arc<Troubles>,
 ) {
     let namespace = namespace.as_deref();
     let objects: Api<LenientObject<OAuthClient>> = api(&ctx.client, namespace);
@@ -44,12 +43,12 @@ pub(super) async fn oauth_clients(
     let report = invalid_objects::report_all::<OAuthClient>(Arc::clone(&ctx), received);
     tokio::spawn(ctx.stopping.clone().run_until_cancelled_owned(report));
     let queue = ctx.metrics.queue.clone();
-    let keepers = move |secret: PartialObjectMeta<Secret>| {
-        let keepers = keepers(&named, &secret);
-        for object in &keepers {
+    let owning_clients = move |secret: PartialObjectMeta<Secret>| {
+        let owning_clients = owning_clients(&named, &secret);
+        for object in &owning_clients {
             queue.asked(object);
         }
-        keepers
+        owning_clients
     };
     let main = watcher(objects, config.clone())
         .default_backoff()
@@ -67,13 +66,8 @@ pub(super) async fn oauth_clients(
         })
         .try_filter_map(move |event| ready(Ok(decoded(event, &known, &invalid))))
         .try_filter_map(asking(stored(writer), observed(Arc::clone(&ctx))));
-    let main = heard_only(
-        main,
-        "OAuthClient",
-        ctx.metrics.clone(),
-        Arc::clone(&troubles),
-    )
-    .inspect_ok(asks(&ctx.metrics));
+    let main =
+        without_errors(main, "OAuthClient", ctx.metrics.clone()).inspect_ok(asks(&ctx.metrics));
     let objects: Api<LenientObject<PartialObjectMeta<Secret>>> = api(&ctx.client, namespace);
     let metrics = ctx.metrics.clone();
     let owned = watcher(objects, config.labels(&key::managed_selector()))
@@ -84,14 +78,14 @@ pub(super) async fn oauth_clients(
             first_list(Arc::clone(&ctx)),
         ));
     let owned = if_watched(&ctx, owned);
-    let owned = heard_only(owned, "Secret", ctx.metrics.clone(), troubles);
+    let owned = without_errors(owned, "Secret", ctx.metrics.clone());
     let stopping = ctx.stopping.clone();
     let watched = store.clone();
-    // Those behind a connection that changed.
-    let behind = keys(ctx.state.connections.changes()).flat_map(move |key| {
-        let is_behind = |object: &OAuthClient| key.as_ref().is_none_or(|key| key.is_of(object));
+    // The clients of a connection that changed.
+    let dependents = keys(ctx.state.connections.changes()).flat_map(move |key| {
+        let depends = |object: &OAuthClient| key.as_ref().is_none_or(|key| key.is_of(object));
         let state = watched.state();
-        let objects = state.iter().filter(|object| is_behind(object));
+        let objects = state.iter().filter(|object| depends(object));
         stream::iter(
             objects
                 .map(|object| ObjectRef::from_obj(object.as_ref()))
@@ -99,12 +93,12 @@ pub(super) async fn oauth_clients(
         )
     });
     let queue = ctx.metrics.queue.clone();
-    let behind = behind.inspect(move |object| queue.asked(object));
+    let dependents = dependents.inspect(move |object| queue.asked(object));
     let unlisted = stopped_unlisted(ctx.stopping.clone(), store.clone());
     let controller = Controller::for_stream(main, store)
-        .watches_stream(owned, keepers)
+        .watches_stream(owned, owning_clients)
         .with_config(Config::default().concurrency(ctx.config.max_concurrent_reconciles))
-        .reconcile_on(behind)
+        .reconcile_on(dependents)
         .graceful_shutdown_on(async move { stopping.cancelled().await })
         .run(
             |object, ctx| instrument::instrumented(object, ctx, oauth_client::reconcile),
@@ -128,8 +122,8 @@ fn observed(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<OAuthClient>) + Sen
     }
 }
 
-/// The objects that keep a Secret: its controller owner or, where somebody took that away, whoever declares its name.
-fn keepers(
+/// The clients that own a Secret: its controller owner or, if the owner reference was removed, those that declare its name.
+fn owning_clients(
     objects: &Store<OAuthClient>,
     secret: &PartialObjectMeta<Secret>,
 ) -> Vec<ObjectRef<OAuthClient>> {
@@ -144,7 +138,7 @@ fn keepers(
     let declares = |object: &OAuthClient| {
         object.metadata.namespace.as_ref() == Some(&namespace) && object.secret_name() == name
     };
-    // Most often it has the object's own name; only else all are looked through.
+    // Most often it has the client's own name, which saves a search through all.
     let namesake = ObjectRef::new(&name).within(&namespace);
     match objects.get(&namesake) {
         Some(object) if declares(&object) => vec![namesake],
@@ -166,13 +160,14 @@ async fn ended(
 ) {
     match result {
         Ok(_) => {}
-        // Normal after a deletion; what was answered for the object must not go with it.
+        // Normal after a deletion. A response of the vendor for the object must not be lost with it.
         Err(controller::Error::ObjectNotFound(object)) => {
             let reference =
                 ObjectRef::new(&object.name).within(&object.namespace.unwrap_or_default());
             ctx.metrics.queue.gone(&reference);
             if let Err(error) = oauth_client::resolve_unstored(&ctx, &reference).await {
-                warn!(%error, object = %reference, "Failed to store the vendor's response for a deleted object, will retry");
+                let error = cluster::describe(&error);
+                warn!(error, object = %reference, "Failed to store the vendor's response for a deleted object, will retry");
             }
         }
         Err(error) => warn!(%error, "Failed to reconcile, will retry"),

@@ -1,7 +1,6 @@
-//! Watches, their stores, and what is noted of them.
+//! Watches and their stores.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{Ready, ready};
@@ -18,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::invalid_objects;
-use crate::clock::seconds;
 use crate::cluster::{self, InvalidObject, LenientObject};
 use crate::config::Config;
 use crate::context::{Context, Stores};
@@ -28,33 +26,6 @@ use provident_core::api::{APPLY_CRDS, OAuthClient};
 
 /// A failing watch is logged this often: kube restarts it about every second.
 const LOG_EVERY: Duration = Duration::from_mins(1);
-/// A watch that fails is begun again at least this often, so errors further apart are separate troubles. Seconds.
-const APART: u64 = 90;
-
-/// How long watches have been failing. What goes well makes no sound: a quiet cluster is not a trouble.
-#[derive(Default)]
-pub(super) struct Troubles {
-    first: AtomicU64,
-    last: AtomicU64,
-}
-
-impl Troubles {
-    fn note(&self) {
-        let now = seconds();
-        if now.saturating_sub(self.last.swap(now, Ordering::Relaxed)) > APART {
-            self.first.store(now, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether watches have been failing for so long without a pause.
-    pub(super) fn have_lasted(&self, deaf_after: Duration) -> bool {
-        let (first, last) = (
-            self.first.load(Ordering::Relaxed),
-            self.last.load(Ordering::Relaxed),
-        );
-        seconds().saturating_sub(last) <= APART && last.saturating_sub(first) > deaf_after.as_secs()
-    }
-}
 
 pub(super) fn store_pair() -> (Stores, Writer<OAuthClient>) {
     let (clients, writer) = reflector::store();
@@ -62,8 +33,8 @@ pub(super) fn store_pair() -> (Stores, Writer<OAuthClient>) {
     (Stores { clients, secrets }, writer)
 }
 
-/// Puts what a watch of clients brings into their store, and hands on what asks for a pass: an object whose status alone
-/// has changed does not, since every write of status is our own.
+/// Puts the events of a watch of clients into their store. True for those that trigger a reconcile: a change of status
+/// alone does not, because every write of status is our own.
 pub(super) fn stored(
     mut writer: Writer<OAuthClient>,
 ) -> impl FnMut(&watcher::Event<OAuthClient>) -> bool {
@@ -106,18 +77,18 @@ pub(super) fn config(config: &Config) -> watcher::Config {
     watcher::Config::default().timeout(seconds)
 }
 
-/// Notes that a changed object asks for a pass.
+/// Counts that a changed object waits for a reconcile.
 pub(super) fn asks<K: Resource<DynamicType = ()>>(metrics: &Metrics) -> impl FnMut(&K) + use<K> {
     let queue = metrics.queue.clone();
     move |object| queue.asked(&ObjectRef::from_obj(object))
 }
 
-// An error of a watch is counted and logged here: the watcher begins again by itself, each with its own backoff.
-pub(super) fn heard_only<T>(
+// An error of a watch is counted and logged here: the watcher restarts on its own, each with its own backoff. Readiness
+// rests on the time since a watch was last answered, see `metrics::Watches`.
+pub(super) fn without_errors<T>(
     stream: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
     what: &'static str,
     metrics: Metrics,
-    troubles: Arc<Troubles>,
 ) -> impl Stream<Item = Result<T, watcher::Error>> + Send + 'static
 where
     T: Send + 'static,
@@ -128,7 +99,6 @@ where
             Ok(event) => Some(Ok(event)),
             Err(error) => {
                 metrics.watches.failed();
-                troubles.note();
                 if logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
                     logged = Some(Instant::now());
                     let unknown_kind = is_unknown_kind(&error);
@@ -223,7 +193,7 @@ fn is_unknown_kind(error: &watcher::Error) -> bool {
     }
 }
 
-// A watch of Secrets, or nothing where they are not watched: a stream that is never polled asks for nothing.
+// A watch of Secrets, or nothing where they are not watched: a stream that is never polled sends no request.
 pub(super) fn if_watched<T: Send + 'static>(
     ctx: &Context,
     watch: impl Stream<Item = T> + Send + 'static,
@@ -235,7 +205,7 @@ pub(super) fn if_watched<T: Send + 'static>(
     }
 }
 
-/// What of a watch asks for a pass, as `takes_in` says of each event; `listed` hears of it when it has been taken in.
+/// The objects that trigger a reconcile, as `takes_in` says of each event; `listed` sees an event after `takes_in`.
 pub(super) fn asking<K: Send>(
     mut takes_in: impl FnMut(&watcher::Event<K>) -> bool,
     mut listed: impl FnMut(&watcher::Event<K>),
@@ -253,29 +223,29 @@ pub(super) fn asking<K: Send>(
 
 // A store's own readiness wakes one waiter only, and the controller is that one already.
 pub(super) fn first_list<K>(ctx: Arc<Context>) -> impl FnMut(&watcher::Event<K>) + Send {
-    let mut told = false;
+    let mut listed = false;
     move |event| {
-        if matches!(event, watcher::Event::InitDone) && !std::mem::replace(&mut told, true) {
+        if matches!(event, watcher::Event::InitDone) && !std::mem::replace(&mut listed, true) {
             ctx.lists.send_modify(|lists| *lists += 1);
         }
     }
 }
 
-/// What is told of connections, one after another. `None`: some of it was missed, so all of them may be meant.
+/// Keys of connections as they are sent. `None` means that some were missed, so that any connection may be meant.
 pub(super) fn keys(
-    told: broadcast::Receiver<ConnectionKey>,
+    keys: broadcast::Receiver<ConnectionKey>,
 ) -> impl Stream<Item = Option<ConnectionKey>> + Send {
-    futures::stream::unfold(told, |mut told| async move {
-        match told.recv().await {
-            Ok(key) => Some((Some(key), told)),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, told)),
+    futures::stream::unfold(keys, |mut keys| async move {
+        match keys.recv().await {
+            Ok(key) => Some((Some(key), keys)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, keys)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     })
 }
 
-/// Returns when the process is told to stop before a controller's first list: kube's controller would wait for that list
-/// even then. No pass of it has begun. Once the list is there this never returns.
+/// Returns when the process shuts down before a controller's first list, for which kube's controller would wait even then.
+/// No reconcile has begun by then. Once the list is there this never returns.
 pub(super) async fn stopped_unlisted<K>(stopping: CancellationToken, store: Store<K>)
 where
     K: reflector::Lookup<DynamicType = ()> + Clone + 'static,

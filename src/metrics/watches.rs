@@ -74,7 +74,7 @@ impl Watches {
         self.invalid.get_or_create(&InvalidOf { kind }).inc();
     }
 
-    /// A watch is asked for. Its silence counts from the first time on.
+    /// A watch, or the list before it, is requested. Its silence counts from the first request.
     pub fn begun(&self, watch: &Watch) {
         self.heard()
             .entry(watch.clone())

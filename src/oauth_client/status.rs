@@ -99,7 +99,7 @@ async fn announce(
         return;
     };
     outcomes.told(reason);
-    info!(%reason, message, "Status changed");
+    info!(%reason, detail = message, "Ready condition changed");
     // A client that is ready at the first look says so in status alone: an event is one more stored write.
     let as_expected = is_first_look(before) && is_ready(after);
     if !as_expected && !is_reported_by_connection(facts, reason) {

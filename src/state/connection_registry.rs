@@ -241,6 +241,15 @@ impl ConnectionRegistry {
         let _ = self.changed.send(key.clone());
     }
 
+    /// A client is gone: drops deleted connections that no other client names, as `used` says.
+    pub fn forget_unused(&self, used: impl Fn(&ConnectionKey) -> bool) {
+        let is_any_gone = self.entries.read().values().any(|entry| entry.is_gone());
+        if is_any_gone {
+            let mut entries = self.entries.write();
+            entries.retain(|key, entry| !entry.is_gone() || used(key));
+        }
+    }
+
     /// A connection cannot be read by this version: it is not used until it can.
     pub fn unreadable(&self, key: &ConnectionKey) {
         let message = format!(
@@ -310,5 +319,32 @@ impl ConnectionRegistry {
     /// Requests a reconcile of the connection now: its health changed, or something that it refers to.
     pub fn trigger(&self, key: &ConnectionKey) {
         let _ = self.triggers.send(key.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deleted_connection_is_kept_for_its_clients_and_no_longer() {
+        let registry = ConnectionRegistry::default();
+        let reference = ConnectionRef {
+            kind: ConnectionKind::ProvidentConnection,
+            name: "own".to_owned(),
+        };
+        let keys: Vec<_> = (0..100)
+            .map(|index| ConnectionKey::new(&reference, &format!("tenant-{index}")))
+            .collect();
+        for key in &keys {
+            registry.unreadable(key);
+            registry.remove(key, |_| true);
+            assert!(registry.get(key).is_some(), "its clients are still there");
+        }
+        registry.forget_unused(|key| *key == keys[0]);
+        assert!(registry.get(&keys[0]).is_some());
+        assert_eq!(registry.entries.read().len(), 1);
+        registry.forget_unused(|_| false);
+        assert_eq!(registry.entries.read().len(), 0);
     }
 }

@@ -10,7 +10,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Level, Metadata, Subscriber, warn};
+use tracing::{Level, Metadata, Subscriber, error, warn};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -79,7 +79,19 @@ pub fn begin(format: Format, filter: &str, traces: Option<&Traces>) -> Result<()
         .with(lines(form, filter, std::io::stderr))
         .with(traces.map(Traces::layer))
         .init();
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+// A message that was formatted may quote anything, so only one that stands in the source is logged.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    let message = panic.payload().downcast_ref::<&'static str>();
+    error!(
+        location,
+        detail = message,
+        "Panicked: please report this as a bug"
+    );
 }
 
 /// One trace per pass over an object, with its steps, its calls to the vendor and its requests to the API server.

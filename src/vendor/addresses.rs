@@ -1,22 +1,25 @@
-//! Where a connection may lead: a name is looked up by this process and nobody else, and what it stands for is judged
-//! right before the connection is made, so that a name cannot be checked as one address and called as another.
+//! Which addresses a connection may use. This process resolves the name itself and checks the result right before it
+//! connects, so that a name cannot be checked as one address and called as another (DNS rebinding).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// A name that is not to be called, or not known.
+/// Why a host name yields no address.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ResolveError {
-    /// All it stands for is inside.
-    #[error("its name stands for an address of this machine, its network or the cluster")]
+    /// All its addresses are private ones.
+    #[error(
+        "the host name resolves to a non-public address. If the operator may call it, start it with \
+         --allowed-internal-host (chart value allowedInternalHosts)"
+    )]
     Internal,
-    /// The system's resolver found nothing.
-    #[error("its name is not known: {0}")]
+    /// The system's resolver failed.
+    #[error("the host name cannot be resolved: {0}")]
     Unknown(#[from] std::io::Error),
 }
 
-/// Looks names up, and leaves out every address that is not a public one.
+/// Resolves names, and leaves out every address that is not a public one.
 pub(super) struct PublicOnly;
 
 impl Resolve for PublicOnly {

@@ -107,7 +107,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Is told of each request when it has ended, with the time it took.
+/// Called when a request has ended, with the time it took.
 pub type CallObserver = Arc<dyn Fn(Operation, Code, Duration) + Send + Sync>;
 
 /// Carries out one request, in a span of its own.

@@ -259,7 +259,7 @@ impl VendorConnection {
         };
         match answer {
             Err(CallError::Throttled(retry_after)) => {
-                Err(RetryAfter(self.limiter.back_off(retry_after)))
+                Err(RetryAfter(self.limiter.retry_delay(retry_after)))
             }
             Err(CallError::Token(TokenError::Throttled(retry_after))) => {
                 Err(RetryAfter(retry_after.unwrap_or_default()))

@@ -21,9 +21,9 @@ const MOST_HEADERS: usize = 64;
 pub struct NetworkPolicy {
     /// Certificates of authorities that are trusted besides the public ones, as PEM.
     pub authorities: Option<String>,
-    /// The host may stand for an address of this machine or its network.
+    /// The host may resolve to a private address.
     pub internal: bool,
-    /// Proxies of the environment are used (`HTTPS_PROXY`, `NO_PROXY`); they look names up themselves.
+    /// Proxies of the environment are used (`HTTPS_PROXY`, `NO_PROXY`); they resolve names themselves.
     pub proxy: bool,
 }
 

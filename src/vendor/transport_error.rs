@@ -21,14 +21,13 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
         if let Some(text) = known(error) {
             return text;
         }
-        // An io::Error that wraps another error names that error's source as its own.
-        let wrapped = error
+        // An io::Error that wraps another error names that error's source as its own, so a look at sources alone would
+        // miss what is wrapped; and the TLS layers wrap twice.
+        cause = error
             .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        if let Some(text) = wrapped.and_then(|error| known(error)) {
-            return text;
-        }
-        cause = error.source();
+            .and_then(io::Error::get_ref)
+            .map(|wrapped| wrapped as &(dyn Error + 'static))
+            .or_else(|| error.source());
     }
     let text = if error.is_timeout() {
         "no response in time"
@@ -81,7 +80,8 @@ fn tls(error: &rustls::Error) -> String {
 
 fn certificate(error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => {
+        // A bad signature is that of another authority of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate is signed by an unknown authority. Put that authority's certificate into the \
              ConfigMap of spec.caConfigMapRef"
                 .to_owned()
@@ -150,7 +150,120 @@ fn names(presented: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::super::http::{NetworkPolicy, client};
     use super::*;
+
+    type Authority = (String, Issuer<'static, KeyPair>);
+
+    fn authority() -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap().pem();
+        (certificate, Issuer::new(params, key))
+    }
+
+    async fn tls_server(
+        issuer: &Issuer<'static, KeyPair>,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> SocketAddr {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, issuer).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            )
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        address
+    }
+
+    /// A server that answers whatever it reads with these bytes.
+    async fn plain_server(answer: &'static [u8]) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer).await;
+                let _ = stream.read(&mut [0; 4096]).await;
+            }
+        });
+        address
+    }
+
+    async fn fault(address: SocketAddr, authorities: &str) -> String {
+        let network = NetworkPolicy {
+            authorities: Some(authorities.to_owned()),
+            internal: true,
+            proxy: false,
+        };
+        let http = client(&network).unwrap();
+        let sent = http.get(format!("https://{address}/")).send().await;
+        describe(&sent.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn each_tls_fault_names_its_cause() {
+        let (pem, issuer) = authority();
+        let (_, stranger) = authority();
+        let here = ["127.0.0.1"];
+        let expired = tls_server(&issuer, &here, |params| {
+            params.not_after = date_time_ymd(2020, 1, 1);
+        })
+        .await;
+        let early = tls_server(&issuer, &here, |params| {
+            params.not_before = date_time_ymd(2999, 1, 1);
+        })
+        .await;
+        let names = ["api.example.com", "*.example.org", "10.0.0.1"];
+        let another = tls_server(&issuer, &names, |_| {}).await;
+        let unknown = tls_server(&stranger, &here, |_| {}).await;
+        // A fatal alert protocol_version, as a server sends it that knows TLS 1.1 only (RFC 5246 section 7.2).
+        let old = plain_server(&[21, 3, 2, 0, 2, 2, 70]).await;
+        let http = plain_server(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = closed.local_addr().unwrap();
+        drop(closed);
+        for (address, cause) in [
+            (expired, "expired on 2020-01-01T00:00:00Z"),
+            (early, "not valid before 2999-01-01"),
+            (
+                another,
+                "another host (api.example.com, *.example.org, 10.0.0.1)",
+            ),
+            (unknown, "signed by an unknown authority"),
+            (old, "neither TLS 1.2 nor TLS 1.3"),
+            (http, "may serve plain HTTP"),
+            (nobody, "nothing listens on that port"),
+        ] {
+            let text = fault(address, &pem).await;
+            assert!(text.contains(cause), "{cause}: {text}");
+        }
+    }
 
     #[test]
     fn a_certificates_names_are_bounded_and_plain() {

@@ -80,8 +80,11 @@ async fn judge(
         .details
         .map(|details| details.causes)
         .unwrap_or_default();
-    let says_so =
-        |cause: &StatusCause| cause.field == rule.field && cause.message.contains(&rule.message);
+    let says_so = |cause: &StatusCause| {
+        cause.field == rule.field
+            && cause.message.contains(&rule.message)
+            && cause.message.contains(&rule.names)
+    };
     if causes.iter().any(says_so) {
         Ok(())
     } else {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::ResourceExt;
 use provident_core::api;
@@ -117,6 +117,35 @@ fn every_property_is_described_and_no_namespaced_kind_refers_elsewhere() {
             undescribed.is_empty(),
             "without description: {undescribed:#?}"
         );
+    }
+}
+
+#[test]
+fn every_integer_is_bounded_and_every_default_and_choice_is_described() {
+    for crd in api::crds() {
+        let kind = &crd.spec.names.kind;
+        let version = &crd.spec.versions[0];
+        let root = version.schema.as_ref().unwrap();
+        let mut wrong = Vec::new();
+        walk(
+            kind,
+            root.open_api_v3_schema.as_ref().unwrap(),
+            &mut |path, property| {
+                if property.type_.as_deref() == Some("integer") && property.maximum.is_none() {
+                    wrong.push(format!("{path} has no maximum"));
+                }
+                let description = property.description.as_deref().unwrap_or_default();
+                for JSON(value) in property.enum_.iter().flatten().chain(&property.default) {
+                    let text = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
+                    if !description.contains(&text) && !path.ends_with(".status") {
+                        wrong.push(format!("{path} does not describe {text}"));
+                    }
+                }
+            },
+        );
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Rule {
     pub kind: String,
     #[serde(default)]
     pub server_only: bool,
+    #[serde(default)]
+    pub names: String,
     pub before: Option<Before>,
     pub accepted: Map<String, Value>,
     pub refused: Map<String, Value>,

@@ -15,11 +15,12 @@ pub fn complete_status() -> Value {
         "nextRotationTime": time,
         "lastHandledRotate": "1",
         "lastHandledReconcile": "2",
-        "createAttempt": { "id": "a2", "startTime": time, "retryOf": "a1" },
-        "rotation": { "token": "1", "before": "aGFzaA", "startTime": time, "scheduled": true, "accepted": true },
+        "createAttempt": { "id": "a2", "startTime": time, "retryOf": "a1", "outcome": "NoAnswer" },
+        "rotation": { "token": "1", "previousSecretHash": "aGFzaA", "startTime": time, "scheduled": true, "accepted": true, "notApplied": true },
         "secretResourceVersion": "42",
         "secretRevision": 3,
         "secretHash": "00ff",
+        "fieldsNotApplied": { "generation": 1, "fields": ["name"] },
         "conditions": [{
             "type": "Ready",
             "status": "True",
@@ -63,7 +64,7 @@ fn the_round_trip_has_every_field_of_the_schema() {
     let status =
         serde_json::to_value(&schema.properties.as_ref().unwrap()["status"].properties).unwrap();
     assert_eq!(names(&status), names(&complete_status()));
-    for record in ["createAttempt", "rotation"] {
+    for record in ["createAttempt", "rotation", "fieldsNotApplied"] {
         assert_eq!(
             names(&status[record]["properties"]),
             names(&complete_status()[record]),

@@ -23,6 +23,7 @@ async fn a_token_endpoint_that_issues_no_token_makes_no_connection_ready() {
     let world = World::start().await;
     let large = format!("{}{{}}", " ".repeat(2 * 1024 * 1024));
     let administrator = world.use_client_credentials().await;
+    world.declare("storefront", json!({})).await;
     let mut operator = None;
     for (index, (response, says)) in [
         (
@@ -71,7 +72,6 @@ async fn a_token_endpoint_that_issues_no_token_makes_no_connection_ready() {
             .await;
         assert_eq!(world.connection_ready().await.0, "False", "{says}");
     }
-    world.declare("storefront", json!({})).await;
     let message = world
         .until_reason("storefront", Reason::ConnectionNotReady)
         .await;
@@ -92,12 +92,18 @@ async fn a_404_from_a_wrong_path_proves_nothing_and_a_creates_404_is_reported_on
     let base = world.emulator.base_url();
     let wrong = base.replace("/v2", "/v3");
     world.edit_connection(json!({ "baseUrl": wrong })).await;
+    // A connection that no client names is not used.
+    world
+        .declare("storefront", json!({ "suspend": true }))
+        .await;
     let _operator = world.start_operator();
     world
         .until_connection_says(Reason::Unverified, "404 with and without the credential")
         .await;
     assert_eq!(world.connection_ready().await.0, "Unknown");
-    world.declare("storefront", json!({})).await;
+    world
+        .patch("storefront", json!({ "spec": { "suspend": false } }))
+        .await;
     world
         .until_connection_says(Reason::UnexpectedResponse, "POST /oauth2/clients with 404")
         .await;

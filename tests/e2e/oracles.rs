@@ -29,6 +29,7 @@ impl World {
             self.tells_the_truth(&object).await;
         }
         self.keeps_secrets_secret().await;
+        self.logs_well();
         self.asks_for_nothing_refused();
     }
 

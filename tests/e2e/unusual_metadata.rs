@@ -9,6 +9,7 @@ use provident_core::api::Reason;
 use serde_json::{Value, json};
 
 use crate::requests::strike_from;
+use crate::restart::deploy;
 use crate::world::{TOKEN_SECRET, World};
 
 const GROUP: &str = "/apis/oauth.provident.ae/v1alpha1";
@@ -28,10 +29,10 @@ impl Raw {
         self.0.request(request).await.unwrap()
     }
 
-    async fn merge(&self, path: &str, patch: Value) {
+    async fn merge(&self, path: &str, change: Value) {
         let request = http::Request::patch(path)
             .header("content-type", "application/merge-patch+json")
-            .body(patch.to_string().into_bytes());
+            .body(change.to_string().into_bytes());
         let _: Value = self.0.request(request.unwrap()).await.unwrap();
     }
 
@@ -100,7 +101,11 @@ impl World {
                 self.patch(name, edit.clone()).await;
                 let client_id = self.until_ready(name).await;
                 let client = self.emulator.client(&client_id).unwrap();
-                assert_eq!(client.rate_limit_count, round.len() as u64, "{round}");
+                assert_eq!(
+                    client.rate_limit_count,
+                    u64::try_from(round.len()).unwrap(),
+                    "{round}"
+                );
             }
             let new = format!("new-{}", round.len());
             self.declare(&new, json!({})).await;
@@ -119,28 +124,28 @@ async fn s54_unusual_metadata_of_a_client_affects_nobody_else() {
         "{GROUP}/namespaces/{}/oauthclients/poisoned",
         world.namespace
     );
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
 async fn s54_unusual_metadata_of_a_generated_secret_affects_nobody_else() {
     let world = World::start().await;
     let path = format!("/api/v1/namespaces/{}/secrets/poisoned", world.namespace);
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
 async fn s54_unusual_metadata_of_a_token_secret_affects_nobody() {
     let world = World::start().await;
     let path = format!("/api/v1/namespaces/{}/secrets/{TOKEN_SECRET}", world.system);
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
 async fn s54_unusual_metadata_of_a_connection_affects_nobody() {
     let world = World::start().await;
     let path = format!("{GROUP}/clusterprovidentconnections/{}", world.connection);
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
@@ -151,7 +156,7 @@ async fn s54_unusual_metadata_of_an_own_connection_affects_nobody_else() {
         "{GROUP}/namespaces/{}/providentconnections/own",
         world.namespace
     );
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
@@ -163,7 +168,7 @@ async fn s54_unusual_metadata_of_a_config_map_affects_nobody() {
         .edit_connection(json!({ "caConfigMapRef": { "name": "corp-ca" } }))
         .await;
     let path = format!("/api/v1/namespaces/{}/configmaps/corp-ca", world.system);
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
@@ -172,14 +177,14 @@ async fn s54_unusual_metadata_of_a_namespace_affects_nobody() {
     let rule = json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": world.namespace } }, "scopes": ["*"] });
     world.edit_connection(json!({ "access": [rule] })).await;
     let path = format!("/api/v1/namespaces/{}", world.namespace);
-    world.serves_beside(&path).await;
+    Box::pin(world.serves_beside(&path)).await;
 }
 
 #[tokio::test]
 async fn s54_unusual_metadata_of_a_crd_affects_nobody() {
     let path =
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/oauthclients.oauth.provident.ae";
-    World::start().await.serves_beside(path).await;
+    Box::pin(World::start().await.serves_beside(path)).await;
 }
 
 #[tokio::test]
@@ -244,5 +249,37 @@ async fn s54_a_status_that_cannot_be_decoded_is_reported_and_affects_nobody_else
     raw.merge(&path, json!({ "status": { "createAttempt": null } }))
         .await;
     world.until_ready("odd").await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn s54_a_pod_template_that_cannot_be_decoded_is_restarted_like_any_other() {
+    let world = World::start().await;
+    let _operator = world.start_operator();
+    deploy(&world, "Deployment", "app").await;
+    let path = format!(
+        "/apis/apps/v1/namespaces/{}/deployments/app",
+        world.namespace
+    );
+    let template = json!({ "spec": { "template": { "metadata": { "creationTimestamp": LATE } } } });
+    let raw = Raw::of(&world);
+    raw.merge(&path, template).await;
+    let template = raw.get(&path).await["spec"]["template"]["metadata"].clone();
+    assert_eq!(template["creationTimestamp"], LATE);
+    let targets = json!([{ "kind": "Deployment", "name": "app" }]);
+    world
+        .settled("web", json!({ "rolloutRestartTargets": targets }))
+        .await;
+    let keys = json!({ "id": "$(clientId)", "secret": "$(clientSecret)" });
+    world
+        .patch(
+            "web",
+            json!({ "spec": { "secret": { "stringData": keys } } }),
+        )
+        .await;
+    world.until_ready("web").await;
+    let template = raw.get(&path).await["spec"]["template"]["metadata"].clone();
+    let annotations = template["annotations"].as_object();
+    assert!(annotations.is_some_and(|all| all.len() == 1), "{template}");
     world.check().await;
 }

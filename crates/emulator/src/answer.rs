@@ -64,13 +64,7 @@ pub(super) fn reply(
                     echo,
                 ),
             };
-            for (name, value) in &answer.headers {
-                if let (Ok(name), Ok(value)) =
-                    (HeaderName::try_from(name), HeaderValue::try_from(value))
-                {
-                    response.headers_mut().append(name, value);
-                }
-            }
+            add_headers(&mut response, &answer.headers);
             return Reply::Send(response);
         }
         _ => outcome,
@@ -107,6 +101,15 @@ pub(super) fn reply(
             response
         }
     })
+}
+
+/// Adds header fields, as far as HTTP can carry them.
+pub(super) fn add_headers(response: &mut Response<Body>, headers: &[(String, String)]) {
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
 }
 
 /// The connection is closed instead.

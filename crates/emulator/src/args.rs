@@ -11,7 +11,7 @@ use clap::Parser;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "provident-emulator", version, max_term_width = 100)]
 pub struct EmulatorArgs {
-    /// Address and port to listen on (plain HTTP); port 0 takes a free one
+    /// Address and port to listen on (plain HTTP). Port 0 takes a free one; `[::]` is every IPv6 and IPv4 address
     #[arg(
         long,
         env = "PROVIDENT_EMULATOR_LISTEN",
@@ -30,6 +30,22 @@ pub struct EmulatorArgs {
     /// A scope that clients may have; repeat the flag, or separate with commas
     #[arg(long = "scope", env = "PROVIDENT_EMULATOR_SCOPES", value_delimiter = ',', default_values = DEFAULT_SCOPES)]
     pub scopes: Vec<String>,
+    /// Secret of an administrator client, with which an operator gets access tokens to the API; without it there is none
+    #[arg(
+        long,
+        env = "PROVIDENT_EMULATOR_ADMIN_CLIENT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub admin_client_secret: Option<String>,
+    /// clientId of the administrator client
+    #[arg(
+        long,
+        env = "PROVIDENT_EMULATOR_ADMIN_CLIENT_ID",
+        default_value = "provident-admin",
+        value_name = "CLIENT_ID"
+    )]
+    pub admin_client_id: String,
 }
 
 /// Serves until `stop` completes. Prints the base URL, and a generated token, to standard output.
@@ -44,6 +60,9 @@ pub async fn run(args: EmulatorArgs, stop: impl Future<Output = ()>) -> Result<(
         state_file: args.state_file,
         envelope: args.envelope,
         scopes: args.scopes,
+        administrator: args
+            .admin_client_secret
+            .map(|secret| (args.admin_client_id, secret)),
     })
     .await?;
     // A closed standard output is no reason to stop.

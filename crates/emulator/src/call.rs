@@ -8,15 +8,15 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::answer::{Confidential, Outcome, Reply, cut, reply};
+use super::answer::{Confidential, Outcome, Reply, add_headers, cut, reply};
 use super::error::ApiError;
-use super::faults::{Fault, Operation, When};
+use super::faults::{Answer, Fault, Operation, When};
 use super::journal::{Call, CallNumber};
 use super::random;
 use super::server::CutConnection;
 use super::shared::{Shared, now};
 use super::state::Fresh;
-use super::validate::{CreateRequest, UpdateRequest, parse};
+use super::validate::RequestFields;
 
 /// A request for a documented operation, body included.
 pub(super) struct Request {
@@ -36,7 +36,20 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     };
     let name = body.get("name").and_then(Value::as_str).map(str::to_owned);
     let target = request.client_id.as_deref().or(name.as_deref());
-    let fault = shared.faults.take(request.operation, target);
+    let limited = shared.faults.limit();
+    let headers = limited.iter().flat_map(|limited| limited.headers.clone());
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let fault = match &limited {
+        Some(limited) if limited.rejected => {
+            Some(Fault::Answer(headers.iter().fold(
+                Answer::new(When::BeforeCommit, 429),
+                |answer, header| answer.header(&header.0, &header.1),
+            )))
+        }
+        _ => shared.faults.take(request.operation, target),
+    };
     let call = shared.journal.arrived(Call {
         operation: request.operation,
         client_id: request.client_id.clone(),
@@ -53,7 +66,10 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request) -> Response<Bo
     let work = shared.work.spawn(stop.run_until_cancelled_owned(work));
     shared.journal.in_flight(shared.work.len());
     match work.await {
-        Ok(Some(Reply::Send(response))) => {
+        Ok(Some(Reply::Send(mut response))) => {
+            if response.status() != StatusCode::TOO_MANY_REQUESTS {
+                add_headers(&mut response, &headers);
+            }
             if response.extensions().get::<CutConnection>().is_none() {
                 shared.journal.answered(call, response.status().as_u16());
             }
@@ -146,8 +162,14 @@ fn create(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/json")?;
-    let wanted: CreateRequest = parse(&request.body)?;
-    wanted.check(&shared.scopes)?;
+    let wanted = RequestFields::of_create(&request.body)?;
+    let fresh = Fresh {
+        id: random::hex(12)?,
+        client_id: random::hex(16)?,
+        client_secret: random::secret()?,
+    };
+    let client = fresh.client(&wanted, now())?;
+    wanted.check(&client, &shared.scopes)?;
     if let Some(Fault::ExistingClient(client_id)) = fault {
         let client = shared
             .state()
@@ -156,13 +178,8 @@ fn create(
             .ok_or_else(ApiError::no_such_client)?;
         return Ok(Outcome::Client(StatusCode::CREATED, client));
     }
-    let fresh = Fresh {
-        id: random::hex(12)?,
-        client_id: random::hex(16)?,
-        client_secret: random::secret()?,
-    };
     let normalise = fault == Some(&Fault::Normalise);
-    let client = shared.change(|state| state.create(wanted, fresh, normalise, now()));
+    let client = shared.change(|state| state.create(client, normalise));
     shared.journal.keep_secret(&client.client_secret);
     shared.journal.committed(call, &client.client_id);
     Ok(Outcome::Client(StatusCode::CREATED, client))
@@ -176,15 +193,14 @@ fn update(
     fault: Option<&Fault>,
 ) -> Result<Outcome, ApiError> {
     require_content_type(&request.headers, "application/json")?;
-    let mut change: UpdateRequest = parse(&request.body)?;
-    change.check(&shared.scopes)?;
+    let mut change = RequestFields::of_update(&request.body)?;
+    let changed = shared.state().changed(client_id, &change)?;
+    change.check(&changed, &shared.scopes)?;
     if let Some(Fault::IgnoreFields(ignored)) = fault {
-        let mut fields: Map<String, Value> = parse(&request.body)?;
-        fields.retain(|field, _| !ignored.contains(field));
-        change = parse(Value::Object(fields).to_string().as_bytes())?;
+        change.ignore(ignored);
     }
     let normalise = fault == Some(&Fault::Normalise);
-    let client = shared.change(|state| state.update(client_id, change, normalise, now()))?;
+    let client = shared.change(|state| state.update(client_id, &change, normalise, now()))?;
     shared.journal.committed(call, client_id);
     Ok(Outcome::Client(StatusCode::OK, client))
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::gate::{Gate, GateState};
+use super::limit::{LimitVerdict, RateLimit, RateLimiter};
 use super::rule::{Rule, Standing};
 
 /// An operation of the API document.
@@ -169,6 +171,7 @@ struct Inner {
     latency: BTreeMap<Operation, Duration>,
     gates: Vec<(Operation, When, GateState)>,
     switches: Switches,
+    limit: Option<RateLimiter>,
 }
 
 impl Faults {
@@ -233,7 +236,17 @@ impl Faults {
         Gate(state)
     }
 
-    /// Removes all rules and latencies. Gates and the switches below stay.
+    pub(super) fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.lock().limit = limit.map(|limit| RateLimiter::new(limit, Instant::now()));
+    }
+
+    /// What the rate limit makes of one more request.
+    pub(super) fn limit(&self) -> Option<LimitVerdict> {
+        let limit = &mut self.lock().limit;
+        limit.as_mut().map(|limit| limit.request(Instant::now()))
+    }
+
+    /// Removes all rules and latencies. Gates, the rate limit and the switches below stay.
     pub fn clear(&self) {
         let mut inner = self.lock();
         inner.rules.clear();

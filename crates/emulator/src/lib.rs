@@ -4,7 +4,8 @@
 //! is not repeated in the other. What the document leaves open is answered in one plain way, and each other way is a
 //! [`Fault`] or a switch of [`Faults`].
 //!
-//! It keeps rate limits and address restrictions as they are told and enforces neither.
+//! It keeps a client's rate limits and address restrictions as they are told and enforces neither. A limit on the
+//! administration API itself is a [`RateLimit`].
 //!
 //! ```
 //! # use provident_emulator::{Emulator, EmulatorError, Fault, Operation, Options, When};
@@ -23,6 +24,8 @@ mod error;
 mod faults;
 mod gate;
 mod journal;
+mod limit;
+mod listen;
 mod page;
 mod persist;
 mod random;
@@ -38,7 +41,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -49,6 +51,7 @@ pub use self::error::EmulatorError;
 pub use self::faults::{Answer, Fault, Faults, Operation, When};
 pub use self::gate::Gate;
 pub use self::journal::{Call, Count};
+pub use self::limit::{LimitHeaders, LimitKind, LimitVerdict, RateLimit, RateLimiter};
 pub use self::rule::Rule;
 pub use self::state::StoredClient;
 
@@ -80,6 +83,9 @@ pub struct Options {
     pub envelope: bool,
     /// The scopes a client may have; any other is answered 422.
     pub scopes: Vec<String>,
+    /// clientId and secret of a client whose access tokens open the administration API, as the client credentials of an
+    /// operator do.
+    pub administrator: Option<(String, String)>,
 }
 
 /// A free port of this machine, a random token, nothing kept.
@@ -91,6 +97,7 @@ impl Default for Options {
             state_file: None,
             envelope: false,
             scopes: DEFAULT_SCOPES.map(str::to_owned).to_vec(),
+            administrator: None,
         }
     }
 }
@@ -117,9 +124,7 @@ impl Emulator {
             address: options.listen,
             reason,
         };
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .map_err(listen_error)?;
+        let listener = listen::listen(options.listen).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let token = match options.token {
             Some(token) => token,
@@ -144,6 +149,11 @@ impl Emulator {
             file,
         });
         shared.set_token(token);
+        if let Some((client_id, client_secret)) = options.administrator {
+            shared
+                .set_administrator(client_id, client_secret)
+                .map_err(|_| EmulatorError::NoRandomness)?;
+        }
         shared.faults.set_envelope(options.envelope);
 
         let router = routes::router(Arc::clone(&shared));
@@ -194,17 +204,19 @@ impl Emulator {
     /// # Errors
     /// The system gives no random bytes.
     pub fn administrator(&self) -> Result<StoredClient, EmulatorError> {
-        let client = self
-            .shared
+        self.shared
             .administrator()
-            .map_err(|_| EmulatorError::NoRandomness)?;
-        self.shared.journal.keep_secret(&client.client_secret);
-        Ok(client)
+            .map_err(|_| EmulatorError::NoRandomness)
     }
 
     /// Every access token issued so far is worth nothing from now on.
     pub fn revoke_tokens(&self) {
         self.shared.change(State::revoke);
+    }
+
+    /// Limits the rate of requests from now on, or no longer. Rejected requests are answered 429 and not carried out.
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.shared.faults.set_rate_limit(limit);
     }
 
     /// What goes wrong.

@@ -21,3 +21,12 @@ pub(super) fn hex(bytes: usize) -> Result<String, ApiError> {
     }
     Ok(text)
 }
+
+/// A random number below `limit`; 0 where the system gives no random bytes.
+pub(super) fn below(limit: u32) -> u32 {
+    let mut buffer = [0; 4];
+    if aws_lc_rs::rand::fill(&mut buffer).is_err() {
+        return 0;
+    }
+    u32::from_le_bytes(buffer) % limit.max(1)
+}

@@ -16,7 +16,7 @@ use super::journal::Journal;
 use super::persist::StateFile;
 use super::random;
 use super::state::{Fresh, State, StoredClient};
-use super::validate::CreateRequest;
+use super::validate::RequestFields;
 
 pub(super) struct Shared {
     pub(super) faults: Faults,
@@ -58,13 +58,23 @@ impl Shared {
     }
 
     pub(super) fn administrator(&self) -> Result<StoredClient, ApiError> {
+        self.set_administrator(random::hex(16)?, random::secret()?)
+    }
+
+    /// Makes this client the administrator; one of the same clientId, from the state file, is replaced.
+    pub(super) fn set_administrator(
+        &self,
+        client_id: String,
+        client_secret: String,
+    ) -> Result<StoredClient, ApiError> {
+        self.journal.keep_secret(&client_secret);
         let fresh = Fresh {
             id: random::hex(12)?,
-            client_id: random::hex(16)?,
-            client_secret: random::secret()?,
+            client_id,
+            client_secret,
         };
-        let wanted = CreateRequest::administrator();
-        let client = self.change(|state| state.create(wanted, fresh, false, now()));
+        let client = fresh.client(&RequestFields::administrator(), now())?;
+        let client = self.change(|state| state.create(client, false));
         *lock(&self.administrator) = Some(client.client_id.clone());
         Ok(client)
     }

@@ -5,15 +5,18 @@ use std::fmt;
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Number, Value};
 
 use super::error::ApiError;
-use super::validate::{CreateRequest, UpdateRequest, check_ip_restriction};
+use super::validate::RequestFields;
 
 /// Access tokens beyond this many push out the oldest.
 const MAX_TOKENS: usize = 10_000;
 
-/// A client as the vendor holds it; serialised, it is `OAuthClient` of the API document.
+/// A client as the vendor holds it; serialised, it is `OAuthClient` of the API document. This is the one list of its fields:
+/// requests are laid over it, so a field without a default here is required on create.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of the API document")]
@@ -27,29 +30,44 @@ pub struct StoredClient {
     pub is_active: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    #[serde(default = "one_hour", deserialize_with = "whole")]
     pub token_lifetime_seconds: u64,
+    #[serde(default = "two_hundred", deserialize_with = "whole")]
     pub rate_limit_count: u64,
+    #[serde(default = "twelve_hours", deserialize_with = "whole")]
     pub rate_limit_window_seconds: u64,
-    #[serde(rename = "ip_restriction")]
+    #[serde(rename = "ip_restriction", default)]
     pub ip_restriction: bool,
+    #[serde(default)]
     pub allowed_ips: Vec<String>,
+}
+
+fn one_hour() -> u64 {
+    3600
+}
+
+fn two_hundred() -> u64 {
+    200
+}
+
+fn twelve_hours() -> u64 {
+    43_200
+}
+
+/// A JSON number without a fraction: `200.0` is 200.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let whole = || number.as_f64()?.to_string().parse().ok();
+    let refused = || D::Error::custom(format!("{number} is not a whole number"));
+    number.as_u64().or_else(whole).ok_or_else(refused)
 }
 
 /// All but the secret, so that a failed assertion prints none.
 impl fmt::Debug for StoredClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredClient")
-            .field("client_id", &self.client_id)
-            .field("name", &self.name)
-            .field("redirect_uris", &self.redirect_uris)
-            .field("allowed_scopes", &self.allowed_scopes)
-            .field("is_active", &self.is_active)
-            .field("token_lifetime_seconds", &self.token_lifetime_seconds)
-            .field("rate_limit_count", &self.rate_limit_count)
-            .field("rate_limit_window_seconds", &self.rate_limit_window_seconds)
-            .field("ip_restriction", &self.ip_restriction)
-            .field("allowed_ips", &self.allowed_ips)
-            .finish_non_exhaustive()
+        let mut fields = self.fields();
+        fields.remove("clientSecret");
+        write!(f, "StoredClient {}", Value::Object(fields))
     }
 }
 
@@ -67,27 +85,12 @@ impl StoredClient {
         }
     }
 
-    fn apply(&mut self, change: UpdateRequest) {
-        fn set<T>(field: &mut T, value: Option<T>) {
-            if let Some(value) = value {
-                *field = value;
-            }
+    /// As `OAuthClient` of the API document has them.
+    fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
         }
-        set(&mut self.name, change.name);
-        set(&mut self.redirect_uris, change.redirect_uris);
-        set(&mut self.allowed_scopes, change.allowed_scopes);
-        set(&mut self.is_active, change.is_active);
-        set(
-            &mut self.token_lifetime_seconds,
-            change.token_lifetime_seconds,
-        );
-        set(&mut self.rate_limit_count, change.rate_limit_count);
-        set(
-            &mut self.rate_limit_window_seconds,
-            change.rate_limit_window_seconds,
-        );
-        set(&mut self.ip_restriction, change.ip_restriction);
-        set(&mut self.allowed_ips, change.allowed_ips);
     }
 }
 
@@ -96,6 +99,30 @@ pub(super) struct Fresh {
     pub(super) id: String,
     pub(super) client_id: String,
     pub(super) client_secret: String,
+}
+
+impl Fresh {
+    /// The client that a create with these fields makes.
+    pub(super) fn client(
+        self,
+        wanted: &RequestFields,
+        now: Timestamp,
+    ) -> Result<StoredClient, ApiError> {
+        let set_by_vendor = [
+            ("id", self.id.into()),
+            ("clientId", self.client_id.into()),
+            ("clientSecret", self.client_secret.into()),
+            ("isActive", true.into()),
+            ("createdAt", now.to_string().into()),
+            ("updatedAt", now.to_string().into()),
+        ];
+        wanted.over(
+            set_by_vendor
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect(),
+        )
+    }
 }
 
 /// An access token as `/oauth2/token` answers it.
@@ -142,35 +169,25 @@ impl State {
         self.clients.get(client_id)
     }
 
-    pub(super) fn create(
-        &mut self,
-        wanted: CreateRequest,
-        fresh: Fresh,
-        normalise: bool,
-        now: Timestamp,
-    ) -> StoredClient {
-        let mut client = StoredClient {
-            id: fresh.id,
-            client_id: fresh.client_id,
-            client_secret: fresh.client_secret,
-            name: wanted.name,
-            redirect_uris: wanted.redirect_uris,
-            allowed_scopes: wanted.allowed_scopes,
-            is_active: true,
-            created_at: now,
-            updated_at: now,
-            token_lifetime_seconds: wanted.token_lifetime_seconds,
-            rate_limit_count: wanted.rate_limit_count,
-            rate_limit_window_seconds: wanted.rate_limit_window_seconds,
-            ip_restriction: wanted.ip_restriction,
-            allowed_ips: wanted.allowed_ips,
-        };
+    pub(super) fn create(&mut self, mut client: StoredClient, normalise: bool) -> StoredClient {
         if normalise {
             client.normalise();
         }
         self.clients
             .insert(client.client_id.clone(), client.clone());
         client
+    }
+
+    /// What a client would become with these fields.
+    pub(super) fn changed(
+        &self,
+        client_id: &str,
+        change: &RequestFields,
+    ) -> Result<StoredClient, ApiError> {
+        let client = self
+            .client(client_id)
+            .ok_or_else(ApiError::no_such_client)?;
+        change.over(client.fields())
     }
 
     /// The client as GET answers it: with the former secret while a rotation has not come through.
@@ -192,24 +209,18 @@ impl State {
     pub(super) fn update(
         &mut self,
         client_id: &str,
-        change: UpdateRequest,
+        change: &RequestFields,
         normalise: bool,
         now: Timestamp,
     ) -> Result<StoredClient, ApiError> {
-        let stored = self
-            .clients
-            .get_mut(client_id)
-            .ok_or_else(ApiError::no_such_client)?;
-        let mut client = stored.clone();
-        client.apply(change);
-        check_ip_restriction(client.ip_restriction, &client.allowed_ips)?;
+        let mut client = self.changed(client_id, change)?;
         if normalise {
             client.normalise();
         }
-        if client != *stored {
+        if self.client(client_id) != Some(&client) {
             client.updated_at = now;
         }
-        stored.clone_from(&client);
+        self.clients.insert(client_id.to_owned(), client.clone());
         Ok(client)
     }
 

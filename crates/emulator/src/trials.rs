@@ -7,6 +7,7 @@
 //! | `GET /calls` | how often each operation was read and done: `{"operations": {"create": {"read": 2, "done": 1}}, "mostInFlight": 2}` |
 //! | `POST /faults` | adds a [`Rule`](super::Rule) |
 //! | `DELETE /faults` | removes all rules and latencies |
+//! | `PUT /rate-limit` | limits all requests by a [`RateLimit`](super::RateLimit); `DELETE` ends it |
 //! | `PUT /latency` | `{"milliseconds": 50}`: every call waits so long before it is carried out |
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use super::answer::error;
 use super::error::ApiError;
 use super::faults::Operation;
 use super::journal::Count;
+use super::limit::RateLimit;
 use super::page;
 use super::routes::{ReadBody, Shares, unreadable};
 use super::rule::Rule;
@@ -39,6 +41,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/calls", get(calls))
         .route("/faults", post(add_fault).delete(clear_faults))
         .route("/latency", put(set_latency))
+        .route("/rate-limit", put(set_rate_limit).delete(clear_rate_limit))
 }
 
 async fn clients_page(State(shared): Shares) -> ([(HeaderName, HeaderValue); 1], Html<String>) {
@@ -84,6 +87,26 @@ async fn clear_faults(State(shared): Shares, headers: HeaderMap) -> Response<Bod
     match shared.authorize(&headers) {
         Ok(()) => {
             shared.faults.clear();
+            no_content()
+        }
+        Err(refusal) => error(&refusal, None),
+    }
+}
+
+async fn set_rate_limit(
+    State(shared): Shares,
+    headers: HeaderMap,
+    body: ReadBody,
+) -> Response<Body> {
+    told(&shared, &headers, body, |limit: RateLimit| {
+        shared.faults.set_rate_limit(Some(limit));
+    })
+}
+
+async fn clear_rate_limit(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
+    match shared.authorize(&headers) {
+        Ok(()) => {
+            shared.faults.set_rate_limit(None);
             no_content()
         }
         Err(refusal) => error(&refusal, None),

@@ -4,134 +4,121 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::error::ApiError;
+use super::state::StoredClient;
 
 /// The allowed values of `tokenLifetimeSeconds`, in seconds; 0 is for ever.
 const TOKEN_LIFETIMES: [u64; 6] = [0, 3600, 10_800, 21_600, 43_200, 86_400];
 
-/// `CreateOAuthClient` of the API document.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct CreateRequest {
-    pub(super) name: String,
-    pub(super) redirect_uris: Vec<String>,
-    pub(super) allowed_scopes: Vec<String>,
-    #[serde(default = "one_hour")]
-    pub(super) token_lifetime_seconds: u64,
-    #[serde(default = "two_hundred")]
-    pub(super) rate_limit_count: u64,
-    #[serde(default = "twelve_hours")]
-    pub(super) rate_limit_window_seconds: u64,
-    #[serde(default)]
-    pub(super) ip_restriction: bool,
-    #[serde(default)]
-    pub(super) allowed_ips: Vec<String>,
-}
+/// Fields of the client that no request sets.
+const READ_ONLY: [&str; 5] = ["id", "clientId", "clientSecret", "createdAt", "updatedAt"];
 
-impl CreateRequest {
-    /// A client for the administration API, which the API document takes for granted.
-    pub(super) fn administrator() -> Self {
-        Self {
-            name: "administrator".to_owned(),
-            redirect_uris: Vec::new(),
-            allowed_scopes: Vec::new(),
-            token_lifetime_seconds: one_hour(),
-            rate_limit_count: two_hundred(),
-            rate_limit_window_seconds: twelve_hours(),
-            ip_restriction: false,
-            allowed_ips: Vec::new(),
+/// The field that answers spell differently, as requests spell it and as answers do.
+const IP_RESTRICTION: [&str; 2] = ["ipRestriction", "ip_restriction"];
+
+/// The fields of a request. Which ones there are, and of which types, [`StoredClient`] says.
+#[derive(Debug)]
+pub(super) struct RequestFields(Map<String, Value>);
+
+impl RequestFields {
+    /// `CreateOAuthClient` of the API document: isActive is a field of the update only.
+    pub(super) fn of_create(body: &[u8]) -> Result<Self, ApiError> {
+        let fields = Self::of_update(body)?;
+        if fields.0.contains_key("isActive") {
+            return Err(ApiError::invalid(
+                "the body is not as documented: unknown field `isActive`",
+            ));
+        }
+        Ok(fields)
+    }
+
+    /// `UpdateOAuthClient` of the API document: a field left out stays as it is.
+    pub(super) fn of_update(body: &[u8]) -> Result<Self, ApiError> {
+        let fields: Map<String, Value> = parse(body)?;
+        let set_by_vendor =
+            |name: &&String| READ_ONLY.contains(&name.as_str()) || *name == IP_RESTRICTION[1];
+        match fields.keys().find(set_by_vendor) {
+            Some(name) => Err(ApiError::invalid(format!(
+                "the body is not as documented: unknown field `{name}`"
+            ))),
+            None => Ok(Self(fields)),
         }
     }
-}
 
-fn one_hour() -> u64 {
-    3600
-}
-
-fn two_hundred() -> u64 {
-    200
-}
-
-fn twelve_hours() -> u64 {
-    43_200
-}
-
-/// `UpdateOAuthClient` of the API document: a field left out stays as it is.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct UpdateRequest {
-    #[serde(default, deserialize_with = "given")]
-    pub(super) name: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) redirect_uris: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) allowed_scopes: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) is_active: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) token_lifetime_seconds: Option<u64>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) rate_limit_count: Option<u64>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) rate_limit_window_seconds: Option<u64>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) ip_restriction: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) allowed_ips: Option<Vec<String>>,
-}
-
-/// A field that may be left out and may not be `null`: the API document has no nullable field.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-impl CreateRequest {
-    pub(super) fn check(&self, known_scopes: &BTreeSet<String>) -> Result<(), ApiError> {
-        check_redirect_uris(&self.redirect_uris)?;
-        check_token_lifetime(self.token_lifetime_seconds)?;
-        check_rate_limit_window(self.rate_limit_window_seconds)?;
-        check_allowed_ips(&self.allowed_ips)?;
-        check_ip_restriction(self.ip_restriction, &self.allowed_ips)?;
-        check_scopes(&self.allowed_scopes, known_scopes)
+    /// A client for the administration API, which the API document takes for granted.
+    pub(super) fn administrator() -> Self {
+        let fields = [
+            ("name", json!("administrator")),
+            ("redirectUris", json!([])),
+            ("allowedScopes", json!([])),
+        ];
+        Self(
+            fields
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect(),
+        )
     }
-}
 
-impl UpdateRequest {
-    /// Checks the given fields; what the client becomes is for [`check_ip_restriction`] to judge.
-    pub(super) fn check(&self, known_scopes: &BTreeSet<String>) -> Result<(), ApiError> {
-        self.redirect_uris
-            .as_deref()
-            .map_or(Ok(()), check_redirect_uris)?;
-        self.token_lifetime_seconds
-            .map_or(Ok(()), check_token_lifetime)?;
-        self.rate_limit_window_seconds
-            .map_or(Ok(()), check_rate_limit_window)?;
-        self.allowed_ips
-            .as_deref()
-            .map_or(Ok(()), check_allowed_ips)?;
-        self.allowed_scopes
-            .as_deref()
-            .map_or(Ok(()), |scopes| check_scopes(scopes, known_scopes))
+    /// Forgets these fields.
+    pub(super) fn ignore(&mut self, names: &[String]) {
+        self.0.retain(|name, _| !names.contains(name));
+    }
+
+    /// The client that a new one or an existing one becomes with these fields.
+    pub(super) fn over(&self, mut client: Map<String, Value>) -> Result<StoredClient, ApiError> {
+        for (name, value) in &self.0 {
+            let [request, answer] = IP_RESTRICTION;
+            let name = if name == request { answer } else { name };
+            client.insert(name.to_owned(), value.clone());
+        }
+        let client: StoredClient = serde_json::from_value(client.into()).map_err(undocumented)?;
+        check_ip_restriction(&client)?;
+        Ok(client)
+    }
+
+    /// Checks the rules that the API document states in words, for the fields that are given.
+    pub(super) fn check(
+        &self,
+        client: &StoredClient,
+        known_scopes: &BTreeSet<String>,
+    ) -> Result<(), ApiError> {
+        let given = |name: &str| self.0.contains_key(name);
+        if given("redirectUris") {
+            check_redirect_uris(&client.redirect_uris)?;
+        }
+        if given("tokenLifetimeSeconds") {
+            check_token_lifetime(client.token_lifetime_seconds)?;
+        }
+        if given("rateLimitWindowSeconds") {
+            check_rate_limit_window(client.rate_limit_window_seconds)?;
+        }
+        if given("allowedIps") {
+            check_allowed_ips(&client.allowed_ips)?;
+        }
+        if given("allowedScopes") {
+            check_scopes(&client.allowed_scopes, known_scopes)?;
+        }
+        Ok(())
     }
 }
 
 /// Reads a JSON body of one of the two schemas.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::invalid(format!("the body is not as documented: {error}")))
+    serde_json::from_slice(body).map_err(undocumented)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "as map_err passes it")]
+fn undocumented(error: serde_json::Error) -> ApiError {
+    ApiError::invalid(format!("the body is not as documented: {error}"))
 }
 
 /// A restriction to no address at all would lock everybody out.
-pub(super) fn check_ip_restriction(
-    restricted: bool,
-    allowed_ips: &[String],
-) -> Result<(), ApiError> {
-    if restricted && allowed_ips.is_empty() {
+fn check_ip_restriction(client: &StoredClient) -> Result<(), ApiError> {
+    if client.ip_restriction && client.allowed_ips.is_empty() {
         return Err(ApiError::invalid_field(
             "allowedIps",
             "ipRestriction needs at least one entry in allowedIps",

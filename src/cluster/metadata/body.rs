@@ -125,6 +125,7 @@ mod tests {
         let chunks = text.as_bytes().chunks(chunk).map(Bytes::copy_from_slice);
         let mut body = ObjectBody::new(Chunks(chunks.collect()), Some(shape));
         let mut frames = Vec::new();
+        // Never pending.
         let mut next = || poll_fn(|context| Pin::new(&mut body).poll_frame(context)).now_or_never();
         while let Some(Some(Ok(frame))) = next() {
             let data = frame.into_data().unwrap();

@@ -84,16 +84,14 @@ pub(crate) async fn observe_connection(
             let vanished = deleting && entry.vanished;
             // A credential that the vendor refuses is as good as none, and a dying namespace takes no other.
             let usable = entry.last.as_ref().is_some_and(|last| last.is_usable());
-            let facts = if vanished
-                && usable
-                && (terminating || namespace_is_terminating(held).await?)
-            {
-                ConnectionFacts::Usable
-            } else {
-                held.connection_lost =
-                    vanished && !usable && is_lost_with_namespace(held, &key).await?;
-                ConnectionFacts::Unusable(*reason, message.clone())
-            };
+            let facts =
+                if vanished && usable && (terminating || namespace_is_terminating(held).await?) {
+                    ConnectionFacts::Usable
+                } else {
+                    held.connection_lost =
+                        vanished && !usable && is_lost_with_namespace(held, &key).await?;
+                    ConnectionFacts::Unusable(*reason, message.clone())
+                };
             (facts, false)
         }
     };
@@ -209,7 +207,7 @@ pub(crate) fn reserve_create_slot(ctx: &Context, object: &OAuthClient) -> Option
     };
     connection
         .limiter
-        .crowded(object.metadata.namespace.as_deref()?)
+        .reserve_retry_slot(object.metadata.namespace.as_deref()?)
 }
 
 /// The connection over which an orphaned client is deactivated.

@@ -1,11 +1,12 @@
 //! One client, one object: which other object has a client.
 
-use kube::ResourceExt;
 use kube::api::ListParams;
+use kube::{Resource, ResourceExt};
 use provident_core::api::OAuthClient;
 use provident_core::plan::{Conflict, RecordedClient};
 use provident_core::vendor::types::ClientId;
 
+use crate::cluster::LenientObject;
 use crate::connection::bound;
 use crate::oauth_client::held::Held;
 use crate::oauth_client::{Abort, SOON};
@@ -72,11 +73,19 @@ pub(crate) async fn is_held_elsewhere(held: &mut Held, id: &ClientId) -> Result<
     };
     held.lock = Some(lock);
     let uid = held.object.uid();
-    let holds = |other: &OAuthClient| {
-        let bound = held.key.as_ref().and_then(|key| bound(other, key));
-        other.uid() != uid
-            && other.metadata.deletion_timestamp.is_none()
-            && bound.as_ref() == Some(id)
+    // An object that cannot be decoded may hold the client: it keeps it.
+    let holds = |other: &LenientObject<OAuthClient>| {
+        let holds = match &other.0 {
+            Ok(object) => {
+                held.key
+                    .as_ref()
+                    .and_then(|key| bound(object, key))
+                    .as_ref()
+                    == Some(id)
+            }
+            Err(_) => true,
+        };
+        other.uid() != uid && other.meta().deletion_timestamp.is_none() && holds
     };
     let recorded = ListParams::default().fields(&format!("status.clientId={id}"));
     for api in held.ctx.watched() {

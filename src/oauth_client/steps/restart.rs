@@ -86,8 +86,9 @@ async fn patch_workload(
     where
         K: Clone + Debug + DeserializeOwned,
     {
+        // Only its metadata comes back: a pod template may hold anything.
         let (params, patch) = (patch_params(), Patch::Strategic(patch));
-        api.patch(name, &params, &patch).await.map(|_| ())
+        api.patch_metadata(name, &params, &patch).await.map(|_| ())
     }
     let (client, namespace) = (held.ctx.client.clone(), held.namespace());
     let name = &target.name;

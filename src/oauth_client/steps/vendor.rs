@@ -183,7 +183,7 @@ pub(crate) fn blocked_by_call(
             requeue: Requeue::Backoff,
         },
         CallError::Throttled(retry_after) => {
-            let pause = connection.limiter.back_off(*retry_after);
+            let pause = connection.limiter.retry_delay(*retry_after);
             Blocked::new(
                 Reason::VendorThrottled,
                 "The vendor limits the request rate (429). The operator retries automatically",

@@ -1,4 +1,4 @@
-//! Who waits, in turns between namespaces, and when those sent away should come back.
+//! Callers that wait for a permit, served round robin by namespace, and when those that were refused should retry.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio::time::Instant;
 
 /// Callers of one namespace that wait at a time. Few, since each holds a worker.
 const WAITING_EACH: usize = 8;
-/// Callers that wait at a time; a namespace of which nobody waits has room all the same.
+/// Callers that wait at a time. A namespace without a waiting caller may always add one.
 const WAITING_ALL: usize = 24;
-/// Nobody is sent away for longer.
+/// The longest retry delay.
 const LONGEST: Duration = Duration::from_mins(5);
 
 /// Round robin over namespaces.
 pub(super) struct FairQueue<T> {
     waiting: VecDeque<(String, VecDeque<oneshot::Sender<T>>)>,
-    /// By namespace: the time that was told to the last one sent away. The next is told a later one.
-    told: HashMap<String, Instant>,
+    /// By namespace: the retry time that was last given out. The next caller gets a later one.
+    retry_at: HashMap<String, Instant>,
 }
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
         Self {
             waiting: VecDeque::new(),
-            told: HashMap::new(),
+            retry_at: HashMap::new(),
         }
     }
 }
@@ -32,6 +32,8 @@ impl<T> Default for FairQueue<T> {
 impl<T> FairQueue<T> {
     /// Whether one more of this namespace may wait.
     pub(super) fn has_room(&mut self, namespace: &str) -> bool {
+        let now = Instant::now();
+        self.retry_at.retain(|_, at| *at > now);
         for (_, queue) in &mut self.waiting {
             queue.retain(|sender| !sender.is_closed());
         }
@@ -53,11 +55,12 @@ impl<T> FairQueue<T> {
         }
     }
 
-    pub(super) fn anybody_waits(&self) -> bool {
+    /// Whether any caller waits.
+    pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Gives the turn to the next namespace's first caller, and puts that namespace last. Given back if nobody took it.
+    /// Gives a permit to the next namespace's first caller, and puts that namespace last. Returns it if no caller took it.
     pub(super) fn give(&mut self, turn: T) -> Option<T> {
         let mut turn = turn;
         while let Some((namespace, mut queue)) = self.waiting.pop_front() {
@@ -76,24 +79,24 @@ impl<T> FairQueue<T> {
         Some(turn)
     }
 
-    /// When one that is sent away should come back: in line behind those of its namespace that were sent away before,
-    /// a little more densely than turns come, so that there is always somebody to take one.
-    pub(super) fn come_back(
+    /// When a refused caller should retry: after those of its namespace that were refused before it, a little more densely
+    /// than permits come, so that each permit finds a caller.
+    pub(super) fn retry_delay(
         &mut self,
         namespace: &str,
         from: Instant,
         interval: Duration,
     ) -> Duration {
         let now = Instant::now();
-        self.told.retain(|_, at| *at > now);
+        self.retry_at.retain(|_, at| *at > now);
         let last = self
-            .told
+            .retry_at
             .get(namespace)
             .copied()
             .unwrap_or(now)
             .max(from.max(now));
         let at = (last + interval * 4 / 5).min(now + LONGEST);
-        self.told.insert(namespace.to_owned(), at);
+        self.retry_at.insert(namespace.to_owned(), at);
         at.duration_since(now)
     }
 }

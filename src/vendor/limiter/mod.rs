@@ -1,31 +1,48 @@
-//! The vendor's patience: a rate and a bound on what is in flight, shared by all clients of one connection, and given out
-//! in turns between their namespaces.
+//! Per-connection rate and concurrency limit, shared fairly between the namespaces of its clients.
 //!
-//! Nobody waits for long: a caller that finds too many of its own namespace before it is sent away at once, with the time
-//! at which its turn may come, so that five thousand clients of one namespace do not hold the workers that another
-//! namespace's one client needs.
+//! Callers do not wait for long: one that finds too many of its own namespace before it fails fast with a retry delay, so
+//! that five thousand clients of one namespace do not hold the workers that another namespace's one client needs.
+//!
+//! The rate follows what the vendor accepts; see [`rate_control`].
 
 mod fair_queue;
+mod headers;
+mod rate_control;
 mod token_bucket;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use self::fair_queue::FairQueue;
+use self::headers::Quota;
+pub use self::headers::parse_retry_after;
+pub(super) use self::headers::quota;
+use self::rate_control::RateControl;
 use self::token_bucket::TokenBucket;
 
 /// Requests in flight per connection.
 const IN_FLIGHT: usize = 32;
-/// How long a caller is kept waiting for its turn; beyond it is sent away to come back.
+/// How long a caller waits for a permit before it gets a retry delay.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Waits asked for by `Retry-After` beyond this are cut, so that one absurd answer does not stop a connection for good.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// The wait after a 429 without a readable `Retry-After`.
+/// The wait of a caller that was rejected without a readable `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
+/// The first pause of all callers after rejections without a readable `Retry-After`; doubled while nothing is accepted.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// A longer `Retry-After` holds all callers back at its first appearance, a shorter one only the caller that got it: at a
+/// vendor that rejects now and then, a second for everybody each time would be most of the time.
+const SHORT: Duration = Duration::from_secs(2);
+/// Quotas that come back within this are not waited for.
+const COARSE: Duration = Duration::from_secs(1);
+/// The longest such pause, and the longest for a quota that is used up: the vendor has not rejected anything then.
+const LONGEST_UNASKED: Duration = Duration::from_mins(1);
 
 /// Shared by all calls over one connection; clones are one.
 #[derive(Clone)]
@@ -37,8 +54,11 @@ struct Shared {
 }
 
 struct State {
-    pace: TokenBucket,
-    turns: FairQueue<Permit>,
+    bucket: TokenBucket,
+    rate: RateControl,
+    queue: FairQueue<Permit>,
+    /// Pauses since the last request that was accepted.
+    pauses: u32,
     in_flight: usize,
     /// How long a permit is held, on average.
     held: Duration,
@@ -51,7 +71,23 @@ pub struct Permit {
     since: Instant,
 }
 
-/// There is no turn now; come back after this long.
+impl Permit {
+    /// Takes in the response to the request: whether the vendor rejected it with 429, the wait it asks for, and what it says
+    /// is left of its limit.
+    pub(super) fn response(
+        &self,
+        rejected: bool,
+        retry_after: Option<Duration>,
+        quota: Option<Quota>,
+    ) {
+        let now = Instant::now();
+        self.of
+            .lock()
+            .response(self.since, now, rejected, retry_after, quota);
+    }
+}
+
+/// There is no permit now; come back after this long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter(pub Duration);
 
@@ -61,8 +97,10 @@ impl Limiter {
     pub fn new(per_second: NonZeroU32) -> Self {
         let now = Instant::now();
         let state = State {
-            pace: TokenBucket::new(f64::from(per_second.get()), now),
-            turns: FairQueue::default(),
+            bucket: TokenBucket::new(f64::from(per_second.get()), now),
+            rate: RateControl::new(f64::from(per_second.get()), now),
+            queue: FairQueue::default(),
+            pauses: 0,
             in_flight: 0,
             held: Duration::ZERO,
             not_before: now,
@@ -79,19 +117,19 @@ impl Limiter {
         self.0.per_second
     }
 
-    /// Waits for a turn of `namespace`, for two seconds at most.
+    /// Waits for a permit for `namespace`, for two seconds at most.
     ///
     /// # Errors
-    /// [`RetryAfter`] when the turn is further away, or the vendor asked for a pause.
+    /// [`RetryAfter`] when it takes longer, or the vendor asked for a pause.
     pub async fn permit(&self, namespace: &str) -> Result<Permit, RetryAfter> {
         let deadline = Instant::now() + PATIENCE;
         let (sender, mut turn) = oneshot::channel();
         {
             let mut state = self.0.lock();
-            if let Some(wait) = state.sent_away(namespace) {
+            if let Some(wait) = state.refused(namespace) {
                 return Err(RetryAfter(wait));
             }
-            state.turns.wait(namespace, sender);
+            state.queue.wait(namespace, sender);
         }
         loop {
             let next = self.0.give_turns();
@@ -107,35 +145,29 @@ impl Limiter {
             let mut state = self.0.lock();
             let interval = state.interval();
             let from = state.not_before;
-            RetryAfter(state.turns.come_back(namespace, from, interval))
+            RetryAfter(state.queue.retry_delay(namespace, from, interval))
         })
     }
 
-    /// When a caller of this namespace should come back, if it would be sent away now. For those that can do nothing
-    /// without a turn: they need not begin.
+    /// The retry delay of a caller of this namespace, if it would get no permit now, and its place in the order of retries.
+    /// For callers that can do nothing without a permit: they need not begin.
     #[must_use]
-    pub fn crowded(&self, namespace: &str) -> Option<Duration> {
-        self.0.lock().sent_away(namespace)
+    pub fn reserve_retry_slot(&self, namespace: &str) -> Option<Duration> {
+        self.0.lock().refused(namespace)
     }
 
-    /// Takes the vendor's wish for a pause, and goes on more slowly after it; for all clients of the connection.
-    #[allow(clippy::must_use_candidate, reason = "most callers need no answer")]
-    pub fn back_off(&self, retry_after: Option<Duration>) -> Duration {
-        let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
+    /// How long an object waits whose request was rejected.
+    #[must_use]
+    pub fn retry_delay(&self, retry_after: Option<Duration>) -> Duration {
+        let asked = retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
         let now = Instant::now();
-        let mut state = self.0.lock();
-        // What was in flight together is refused together: one pressure, not thirty.
-        if state.not_before <= now {
-            state.pace.slow_down(now, now + pause);
-        }
-        state.not_before = state.not_before.max(now + pause);
-        pause
+        asked.max(self.0.lock().not_before.saturating_duration_since(now))
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     // Gives out what there is. Answers when there will be more, if that is a matter of time alone.
@@ -145,13 +177,13 @@ impl Shared {
         let next = {
             let mut state = self.lock();
             loop {
-                if !state.turns.anybody_waits() || state.in_flight >= IN_FLIGHT {
+                if !state.queue.is_waiting() || state.in_flight >= IN_FLIGHT {
                     break None;
                 }
                 if state.not_before > now {
                     break Some(state.not_before);
                 }
-                if let Err(wait) = state.pace.take(now) {
+                if let Err(wait) = state.bucket.take(now) {
                     break Some(now + wait);
                 }
                 state.in_flight += 1;
@@ -159,8 +191,8 @@ impl Shared {
                     of: Arc::clone(self),
                     since: now,
                 };
-                if let Some(permit) = state.turns.give(permit) {
-                    state.pace.give_back();
+                if let Some(permit) = state.queue.give(permit) {
+                    state.bucket.give_back();
                     unwanted.push(permit);
                 }
             }
@@ -172,19 +204,70 @@ impl Shared {
 }
 
 impl State {
-    fn sent_away(&mut self, namespace: &str) -> Option<Duration> {
+    fn response(
+        &mut self,
+        sent: Instant,
+        now: Instant,
+        rejected: bool,
+        retry_after: Option<Duration>,
+        quota: Option<Quota>,
+    ) {
+        self.rate.response(sent, now, rejected);
+        if !rejected {
+            self.pauses = 0;
+            // A short wait, given in whole seconds, is too coarse: the rate finds that limit.
+            let used_up = quota.filter(|quota| quota.remaining == 0 && quota.reset > COARSE);
+            if let Some(quota) = used_up {
+                self.pause(now, quota.reset.min(LONGEST_UNASKED));
+            }
+        } else if self.rate.is_closed() {
+            let unasked = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(6));
+            let pause = retry_after.map_or(unasked.min(LONGEST_UNASKED), |asked| {
+                asked.min(LONGEST_PAUSE)
+            });
+            if self.not_before <= now {
+                self.pauses += 1;
+                self.pause(now, pause);
+            }
+        } else if let Some(asked) = retry_after.filter(|asked| *asked > SHORT)
+            && !self.rate.rejects_at_random()
+        {
+            let until = now + asked.min(LONGEST_PAUSE);
+            if self.not_before <= now {
+                self.rate.wait(now, until);
+            }
+            if until > self.not_before {
+                self.not_before = until;
+                self.bucket.empty_until(until);
+            }
+        }
+        let (rate, burst) = (self.rate.rate(), self.rate.burst());
+        self.bucket.set(now, rate, burst);
+    }
+
+    fn pause(&mut self, now: Instant, pause: Duration) {
+        let until = now + pause;
+        // What was in flight together ends together: one pause, not thirty.
+        if self.not_before <= now && until > now {
+            self.rate.pause(now, until);
+            self.not_before = until;
+            self.bucket.empty_until(until);
+        }
+    }
+
+    fn refused(&mut self, namespace: &str) -> Option<Duration> {
         let paused = self.not_before > Instant::now();
-        if !paused && self.turns.has_room(namespace) {
+        if !paused && self.queue.has_room(namespace) {
             return None;
         }
         let interval = self.interval();
-        Some(self.turns.come_back(namespace, self.not_before, interval))
+        Some(self.queue.retry_delay(namespace, self.not_before, interval))
     }
 
     // The time between two turns as it is now: of the rate, or of the bound on what is in flight.
     fn interval(&self) -> Duration {
         let slots = u32::try_from(IN_FLIGHT).unwrap_or(1);
-        self.pace.interval().max(self.held / slots)
+        self.bucket.interval().max(self.held / slots)
     }
 }
 
@@ -197,16 +280,6 @@ impl Drop for Permit {
         }
         self.of.give_turns();
     }
-}
-
-/// Reads `Retry-After`: seconds or an HTTP date (RFC 9110 §10.2.3); `None` for anything else.
-#[must_use]
-pub fn parse_retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?.timestamp();
-    Some(Duration::try_from(now.duration_until(date)).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]

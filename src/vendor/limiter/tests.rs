@@ -1,5 +1,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use provident_emulator::{LimitHeaders, LimitKind, RateLimit, RateLimiter};
+use reqwest::header::{HeaderMap, HeaderName};
+
 use super::*;
 
 fn limiter(per_second: u32) -> Limiter {
@@ -26,10 +29,12 @@ fn s13_retry_after_is_read_as_seconds_or_date_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn s13_a_pause_holds_for_every_caller_and_is_never_absurd() {
     let limiter = limiter(100);
-    assert!(limiter.permit("shop").await.is_ok());
-    assert_eq!(limiter.back_off(None), DEFAULT_PAUSE);
-    let absurd = Duration::from_secs(u64::MAX);
-    assert_eq!(limiter.back_off(Some(absurd)), LONGEST_PAUSE);
+    assert_eq!(limiter.retry_delay(None), DEFAULT_PAUSE);
+    let absurd = Some(Duration::from_secs(u64::MAX));
+    assert_eq!(limiter.retry_delay(absurd), LONGEST_PAUSE);
+    let permit = limiter.permit("shop").await.ok().unwrap();
+    permit.response(true, absurd, None);
+    drop(permit);
     for namespace in ["shop", "bank"] {
         let sent_away = limiter.permit(namespace).await;
         assert!(matches!(sent_away, Err(RetryAfter(wait)) if wait >= Duration::from_mins(4)));
@@ -50,30 +55,6 @@ async fn a_burst_is_let_through_and_then_the_rate_holds() {
         (Duration::from_millis(1900)..Duration::from_millis(2200)).contains(&took),
         "{took:?}"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn pressure_halves_the_rate_and_calm_brings_it_back() {
-    let limiter = limiter(100);
-    let let_through = async || {
-        let start = Instant::now();
-        let mut count = 0;
-        while start.elapsed() < Duration::from_secs(1) {
-            if limiter.permit("shop").await.is_ok() {
-                count += 1;
-            }
-        }
-        count
-    };
-    // Two answers to what was in flight together are one pressure.
-    limiter.back_off(Some(Duration::from_secs(1)));
-    limiter.back_off(Some(Duration::from_secs(1)));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let slow = let_through().await;
-    assert!((45..65).contains(&slow), "{slow}");
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    let recovered = let_through().await;
-    assert!(recovered >= 95, "{recovered}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,4 +125,161 @@ async fn s47_a_lone_caller_is_served_beside_five_thousand() {
     }
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(560), "{took:?}");
+}
+
+/// A vendor with this limit that takes 50 ms, and clients with more to do than it allows. Returns what it accepted and
+/// rejected in five minutes, after one minute in which the rate may settle.
+async fn settled(per_second: u32, limit: RateLimit) -> (u32, u32) {
+    let limiter = limiter(per_second);
+    let vendor = Arc::new(Mutex::new((RateLimiter::new(limit, Instant::now()), 0, 0)));
+    let clients: Vec<_> = (0..64)
+        .map(|index| {
+            let (limiter, vendor) = (limiter.clone(), Arc::clone(&vendor));
+            tokio::spawn(async move {
+                let namespace = format!("namespace-{}", index % 8);
+                loop {
+                    let permit = match limiter.permit(&namespace).await {
+                        Ok(permit) => permit,
+                        Err(RetryAfter(wait)) => {
+                            tokio::time::sleep(wait).await;
+                            continue;
+                        }
+                    };
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    let (rejected, headers) = {
+                        let mut vendor = vendor.lock();
+                        let verdict = vendor.0.request(Instant::now());
+                        vendor.1 += u32::from(!verdict.rejected);
+                        vendor.2 += u32::from(verdict.rejected);
+                        (verdict.rejected, verdict.headers)
+                    };
+                    let headers: HeaderMap = headers
+                        .into_iter()
+                        .map(|(name, value)| {
+                            (HeaderName::from_static(name), value.parse().unwrap())
+                        })
+                        .collect();
+                    let retry_after = headers.get("retry-after").map(|value| {
+                        parse_retry_after(value.to_str().unwrap(), jiff::Timestamp::UNIX_EPOCH)
+                            .unwrap()
+                    });
+                    permit.response(rejected, retry_after, quota(&headers));
+                    drop(permit);
+                    if rejected {
+                        tokio::time::sleep(limiter.retry_delay(retry_after)).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    (vendor.lock().1, vendor.lock().2) = (0, 0);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    for client in clients {
+        client.abort();
+    }
+    let counted = vendor.lock();
+    (counted.1, counted.2)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_settles_at_what_the_vendor_allows() {
+    let mut failures = Vec::new();
+    for per_second in [5_u32, 20, 50] {
+        let kinds = [
+            LimitKind::TokenBucket {
+                per_second: f64::from(per_second),
+                burst: f64::from(per_second),
+            },
+            LimitKind::TokenBucket {
+                per_second: f64::from(per_second),
+                burst: 5.0,
+            },
+            LimitKind::FixedWindow {
+                requests: per_second,
+                milliseconds: 1000,
+            },
+            LimitKind::FixedWindow {
+                requests: per_second * 10,
+                milliseconds: 10_000,
+            },
+            LimitKind::FixedWindow {
+                requests: per_second * 60,
+                milliseconds: 60_000,
+            },
+        ];
+        let headers = [
+            LimitHeaders::None,
+            LimitHeaders::RetryAfter,
+            LimitHeaders::Fields,
+            LimitHeaders::Structured,
+        ];
+        for (kind, headers) in kinds
+            .iter()
+            .flat_map(|kind| headers.map(|headers| (*kind, headers)))
+        {
+            let limit = RateLimit { kind, headers };
+            let (accepted, rejected) = settled(100, limit).await;
+            let throughput = f64::from(accepted) / f64::from(per_second * 300);
+            let share = f64::from(rejected) / f64::from(accepted + rejected);
+            println!(
+                "{kind:?} {headers:?}: {throughput:.3} of what is allowed, {share:.3} rejected"
+            );
+            if throughput < 0.9 || share >= 0.05 {
+                failures.push(format!(
+                    "{kind:?} {headers:?}: {throughput:.3} of what is allowed, {share:.3} rejected"
+                ));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_rejects_a_random_tenth_does_not_slow_the_rest() {
+    for (per_second, headers) in [
+        (20, LimitHeaders::None),
+        (20, LimitHeaders::RetryAfter),
+        (100, LimitHeaders::RetryAfter),
+    ] {
+        let limit = RateLimit {
+            kind: LimitKind::RandomRejection { one_in: 10 },
+            headers,
+        };
+        let (accepted, rejected) = settled(per_second, limit).await;
+        let throughput = f64::from(accepted + rejected) / f64::from(per_second * 300);
+        assert!(throughput > 0.85, "{headers:?}: {throughput}");
+    }
+}
+
+#[test]
+fn a_quota_is_read_in_each_form_of_the_draft() {
+    let of = |fields: &[(&'static str, &str)]| {
+        let headers: HeaderMap = fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        quota(&headers).map(|quota| (quota.remaining, quota.reset.as_secs()))
+    };
+    let left = Some((3, 7));
+    assert_eq!(
+        of(&[("ratelimit-remaining", "3"), ("ratelimit-reset", "7")]),
+        left
+    );
+    assert_eq!(of(&[("ratelimit", "limit=10, remaining=3, reset=7")]), left);
+    assert_eq!(of(&[("ratelimit", "\"default\";r=3;t=7")]), left);
+    assert_eq!(
+        of(&[("ratelimit", "\"hour\";r=50;t=3000, \"second\";r=3;t=7")]),
+        left
+    );
+    for odd in [
+        "",
+        "x",
+        "\"a\";r=-1;t=1",
+        "\"a\";r=1",
+        "limit=1, remaining=, reset=1",
+    ] {
+        assert_eq!(of(&[("ratelimit", odd)]), None, "{odd}");
+    }
+    assert_eq!(of(&[("ratelimit-remaining", "0")]), None);
 }

@@ -16,8 +16,8 @@ use provident_core::vendor::error::TokenError;
 use provident_core::vendor::types::error_code;
 
 const FETCH_WITHIN: Duration = Duration::from_secs(15);
-/// A token of which the vendor does not say how long it lives, or says nonsense, is used this long. That of one that
-/// never runs out (`expires_in` 0 at this vendor) too: fetching it anew costs one call in so long.
+/// How long a token is used if the vendor states no lifetime, or an absurd one. Also if it never expires (`expires_in` 0 at
+/// this vendor): a new one costs one call in this time.
 const UNSTATED: Duration = Duration::from_mins(5);
 /// None is used for longer.
 const LONGEST: Duration = Duration::from_hours(24);

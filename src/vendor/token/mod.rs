@@ -1,8 +1,7 @@
-//! The bearer token of a connection: as it stands in a Secret, or got with client credentials (RFC 6749 section 4.4).
+//! The bearer token of a connection: from a Secret, or obtained with client credentials (RFC 6749 section 4.4).
 //!
-//! A token that was got is shared by all calls and renewed shortly before it runs out, by one call at a time; while it is
-//! still good nobody waits for that. Whatever the vendor says of its lifetime, none is fetched within five seconds of
-//! another.
+//! All calls share an obtained token. One call at a time renews it shortly before it expires, and no other call waits for
+//! that while it is still good. Whatever lifetime the vendor states, at least five seconds pass between two requests.
 
 mod grant;
 

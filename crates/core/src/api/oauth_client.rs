@@ -110,7 +110,7 @@ pub struct OAuthClientSpec {
     #[x_kube(validation = Rule::new(schema::IS_PLAIN_TEXT).message("must be plain text: no control, format or bidirectional characters, and no white space at its ends"))]
     pub name: Option<String>,
     /// The URIs to which the vendor may redirect a user after login. Each is an https URI, an http URI of a loopback address, or
-    /// a native app's private-use URI such as com.example.app:/callback. Default on create: none.
+    /// a native app's private-use URI such as `com.example.app:/callback`. Default on create: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::redirect_uris")]
     pub redirect_uris: Option<Vec<String>>,

@@ -93,7 +93,7 @@ pub(super) fn redirect_uris(_: &mut SchemaGenerator) -> Schema {
             ],
         },
         "x-kubernetes-validations": [{
-            "rule": format!("size(self.join('')) <= {MAX_LIST_BYTES}"),
+            "rule": format!("self.map(uri, size(uri)).sum() <= {MAX_LIST_BYTES}"),
             "message": format!("must not have more than {MAX_LIST_BYTES} characters in all"),
         }],
     })
@@ -211,32 +211,32 @@ fn metadata_rules() -> Vec<Value> {
     vec![
         key_rule(
             r"k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.size() <= 317",
-            "has a key that is not of the form name or prefix/name",
+            "is not of the form name or prefix/name",
         ),
         key_rule(
             r"k.startsWith('app.kubernetes.io/') || !k.matches('^([^/]*[.])?(kubernetes|k8s)[.]io/')",
-            "has a key that is reserved for Kubernetes, where only app.kubernetes.io/ may be set",
+            "is reserved for Kubernetes, where only app.kubernetes.io/ may be set",
         ),
         key_rule(
             r"k != 'app.kubernetes.io/managed-by' && !k.matches('^([^/]*[.])?oauth[.]provident[.]ae/')",
-            "has a key that the operator sets itself, app.kubernetes.io/managed-by or one of oauth.provident.ae/",
+            "is one that the operator sets itself, app.kubernetes.io/managed-by or one of oauth.provident.ae/",
         ),
     ]
 }
 
-/// A rule for each key `k` of a map. The message names the first key that violates it.
-fn key_rule(holds: &str, message: &str) -> Value {
+/// A rule for each key `k` of a map. `what` says what is wrong with a key; the message names the first one.
+fn key_rule(holds: &str, what: &str) -> Value {
     json!({
         "rule": format!("self.all(k, {holds})"),
-        "message": message,
-        "messageExpression": format!("'{message}: ' + self.filter(k, !({holds}))[0]"),
+        "message": format!("a key {what}"),
+        "messageExpression": format!("'key ' + self.filter(k, !({holds}))[0] + ' {what}'"),
     })
 }
 
 /// Bounds what all values of a map have together, so that no object is much larger than the others.
 fn size_rule(bytes: u32) -> Value {
     json!({
-        "rule": format!("size(bytes(self.map(k, self[k]).join(''))) <= {bytes}"),
+        "rule": format!("self.map(k, size(bytes(self[k]))).sum() <= {bytes}"),
         "message": format!("must not have more than {bytes} bytes in all"),
     })
 }
@@ -257,7 +257,7 @@ pub(super) fn string_data(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-validations": [
             key_rule(
                 "k.matches('^[-._a-zA-Z0-9]{1,253}$') && k != '.' && !k.startsWith('..')",
-                "has a key that a Secret cannot have, where letters, digits, -, _ and . are allowed",
+                "is not one that a Secret can have, where letters, digits, -, _ and . are allowed",
             ),
             key_rule(
                 &format!("!self[k].replace('$$', ''){known}.contains('$(')"),

@@ -37,29 +37,32 @@ pub fn stated(spec: &OAuthClientSpec) -> impl Iterator<Item = (Field, FieldValue
         suspend: _,
     } = spec;
     let fields: [(Field, Option<FieldValue>); Field::COUNT] = [
-        (Field::Name, value(name)),
-        (Field::RedirectUris, value(redirect_uris)),
+        (Field::Name, value(name.as_ref())),
+        (Field::RedirectUris, value(redirect_uris.as_ref())),
         (Field::AllowedScopes, Some(allowed_scopes.into())),
-        (Field::TokenLifetimeSeconds, value(token_lifetime_seconds)),
-        (Field::RateLimitCount, value(rate_limit_count)),
+        (
+            Field::TokenLifetimeSeconds,
+            value(token_lifetime_seconds.as_ref()),
+        ),
+        (Field::RateLimitCount, value(rate_limit_count.as_ref())),
         (
             Field::RateLimitWindowSeconds,
-            value(rate_limit_window_seconds),
+            value(rate_limit_window_seconds.as_ref()),
         ),
-        (Field::IpRestriction, value(ip_restriction)),
-        (Field::AllowedIps, value(allowed_ips)),
-        (Field::IsActive, value(is_active)),
+        (Field::IpRestriction, value(ip_restriction.as_ref())),
+        (Field::AllowedIps, value(allowed_ips.as_ref())),
+        (Field::IsActive, value(is_active.as_ref())),
     ];
     fields
         .into_iter()
         .filter_map(|(field, value)| Some((field, value?)))
 }
 
-fn value<'a, T>(stated: &'a Option<T>) -> Option<FieldValue<'a>>
+fn value<'a, T>(stated: Option<&'a T>) -> Option<FieldValue<'a>>
 where
     FieldValue<'a>: From<&'a T>,
 {
-    stated.as_ref().map(FieldValue::from)
+    stated.map(FieldValue::from)
 }
 
 /// Fields in which the vendor's client differs from what the spec states. A field the spec leaves out is not compared;

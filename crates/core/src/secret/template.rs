@@ -40,7 +40,7 @@ pub fn expand(template: &str, values: Values<'_>) -> String {
         }
         text.push_str(&dollars[..dollars.len() / 2]);
         rest = after;
-        if dollars.len() % 2 == 0 {
+        if dollars.len().is_multiple_of(2) {
             continue;
         }
         let replaced = known.clone().find_map(|([plain, json], value)| {

@@ -33,16 +33,18 @@ impl<'a> Fields<'a> {
     }
 
     fn client(&self) -> VendorClient {
-        let field = |field: &Field| {
+        let mut fields = BTreeMap::new();
+        for field in Field::ALL {
             let alias = field.answer_alias().and_then(|name| self.value(name));
-            let value = alias.or_else(|| self.value(field.as_str()))?;
-            Some((*field, value))
-        };
+            if let Some(value) = alias.or_else(|| self.value(field.as_str())) {
+                fields.insert(*field, value);
+            }
+        }
         VendorClient {
             client_id: self.get("clientId"),
             client_secret: self.get("clientSecret").and_then(credential),
             created_at: self.get("createdAt"),
-            fields: Field::ALL.iter().filter_map(field).collect(),
+            fields,
         }
     }
 

@@ -172,6 +172,19 @@ async fn update_changes_the_given_fields_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_number_may_be_written_with_a_fraction_of_zero() {
+    let emulator = start().await;
+    let caller = Caller::of(&emulator);
+    let client = caller.created("Storefront").await;
+    let id = text(&client, "clientId");
+    let answer = caller.update(id, json!({ "rateLimitCount": 150.0 })).await;
+    assert_eq!(
+        (answer.status, &answer.json()["rateLimitCount"]),
+        (200, &json!(150))
+    );
+}
+
+#[tokio::test]
 async fn a_restriction_needs_addresses_whichever_comes_first() {
     let emulator = start().await;
     let caller = Caller::of(&emulator);

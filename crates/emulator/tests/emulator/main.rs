@@ -9,6 +9,7 @@ mod command;
 mod faults;
 mod in_flight;
 mod inspection;
+mod limits;
 mod persistence;
 mod refusals;
 mod token;

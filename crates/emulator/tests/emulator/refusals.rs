@@ -26,6 +26,8 @@ fn bad_values() -> Vec<(&'static str, Value, u16)> {
         ("tokenLifetimeSeconds", json!(null), 400),
         ("rateLimitCount", json!(-1), 400),
         ("rateLimitCount", json!(1.5), 400),
+        ("rateLimitCount", json!(-1.0), 400),
+        ("rateLimitCount", json!(1e300), 400),
         ("rateLimitWindowSeconds", json!(0), 400),
         ("rateLimitWindowSeconds", json!(-5), 400),
         ("ipRestriction", json!("yes"), 400),
