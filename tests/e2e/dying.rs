@@ -66,7 +66,7 @@ async fn s27_retain_does_not_wait_for_a_secret_it_may_not_write_in_a_dying_names
     strike_from(&operator.faults, 1, secret_write(&world), forbidden);
     // While the namespace lives it waits, visibly.
     world.delete("web").await;
-    let words = ["the Secret web (403)"];
+    let words = ["Secret web (403)"];
     world
         .until_told("web", Reason::SecretWriteDenied, &words)
         .await;

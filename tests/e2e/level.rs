@@ -1,11 +1,11 @@
 //! Only the end state counts: what came and went while nobody looked costs nothing.
 
 use kube::api::DeleteParams;
-use provident_core::api::RECONCILE;
+use provident_core::api::{ConditionType, RECONCILE, find};
 use provident_emulator::Operation;
 use serde_json::json;
 
-use crate::settled::{handled, these, writes};
+use crate::settled::{handled, these, told, writes};
 use crate::world::{World, is_ready};
 
 #[tokio::test]
@@ -133,10 +133,22 @@ async fn a_suspended_connection_holds_verification_and_repair_and_lets_them_go_o
     let asked = world.ask_for_verification("web").await;
     world.silence().await;
     assert_eq!(world.operations_from(calls), []);
-    assert_eq!(
-        world.get("web").await.status.unwrap().conditions,
-        conditions
+    // The request is answered: it waits, and nothing else changed.
+    let now = world.get("web").await;
+    let synced = told(&now, ConditionType::Synced);
+    assert_eq!(synced.0, "Unknown");
+    assert!(
+        synced.2.contains("The requested verification waits"),
+        "{}",
+        synced.2
     );
+    for unchanged in [ConditionType::Ready, ConditionType::SecretReady] {
+        let conditions_now = &now.status.as_ref().unwrap().conditions;
+        assert_eq!(
+            find(conditions_now, unchanged),
+            find(&conditions, unchanged)
+        );
+    }
 
     world.edit_connection(json!({ "suspend": false })).await;
     let acknowledged = async || handled(&world.get("web").await).as_ref() == Some(&asked);
