@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+// What only the tests need.
+#[allow(dead_code)]
 #[path = "../tests/model/system/mod.rs"]
 mod system;
 
@@ -19,7 +21,8 @@ fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     if let Some(run) = runs::all().find(|run| run.name.contains(&wanted)) {
         let reached = run.reaches.join(", ");
-        println!("{}; it gets to: {reached}", run.name);
+        println!("{}; it reaches: {reached}", run.name);
+        println!("Its steps: {}", run.steps.concat().join(", "));
         return explore(run.system.clone());
     }
     let named = |(mistake, ..): &&(_, _, _)| format!("{mistake:?}").contains(&wanted);
@@ -30,11 +33,11 @@ fn main() -> ExitCode {
             ..run(name).system.clone()
         });
     }
-    eprintln!("Nothing is called like \"{wanted}\". There are the runs");
+    eprintln!("No run or mistake has \"{wanted}\" in its name. The runs");
     for run in runs::all() {
         eprintln!("  {}", run.name);
     }
-    eprintln!("and the mistakes");
+    eprintln!("The mistakes");
     for (mistake, ..) in MISTAKES {
         eprintln!("  {mistake:?}");
     }
@@ -43,7 +46,7 @@ fn main() -> ExitCode {
 
 fn explore(system: System) -> ExitCode {
     println!("Bounds: {}", system.bounds());
-    println!("Open http://{ADDRESS}; Ctrl-C ends it");
+    println!("Open http://{ADDRESS}; stop it with Ctrl-C");
     system.checker().serve(ADDRESS);
     ExitCode::SUCCESS
 }

@@ -85,6 +85,10 @@ pub enum AdminError {
 ///
 /// # Errors
 /// The address cannot be bound.
+#[expect(
+    clippy::unused_async,
+    reason = "it spawns, so it must be called within a runtime"
+)]
 pub async fn serve(
     address: SocketAddr,
     metrics: Metrics,

@@ -51,8 +51,8 @@ pub struct Context {
     /// Number of first lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are
     /// watched.
     pub lists: watch::Sender<usize>,
-    /// Whether the CRDs have all fields that this version uses, as far as can be known.
-    pub crds_ready: watch::Sender<bool>,
+    /// Whether the CRDs have all fields that this version uses, as far as can be known; `None` until they were looked at.
+    pub crds_ready: watch::Sender<Option<bool>>,
     /// Whether this process may start work.
     pub leadership: Leadership,
     /// Cancelled on shutdown, or when the lease is lost: running work is finished, and nothing is started.
@@ -61,6 +61,8 @@ pub struct Context {
     pub tasks: TaskTracker,
     /// Makes the warning about unreadable CRDs appear once.
     pub crd_unreadable: Once,
+    /// The same for namespaces.
+    pub namespaces_unreadable: Once,
 }
 
 impl Context {
@@ -69,12 +71,16 @@ impl Context {
         let all = self.expected_lists();
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.lists.subscribe().wait_for(|lists| *lists >= all).await;
-        let _ = self.crds_ready.subscribe().wait_for(|ready| *ready).await;
+        let _ = self
+            .crds_ready
+            .subscribe()
+            .wait_for(|ready| *ready == Some(true))
+            .await;
     }
 
     /// Whether [`Self::wait_until_listed`] would return at once.
     pub(crate) fn is_listed(&self) -> bool {
-        *self.lists.borrow() >= self.expected_lists() && *self.crds_ready.borrow()
+        *self.lists.borrow() >= self.expected_lists() && *self.crds_ready.borrow() == Some(true)
     }
 
     fn expected_lists(&self) -> usize {
@@ -155,6 +161,15 @@ impl Context {
 
     pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The uids of the objects of a namespace that the watch shows.
+    pub(crate) fn object_uids(&self, namespace: &str) -> Vec<String> {
+        let objects = self.stores.iter().flat_map(|stores| stores.clients.state());
+        objects
+            .filter(|object| object.metadata.namespace.as_deref() == Some(namespace))
+            .filter_map(|object| object.uid())
+            .collect()
     }
 
     /// An object by its uid. It scans all objects, so it is for rare cases.

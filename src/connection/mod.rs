@@ -12,6 +12,7 @@ mod status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::cluster::events::{EventType, publish};
 use crate::connection::condition::{availability, condition};
 use crate::connection::in_use::Guarded;
 use crate::connection::kinds::AnyConnection;
@@ -26,7 +27,7 @@ use crate::state::connection_registry::{Availability, ConnectionKey, Update};
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::health::Health;
 use provident_core::api::{self, ConditionStatus, Reason};
-use provident_core::binding::{BindingKey, Bound};
+use provident_core::binding::{BindingKey, Bound, Verification};
 use provident_core::plan::ConditionUpdate;
 use provident_core::vendor::types::ClientId;
 
@@ -34,6 +35,8 @@ use provident_core::vendor::types::ClientId;
 const LONGEST_WAIT: Duration = Duration::from_mins(2);
 /// After a refused status write: long enough for the watch to bring what made the view stale.
 const STALE: Duration = Duration::from_secs(1);
+/// While the binding key is not at hand.
+const KEY_WAIT: Duration = Duration::from_secs(5);
 /// A healthy connection is looked at again after this, if nothing about it changes.
 const RESYNC: Duration = Duration::from_hours(1);
 /// A connection of another installation is looked at again after this: it may have been given up.
@@ -91,11 +94,23 @@ async fn look<K: AnyConnection>(
         managed::give_up(ctx, object).await?;
         return Ok((Next::After(RESYNC), None));
     }
-    let KeyState::Loaded(key) = ctx.key.borrow().clone() else {
-        let reason = Reason::BindingKeyMissing;
-        return Ok((Next::Retry(Duration::from_secs(5)), Some(reason)));
+    if let Some(note) = ctx.state.key_loss.take_notice(&this) {
+        let reason = Reason::BindingKeyMissing.as_str();
+        let (about, warning) = (object.object_ref(&()), EventType::Warning);
+        publish(&ctx.client, &ctx.reporter, &about, warning, reason, &note).await;
+    }
+    let key = ctx.key.borrow().clone();
+    let key = match key {
+        KeyState::Loaded(key) => key,
+        KeyState::Unknown => {
+            let reason = Reason::BindingKeyMissing;
+            return Ok((Next::Retry(KEY_WAIT), Some(reason)));
+        }
+        KeyState::Missing(message) => {
+            return without_key(object, ctx, &before, message.to_string()).await;
+        }
     };
-    let (condition, availability) = match resolve(object, ctx, &key, &before).await? {
+    let (mut condition, availability) = match resolve(object, ctx, &key, &before).await? {
         Ok(connection) => health(ctx, &this, &key, connection).await,
         Err(condition) => {
             let message = this.not_ready(condition.1);
@@ -103,6 +118,11 @@ async fn look<K: AnyConnection>(
             (condition, unusable)
         }
     };
+    // Clients go on over it, but none is created and no secret is rotated.
+    if let Some(loss) = ctx.state.key_loss.get() {
+        let reason = Reason::BindingKeyMissing;
+        condition = (ConditionStatus::False, reason, loss.to_string());
+    }
     let ready = condition.0 == ConditionStatus::True;
     let reason = condition.1;
     let access = object.access().map(<[_]>::to_vec);
@@ -157,6 +177,25 @@ async fn look<K: AnyConnection>(
     ))
 }
 
+// Nothing can be called: no recorded clientId can be checked. Without the key nothing is set up in the registry either.
+async fn without_key<K: AnyConnection>(
+    object: &K,
+    ctx: &Context,
+    before: &api::ConnectionStatus,
+    message: String,
+) -> Result<(Next, Option<Reason>), Error> {
+    let (this, reason) = (object.key(), Reason::BindingKeyMissing);
+    let unusable = Availability::Unusable(reason, message.clone());
+    let condition = (ConditionStatus::False, reason, message);
+    let manager = managed::name(&ctx.config);
+    let after = status::after(object, before, &unusable, &condition, &condition, &manager);
+    ctx.metrics
+        .connections
+        .told(this.kind.as_str(), &this.namespace, &this.name, reason);
+    status::write(object, ctx, before, &after, condition).await?;
+    Ok((Next::Retry(KEY_WAIT), Some(reason)))
+}
+
 // A probe only where there is reason for one, so that a restart sends nothing.
 async fn health(
     ctx: &Context,
@@ -205,14 +244,17 @@ fn bound_client(ctx: &Context, this: &ConnectionKey, key: &BindingKey) -> Option
     })
 }
 
+/// The client that an object's status records with a valid binding. The namespace's uid is not compared: a restored object
+/// holds its client before it has proven it, and no two objects share namespace and name.
 pub(crate) fn bound(client: &api::OAuthClient, key: &BindingKey) -> Option<ClientId> {
     let status = client.status.as_ref()?;
     let id = ClientId::parse(status.client_id.as_deref()?)?;
     let to = Bound {
         connection: &client.spec.connection_ref,
         namespace: client.metadata.namespace.as_deref()?,
+        namespace_uid: None,
         name: client.metadata.name.as_deref()?,
     };
-    key.verifies(to, &id, status.binding_mac.as_deref()?)
-        .then_some(id)
+    let verification = key.verify(to, &id, status.binding_mac.as_deref()?);
+    (verification == Verification::Valid).then_some(id)
 }

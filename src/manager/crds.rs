@@ -40,7 +40,7 @@ pub(super) async fn watch_crds(ctx: Arc<Context>) {
     loop {
         let wait = match look(&ctx).await {
             Ok(Found::Lacking(what)) => {
-                ctx.crds_ready.send_replace(false);
+                ctx.crds_ready.send_replace(Some(false));
                 if reported.as_ref() != Some(&what) {
                     error!(
                         lacking = what.join("; "),
@@ -54,7 +54,7 @@ pub(super) async fn watch_crds(ctx: Arc<Context>) {
                 if reported.take().is_some() {
                     info!("CRDs are up to date");
                 }
-                ctx.crds_ready.send_replace(true);
+                ctx.crds_ready.send_replace(Some(true));
                 if matches!(found, Found::Forbidden) {
                     debug!("No permission to read the CRDs; assuming that they are up to date");
                 }

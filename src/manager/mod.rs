@@ -19,10 +19,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::binding_key as key;
 use crate::admin::{Readiness, Stage};
+use crate::cluster;
 use crate::config::Config;
 use crate::context::Context;
 use crate::leader::{Election, Lost};
@@ -35,6 +36,8 @@ use provident_core::api::{ClusterProvidentConnection, MANAGER, ProvidentConnecti
 
 /// The binding key is looked for again after this, while it is not at hand.
 const KEY_RETRY: Duration = Duration::from_secs(5);
+/// Whether it is still there is checked this often: a read by name needs no right to watch Secrets.
+const KEY_CHECK: Duration = Duration::from_secs(30);
 
 /// Runs the operator until `stop` is cancelled; then finishes what is in flight, stores what was answered, gives the lease
 /// back, and returns.
@@ -72,11 +75,12 @@ pub async fn run(
         stores,
         key,
         lists: watch::Sender::new(0),
-        crds_ready: watch::Sender::new(false),
+        crds_ready: watch::Sender::new(None),
         leadership,
         stopping,
         tasks: TaskTracker::new(),
         crd_unreadable: std::sync::Once::new(),
+        namespaces_unreadable: std::sync::Once::new(),
     });
     let background = CancellationToken::new();
     tokio::spawn(
@@ -201,42 +205,95 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     ctx.wait_until_listed().await;
     // It may be made here, and a standby makes nothing.
     ctx.leadership.held().await;
-    loop {
-        match key::load(
-            &ctx.client,
-            &ctx.config.namespace,
-            &ctx.config.binding_key_secret,
-            async || Ok(!key::some_binding(&ctx).await?),
-        )
-        .await
-        {
-            Ok(state) => {
-                let loaded = matches!(state, KeyState::Loaded(_));
-                found.send_replace(state);
-                if loaded {
-                    return found.closed().await;
+    let (namespace, name) = (&ctx.config.namespace, &ctx.config.binding_key_secret);
+    let bytes = loop {
+        let bound = || key::bound_objects(&ctx);
+        match key::load(&ctx.client, namespace, name, bound).await {
+            Ok(key::Found::Key(key, bytes)) => {
+                ctx.metrics.binding_key.set_missing(false);
+                found.send_replace(KeyState::Loaded(key));
+                break bytes;
+            }
+            Ok(key::Found::Missing(bound)) => {
+                ctx.metrics.binding_key.set_missing(true);
+                // The same words for as long as it lasts, so that no status is written again.
+                if !matches!(*found.borrow(), KeyState::Missing(_)) {
+                    let message = key::missing_message(namespace, name, &bound);
+                    error!("{message}");
+                    found.send_replace(KeyState::Missing(message.into()));
                 }
             }
             Err(error) => warn!(%error, "Failed to load the binding key, will retry"),
         }
         tokio::time::sleep(KEY_RETRY).await;
+    };
+    loop {
+        tokio::time::sleep(KEY_CHECK).await;
+        match key::check(&ctx.client, namespace, name, &bytes).await {
+            Ok(check) => report_key(&ctx, check).await,
+            // Nothing is known; watches report an API server that does not answer.
+            Err(error) => debug!(
+                error = cluster::describe(&error),
+                "Failed to check the binding key"
+            ),
+        }
+    }
+}
+
+async fn report_key(ctx: &Context, check: key::Check) {
+    let (namespace, name) = (&ctx.config.namespace, &ctx.config.binding_key_secret);
+    let until = "Until then no client is created and no secret is rotated";
+    let loss = match check {
+        key::Check::Present | key::Check::Restored => None,
+        key::Check::Refused(status) => Some(format!(
+            "Secret {name} with the binding key was deleted in namespace {namespace}, and the API server does not let the operator \
+             write it back ({status}). Restore it from the backup. {until}"
+        )),
+        key::Check::Replaced => Some(format!(
+            "Secret {name} in namespace {namespace} no longer holds the binding key that the operator uses. Restore the key from the \
+             backup, or restart the operator to use the new one, which does not recognise the present clients. {until}"
+        )),
+    };
+    ctx.metrics.binding_key.set_missing(loss.is_some());
+    if check == key::Check::Restored {
+        ctx.metrics.binding_key.restored();
+        let note = format!(
+            "Secret {name} with the binding key was deleted in namespace {namespace}; the operator wrote it back from memory"
+        );
+        error!("{note}. Find out who deleted it");
+        let connections = ctx.state.connections.keys();
+        ctx.state.key_loss.notify(&connections, &note.into());
+        for connection in &connections {
+            ctx.state.connections.trigger(connection);
+        }
+    }
+    let message = loss.clone();
+    if ctx.state.key_loss.set(loss.map(Into::into)) {
+        match message {
+            Some(message) => error!("{message}"),
+            None => info!("Binding key is there again"),
+        }
+        for connection in ctx.state.connections.keys() {
+            ctx.state.connections.trigger(&connection);
+        }
     }
 }
 
 async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
-    ctx.stopping
-        .run_until_cancelled(ctx.wait_until_listed())
-        .await;
-    let mut key = ctx.key.clone();
+    let (mut key, mut crds, mut lists) = (
+        ctx.key.clone(),
+        ctx.crds_ready.subscribe(),
+        ctx.lists.subscribe(),
+    );
     let watch_stall_timeout = ctx.config.watch_stall_timeout();
     loop {
         readiness.set(if ctx.stopping.is_cancelled() {
             Stage::Stopping
-        } else if !*ctx.crds_ready.borrow() {
+        } else if *ctx.crds_ready.borrow() == Some(false) {
             Stage::CrdsOutdated
         } else if ctx.metrics.watches.silent_for() > watch_stall_timeout {
             Stage::WatchesStalled
-        } else if ctx.leadership.is_held() && !ctx.is_key_known() {
+        } else if !ctx.is_listed() || (ctx.leadership.is_held() && !ctx.is_key_known()) {
             Stage::Starting
         } else {
             Stage::Ready
@@ -244,6 +301,8 @@ async fn watch_health(ctx: Arc<Context>, readiness: Readiness) {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
             Ok(()) = key.changed() => {}
+            Ok(()) = crds.changed() => {}
+            Ok(()) = lists.changed() => {}
             () = ctx.stopping.cancelled(), if !ctx.stopping.is_cancelled() => {}
         }
     }

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::context::{Context, Stores};
 use crate::metrics::Metrics;
 use crate::state::connection_registry::ConnectionKey;
-use provident_core::api::{APPLY_CRDS, OAuthClient};
+use provident_core::api::{self, APPLY_CRDS, ConditionType, OAuthClient, OAuthClientStatus};
 
 /// A failing watch is logged this often: kube restarts it about every second.
 const LOG_EVERY: Duration = Duration::from_mins(1);
@@ -33,8 +33,8 @@ pub(super) fn store_pair() -> (Stores, Writer<OAuthClient>) {
     (Stores { clients, secrets }, writer)
 }
 
-/// Puts the events of a watch of clients into their store. True for those that trigger a reconcile: a change of status
-/// alone does not, because every write of status is our own.
+/// Puts the events of a watch of clients into their store. True for those that trigger a reconcile. A change of status
+/// alone is one of our own writes and asks for none, unless status lost what the operator never takes away.
 pub(super) fn stored(
     mut writer: Writer<OAuthClient>,
 ) -> impl FnMut(&watcher::Event<OAuthClient>) -> bool {
@@ -43,7 +43,10 @@ pub(super) fn stored(
         let asks = match event {
             watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
                 let former = store.get(&ObjectRef::from_obj(object));
-                former.is_none_or(|former| differs(&former.metadata, &object.metadata))
+                former.is_none_or(|former| {
+                    differs(&former.metadata, &object.metadata)
+                        || lost(former.status.as_ref(), object.status.as_ref())
+                })
             }
             watcher::Event::Delete(_) => true,
             watcher::Event::Init | watcher::Event::InitDone => false,
@@ -58,6 +61,35 @@ fn differs(former: &ObjectMeta, now: &ObjectMeta) -> bool {
     (&former.uid, former.generation) != (&now.uid, now.generation)
         || former.finalizers != now.finalizers
         || former.annotations != now.annotations
+}
+
+// Another writer emptied or edited status. Dropping an attempt is our own write at times: one reconcile more, without effect.
+fn lost(former: Option<&OAuthClientStatus>, now: Option<&OAuthClientStatus>) -> bool {
+    let Some(former) = former else { return false };
+    let Some(now) = now else { return true };
+    let client = former.client_id.is_some()
+        && (&former.client_id, &former.binding_mac) != (&now.client_id, &now.binding_mac);
+    let attempt =
+        former.create_attempt.is_some() && now.create_attempt.is_none() && now.client_id.is_none();
+    let is_gone = |type_| {
+        api::find(&former.conditions, type_).is_some()
+            && api::find(&now.conditions, type_).is_none()
+    };
+    // Another process finished an attempt that this one waits for.
+    let finished = former.create_attempt.is_some()
+        && now.create_attempt.is_none()
+        && api::find(&now.conditions, ConditionType::Ready)
+            .is_none_or(|ready| ready.status != "True");
+    let conditions = [
+        ConditionType::Ready,
+        ConditionType::Synced,
+        ConditionType::SecretReady,
+    ];
+    client
+        || attempt
+        || finished
+        || former.observed_generation > now.observed_generation
+        || conditions.into_iter().any(is_gone)
 }
 
 pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
@@ -253,5 +285,63 @@ where
     stopping.cancelled().await;
     if store.wait_until_ready().now_or_never().is_some() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(change: serde_json::Value) -> Option<OAuthClientStatus> {
+        let mut status = serde_json::json!({
+            "observedGeneration": 1, "clientId": "c1", "bindingMAC": "m1",
+            "conditions": [
+                { "type": "Ready", "status": "True", "reason": "Available", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" },
+                { "type": "Stalled", "status": "True", "reason": "Available", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" },
+            ],
+        });
+        if let serde_json::Value::Object(change) = change {
+            status.as_object_mut().unwrap().extend(change);
+        }
+        Some(serde_json::from_value(status).unwrap())
+    }
+
+    #[test]
+    fn a_status_that_lost_what_only_others_take_away_asks_for_a_reconcile() {
+        let same = || status(serde_json::json!({}));
+        for taken in [
+            serde_json::json!({ "clientId": null }),
+            serde_json::json!({ "clientId": "c2" }),
+            serde_json::json!({ "bindingMAC": null }),
+            serde_json::json!({ "conditions": [] }),
+            serde_json::json!({ "observedGeneration": -1 }),
+            serde_json::json!({ "observedGeneration": null }),
+        ] {
+            assert!(
+                lost(same().as_ref(), status(taken.clone()).as_ref()),
+                "{taken}"
+            );
+            // And what the operator writes the other way round asks for none.
+            let back = lost(status(taken.clone()).as_ref(), same().as_ref());
+            assert_eq!(
+                back,
+                taken == serde_json::json!({ "clientId": "c2" }),
+                "{taken}"
+            );
+        }
+        assert!(lost(same().as_ref(), None));
+        assert!(!lost(None, same().as_ref()));
+        assert!(!lost(same().as_ref(), same().as_ref()));
+        let attempt = serde_json::json!({ "clientId": null, "bindingMAC": null,
+            "createAttempt": { "id": "a1", "startTime": "2026-01-01T00:00:00Z" } });
+        let nothing = serde_json::json!({ "clientId": null, "bindingMAC": null });
+        assert!(lost(
+            status(attempt.clone()).as_ref(),
+            status(nothing).as_ref()
+        ));
+        assert!(
+            !lost(status(attempt).as_ref(), same().as_ref()),
+            "it became a client"
+        );
     }
 }

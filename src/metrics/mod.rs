@@ -5,6 +5,7 @@
 //! counters alone.
 
 mod api_server;
+mod binding_key;
 mod clients;
 mod connections;
 mod outcomes;
@@ -24,6 +25,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use api_server::ApiServer;
+pub use binding_key::BindingKey;
 pub use clients::Clients;
 pub use connections::Connections;
 pub use outcomes::Outcomes;
@@ -48,6 +50,8 @@ pub struct Metrics {
     leader: Gauge,
     /// Requests to the API server.
     pub api_server: ApiServer,
+    /// The binding key.
+    pub binding_key: BindingKey,
     /// Objects, by what is told of them, and when they were verified.
     pub clients: Clients,
     /// Connections, by what is told of them.
@@ -76,6 +80,7 @@ impl Default for Metrics {
                 "Whether this process does the work: it holds the lease, or needs none",
             ),
             api_server: ApiServer::new(&mut registry),
+            binding_key: BindingKey::new(&mut registry),
             clients: Clients::new(&mut registry),
             connections: Connections::new(&mut registry),
             outcomes: Outcomes::new(&mut registry),

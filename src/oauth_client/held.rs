@@ -6,8 +6,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PostParams};
 use kube::{Resource, ResourceExt};
-use provident_core::api::{EventReason, MANAGER, OAuthClient, Reason};
-use provident_core::binding::{BindingKey, Bound};
+use provident_core::api::{BINDING_ANNOTATION, EventReason, MANAGER, OAuthClient, Reason};
+use provident_core::binding::{BindingKey, Bound, Verification};
 use provident_core::plan::{
     Binding, ClientAnswer, Content, Facts, SecretChange, SecretFacts, differing,
 };
@@ -26,12 +26,22 @@ use crate::state::keyed_locks::KeyedLock;
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::limiter::Permit;
 
+/// What proves the right to a client.
+pub(crate) enum Proof {
+    /// This text must equal the client's secret.
+    Text(SecretString),
+    /// The object's own Secret must hold what the client's secret makes of `spec.secret.stringData`.
+    OwnSecret,
+}
+
 /// What a reconcile holds between its steps.
 pub(crate) struct Held {
     pub ctx: Arc<Context>,
     /// The view; each write of ours replaces it with the API server's answer.
     pub object: OAuthClient,
     pub key: Option<BindingKey>,
+    /// The uid of the object's namespace; `None` without the right to read it.
+    pub namespace_uid: Option<Arc<str>>,
     pub connection: Option<Arc<VendorConnection>>,
     /// The Secret as it was read or written in this reconcile; `None` if absent, not read, or known by its version.
     pub secret: Option<Secret>,
@@ -41,8 +51,8 @@ pub(crate) struct Held {
     pub connection_lost: bool,
     /// The connection allows this namespace to adopt clients.
     pub may_adopt: bool,
-    /// The secret that must equal that of the client to adopt.
-    pub proof: Option<SecretString>,
+    /// What proves the right to the client to adopt.
+    pub proof: Option<Proof>,
     /// From the preflight to the create or the rotation.
     pub permit: Option<Permit>,
     /// The Secret's name in a create, the client in an adoption or a deactivation.
@@ -68,6 +78,7 @@ impl Held {
         Bound {
             connection: &self.object.spec.connection_ref,
             namespace: meta.namespace.as_deref().unwrap_or_default(),
+            namespace_uid: self.namespace_uid.as_deref(),
             name: meta.name.as_deref().unwrap_or_default(),
         }
     }
@@ -102,13 +113,43 @@ impl Held {
     pub fn desired_secret(&self, id: &ClientId) -> Option<Secret> {
         let client_secret = self.client.as_ref()?.client_secret.as_ref()?;
         let token_url = self.connection.as_ref().map(|c| c.client.token_url())?;
-        let mac = self.key.as_ref()?.mac(self.bound(), id);
         let values = Values {
             client_id: id.as_str(),
             client_secret,
             token_url: &token_url,
         };
-        Some(secret::render(&self.object, values, &mac))
+        Some(secret::render(&self.object, values, &self.mac(id)?))
+    }
+
+    /// The binding to `id`: one that is recorded already and valid, so that a right to read namespaces that is gained or lost
+    /// rewrites nothing; else a new one.
+    pub fn mac(&self, id: &ClientId) -> Option<String> {
+        let key = self.key.as_ref()?;
+        let status = self.object.status.as_ref();
+        let on_secret = self.secret.as_ref().map(ResourceExt::annotations);
+        let recorded = [
+            on_secret.and_then(|annotations| annotations.get(BINDING_ANNOTATION)),
+            status.and_then(|status| status.binding_mac.as_ref()),
+        ];
+        let is_valid = |mac: &&String| key.verify(self.bound(), id, mac) == Verification::Valid;
+        let valid = recorded.into_iter().flatten().find(is_valid).cloned();
+        Some(valid.unwrap_or_else(|| key.mac(self.bound(), id)))
+    }
+
+    /// Whether the object's own Secret shows knowledge of the secret of a client that the vendor returned.
+    pub fn own_secret_proves(&self, id: &ClientId, client: &VendorClient) -> bool {
+        let token_url = self.connection.as_ref().map(|c| c.client.token_url());
+        let (Some(found), Some(client_secret), Some(token_url)) =
+            (&self.secret, &client.client_secret, token_url)
+        else {
+            return false;
+        };
+        let values = Values {
+            client_id: id.as_str(),
+            client_secret,
+            token_url: &token_url,
+        };
+        secret::proves(found, &self.object, values)
     }
 
     /// The hash of the content that the Secret should have; `None` without credentials at hand.

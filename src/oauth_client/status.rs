@@ -131,9 +131,11 @@ fn status(
     let generation = held.object.metadata.generation.unwrap_or_default();
     let mut status = before.clone();
     let recorded = plan::recorded_state(facts);
-    if let (Some(client), Some(key)) = (&recorded.client, &held.key) {
+    if let Some(client) = &recorded.client
+        && let Some(mac) = held.mac(client)
+    {
         status.client_id = Some(client.to_string());
-        status.binding_mac = Some(key.mac(held.bound(), client));
+        status.binding_mac = Some(mac);
     }
     status.create_attempt = create_attempt(held, facts, before, recorded.attempt);
     set_conditions(&mut status, report, generation);
@@ -191,14 +193,20 @@ fn create_attempt(
             })
         }
     };
-    // Why it is held outlives this process.
-    if let Some(facts) = facts.attempt.as_ref().filter(|facts| facts.id == id)
-        && let AttemptState::Unknown(ambiguity) = &facts.state
-    {
-        attempt.outcome = Some(match ambiguity {
-            Ambiguity::NoAnswer => AttemptOutcome::NoAnswer,
-            Ambiguity::ExistingClient => AttemptOutcome::ExistingClientReturned,
-        });
+    // That it has ended, and why it is held, outlives this process: another one need not wait for it.
+    if let Some(known) = facts.attempt.as_ref().filter(|known| known.id == id) {
+        attempt.outcome = match &known.state {
+            AttemptState::Unknown(Ambiguity::ExistingClient) => {
+                Some(AttemptOutcome::ExistingClientReturned)
+            }
+            AttemptState::Unknown(Ambiguity::NoAnswer) | AttemptState::Abandoned => {
+                Some(AttemptOutcome::NoAnswer)
+            }
+            AttemptState::InProgress
+            | AttemptState::Unsent { .. }
+            | AttemptState::NotCreated(_)
+            | AttemptState::Created(_) => attempt.outcome,
+        };
     }
     Some(attempt)
 }

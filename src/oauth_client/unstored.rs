@@ -111,6 +111,8 @@ async fn secret_of(
     let to = Bound {
         connection: &client.target.connection,
         namespace: &namespace,
+        // A client that is held under a former uid is held all the same.
+        namespace_uid: None,
         name: &client.object.name,
     };
     let metadata = SecretMetadata::of(&found.metadata);

@@ -196,6 +196,12 @@ impl ConnectionRegistry {
         self.entries.read().get(key).cloned()
     }
 
+    /// All connections that are known.
+    #[must_use]
+    pub fn keys(&self) -> Vec<ConnectionKey> {
+        self.entries.read().keys().cloned().collect()
+    }
+
     /// Takes in what is known of a connection now.
     pub fn set(&self, key: &ConnectionKey, update: Update) {
         let mut entries = self.entries.write();

@@ -160,16 +160,19 @@ impl CreateAttempts {
     /// its client, even if somebody emptied status.
     pub fn sent_for(&self, uid: &str) -> Option<Remembered> {
         let attempts = self.0.lock();
-        attempts.own.iter().find_map(|(id, own)| {
-            let open = match own.progress {
-                Progress::Sent | Progress::Created(_) | Progress::Unknown(_) => true,
-                Progress::Unsent | Progress::NotCreated(_) => false,
-            };
-            (open && own.target.uid == uid).then(|| Remembered {
-                id: id.clone(),
-                retry_of: own.retry_of.clone(),
-                start_time: own.start_time,
-            })
+        let open = attempts.own.iter().filter(|(_, own)| {
+            own.target.uid == uid
+                && match own.progress {
+                    Progress::Sent | Progress::Created(_) | Progress::Unknown(_) => true,
+                    Progress::Unsent | Progress::NotCreated(_) => false,
+                }
+        });
+        // The newest: an older one is held, and this one retried it.
+        let (id, own) = open.max_by_key(|(_, own)| own.started)?;
+        Some(Remembered {
+            id: id.clone(),
+            retry_of: own.retry_of.clone(),
+            start_time: own.start_time,
         })
     }
 

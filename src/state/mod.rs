@@ -8,6 +8,7 @@ pub mod connection_registry;
 pub mod create_attempts;
 pub mod keyed_locks;
 pub mod leadership;
+pub mod namespace_uids;
 pub mod repairs;
 pub mod rotations;
 pub mod secret_cache;
@@ -17,10 +18,12 @@ pub mod views;
 use std::sync::Arc;
 
 use self::backoff::Backoff;
+use self::binding_key::KeyLoss;
 use self::client_index::ClientIndex;
 use self::connection_registry::ConnectionRegistry;
 use self::create_attempts::CreateAttempts;
 use self::keyed_locks::KeyedLocks;
+use self::namespace_uids::NamespaceUids;
 use self::repairs::Repairs;
 use self::rotations::Rotations;
 use self::verifications::Verifications;
@@ -43,6 +46,10 @@ pub struct State {
     pub repairs: Repairs,
     /// Which object records which client.
     pub client_index: Arc<ClientIndex>,
+    /// The uid of each object's namespace.
+    pub namespace_uids: NamespaceUids,
+    /// Whether the binding key's Secret was lost while this process runs.
+    pub key_loss: KeyLoss,
     /// Connections by name.
     pub connections: ConnectionRegistry,
     /// What only one reconcile may do at a time: create a Secret of one name, adopt one client, rotate by schedule over one
@@ -58,5 +65,6 @@ impl State {
         self.verifications.forget(uid);
         self.backoff.clear(uid);
         self.repairs.forget(uid);
+        self.namespace_uids.forget(uid);
     }
 }

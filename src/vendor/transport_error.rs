@@ -87,13 +87,13 @@ fn certificate(error: &CertificateError) -> String {
                 .to_owned()
         }
         CertificateError::ExpiredContext { not_after, .. } => {
-            format!("the server's certificate expired on {}", date(not_after))
+            format!("the server's certificate expired on {}", date(*not_after))
         }
         CertificateError::Expired => "the server's certificate has expired".to_owned(),
         CertificateError::NotValidYetContext { not_before, .. } => {
             format!(
                 "the server's certificate is not valid before {}",
-                date(not_before)
+                date(*not_before)
             )
         }
         CertificateError::NotValidYet => "the server's certificate is not valid yet".to_owned(),
@@ -114,7 +114,7 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
-fn date(time: &UnixTime) -> String {
+fn date(time: UnixTime) -> String {
     i64::try_from(time.as_secs())
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_core::api::{ConditionType, OAuthClient, Reason};
+use provident_core::api::{ALLOW_ADOPTION, ConditionType, EventReason, OAuthClient, Reason};
 use provident_emulator::{Fault, Operation, When};
 use serde_json::{Value, json};
 
@@ -20,7 +20,8 @@ pub struct HandMade {
 impl World {
     /// Lets this namespace take over clients, or not.
     pub async fn allow_adoption(&self, allowed: bool) {
-        let rule = json!({ "namespaces": [self.namespace], "scopes": ["*"], "adoption": allowed });
+        let rule =
+            json!({ "namespaces": [self.namespace], "scopes": ["*"], "allowAdoption": allowed });
         self.edit_connection(json!({ "access": [rule] })).await;
     }
 
@@ -50,7 +51,7 @@ impl World {
 
     pub async fn store_secret(&self, name: &str, data: Value) -> Secret {
         let secret: Secret = serde_json::from_value(json!({
-            "metadata": { "name": name, "labels": { "app": "legacy" } },
+            "metadata": { "name": name, "labels": { "app": "legacy" }, "annotations": { ALLOW_ADOPTION: name } },
             "stringData": data,
         }))
         .unwrap();
@@ -117,7 +118,7 @@ async fn a_hand_made_client_is_taken_over_in_place_with_its_settings() {
     assert_eq!(ours, [Operation::Get, Operation::Update]);
     let words = ["Adopted", &made.id, "redirectUris"];
     world
-        .until_event_with("web", Reason::Available, &words)
+        .until_event_with("web", EventReason::ClientAdopted, &words)
         .await;
 
     // A client adopted is a client like any other.

@@ -21,7 +21,7 @@ async fn without_right_or_proof_nobody_gets_a_client() {
         .await;
     let spec = json!({ "adoption": adoption(&made.id, "leaked", "secret") });
     world.declare("web", spec).await;
-    let words = ["spec.adoption", &world.namespace, "adoption: true"];
+    let words = ["spec.adoption", &world.namespace, "allowAdoption: true"];
     world
         .until_told("web", Reason::AdoptionRejected, &words)
         .await;
@@ -47,12 +47,12 @@ async fn without_right_or_proof_nobody_gets_a_client() {
         (
             "nosecret",
             adoption(&made.id, "none", "secret"),
-            &["spec.adoption.secretKeyRef", "no Secret none"],
+            &["spec.adoption.secretKeyRef", "Secret none does not exist"],
         ),
         (
             "noclient",
             adoption("unknown-id", "leaked", "secret"),
-            &["spec.adoption.clientId", "no client unknown-id"],
+            &["spec.adoption.clientId", "client unknown-id does not exist"],
         ),
     ];
     for (name, adoption, words) in cases {

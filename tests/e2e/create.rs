@@ -76,7 +76,7 @@ async fn each_change_is_one_put_of_what_differs_and_one_event_that_names_it() {
             .patch("storefront", json!({ "spec": { *field: value } }))
             .await;
         world.until_ready("storefront").await;
-        let event = format!("Available: Updated at the vendor: {field}");
+        let event = format!("ClientUpdated: Updated the client at the vendor: {field}");
         world.until_event("storefront", &event).await;
     }
     let calls = world.emulator.calls().into_iter();

@@ -4,7 +4,7 @@ use harness::faults::{Effect, Fault};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::PostParams;
-use provident_core::api::{BINDING_ANNOTATION, FINALIZER, OAuthClient, Reason};
+use provident_core::api::{BINDING_ANNOTATION, EventReason, FINALIZER, OAuthClient, Reason};
 use provident_emulator::{Call, Fault as VendorFault, Operation, When};
 use serde_json::json;
 
@@ -188,7 +188,7 @@ async fn s09_kubectl_replace_on_a_held_object_leaves_it_held() {
     world.until_gone("web").await;
     let id = attempt(&held).unwrap();
     world
-        .until_event_with("web", Reason::CreateOutcomeUnknown, &["Released", &id])
+        .until_event_with("web", EventReason::ClientReleased, &["Released", &id])
         .await;
     world.check().await;
 }

@@ -151,7 +151,7 @@ async fn s37_a_value_the_vendor_normalises_is_put_once_and_told() {
         .until_told(
             "web",
             Reason::UpdateNotApplied,
-            &["name", "State its own value", "leave the field out"],
+            &["name", "Set the vendor's value", "leave the field out"],
         )
         .await;
     world.silence().await;
@@ -273,7 +273,10 @@ async fn a_missing_client_is_told_acknowledged_and_ends_by_itself() {
         (status.as_str(), reason.as_str()),
         ("False", Reason::ClientMissing.as_str())
     );
-    assert!(message.contains("delete this OAuthClient"), "{message}");
+    assert!(
+        message.contains("delete and recreate this OAuthClient"),
+        "{message}"
+    );
     assert_eq!(told(&object, ConditionType::Synced).0, "False");
     world.silence().await;
     assert_eq!(

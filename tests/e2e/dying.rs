@@ -95,7 +95,7 @@ async fn s28_a_stripped_finalizer_is_told_where_the_client_is_left_behind() {
     world.until_gone("web").await;
     let told = async || {
         let log = world.log.text();
-        let told = |line: &str| line.contains("without its finalizer") && line.contains(&client_id);
+        let told = |line: &str| line.contains("without our finalizer") && line.contains(&client_id);
         log.lines().any(told)
     };
     world.eventually("the log names the client", told).await;

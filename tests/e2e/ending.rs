@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use provident_core::api::Reason;
+use provident_core::api::{EventReason, Reason};
 use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
@@ -97,7 +97,7 @@ async fn a_404_over_an_unproven_connection_is_not_believed_and_the_deletion_wait
     world.delete("web").await;
     let words = [
         "Deletion waits",
-        "not proven",
+        "not verified",
         "\"deletionPolicy\":\"Retain\"",
     ];
     world
@@ -189,12 +189,12 @@ async fn a_held_object_goes_with_an_event_that_names_the_attempt() {
     world.delete("web").await;
     world.until_gone("web").await;
     let words = [
-        "Released with create attempt",
+        "Released although the outcome of create attempt",
         &attempt,
         &world.vendor_name("web"),
     ];
     world
-        .until_event_with("web", Reason::CreateOutcomeUnknown, &words)
+        .until_event_with("web", EventReason::ClientReleased, &words)
         .await;
     assert_eq!(world.creates("web").len(), 1);
     world.check().await;

@@ -127,7 +127,7 @@ async fn an_immutable_secret_that_must_change_is_told_and_written_anew_once_dele
     assert!(is_ready(&world.get("web").await), "it holds what it should");
     let renamed = json!({ "secret": { "stringData": { "ID": "$(clientId)" } } });
     world.patch("web", json!({ "spec": renamed })).await;
-    let words = ["the Secret web is immutable", "Delete it"];
+    let words = ["Secret web is immutable", "Delete it"];
     let refused = world
         .until_told("web", Reason::SecretImmutable, &words)
         .await;
@@ -177,7 +177,7 @@ async fn a_secret_that_is_fought_over_is_left_alone_for_a_minute_and_told() {
     operator.faults.forget();
     let (go_on, changes) = fight(&world, "web");
     let words = [
-        "The Secret web",
+        "Secret web",
         "--show-managed-fields",
         "left as it is for a minute",
     ];

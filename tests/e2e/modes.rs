@@ -107,7 +107,7 @@ async fn a_changed_token_is_noticed_without_a_watch() {
 }
 
 #[tokio::test]
-async fn the_binding_key_is_not_made_anew_for_secrets_that_carry_bindings_though_none_is_listed() {
+async fn a_key_made_anew_takes_up_no_secret_that_a_former_one_bound() {
     let world = World::start_as(Mode::UnwatchedSecrets).await;
     let operator = world.start_operator();
     world.settled("web", json!({})).await;
@@ -123,8 +123,8 @@ async fn the_binding_key_is_not_made_anew_for_secrets_that_carry_bindings_though
     world.patch_status("web", gone).await;
     let _operator = world.start_operator();
     world.ask_for_verification("web").await;
-    world.until_reason("web", Reason::BindingKeyMissing).await;
-    assert!(keys.get_opt(key).await.unwrap().is_none());
+    world.until_reason("web", Reason::BindingMismatch).await;
+    assert!(keys.get_opt(key).await.unwrap().is_some());
     assert_eq!(world.creates("web").len(), 1);
     world.check().await;
 }

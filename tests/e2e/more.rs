@@ -53,11 +53,17 @@ impl World {
     }
 
     /// Waits until an event of this reason has these words.
-    pub async fn until_event_with(&self, name: &str, reason: Reason, words: &[&str]) {
+    pub async fn until_event_with(
+        &self,
+        name: &str,
+        reason: impl Into<&'static str>,
+        words: &[&str],
+    ) {
+        let reason = reason.into();
         self.eventually(&format!("an event {reason} with {words:?}"), async || {
             let events = self.events(name).await;
             events.iter().any(|event| {
-                event.starts_with(reason.as_str()) && words.iter().all(|word| event.contains(word))
+                event.starts_with(reason) && words.iter().all(|word| event.contains(word))
             })
         })
         .await;

@@ -1,8 +1,8 @@
-//! `unknownOutcomePolicy: Retry`: the decision that a create of unknown outcome is made once more, taken beforehand.
+//! `unknownOutcomePolicy is Retry`: the decision that a create of unknown outcome is made once more, taken beforehand.
 
 use std::time::Duration;
 
-use provident_core::api::Reason;
+use provident_core::api::{EventReason, Reason};
 use provident_emulator::{Fault, Operation, Rule, When};
 use serde_json::json;
 
@@ -48,7 +48,8 @@ async fn an_unknown_outcome_is_tried_once_more_after_the_wait_and_counted() {
     world.declare("storefront", json!({})).await;
     let waits = world
         .until("storefront", "waiting for its second try", |object| {
-            ready(object).is_some_and(|ready| ready.message.contains("unknownOutcomePolicy: Retry"))
+            ready(object)
+                .is_some_and(|ready| ready.message.contains("unknownOutcomePolicy is Retry"))
         })
         .await;
     assert!(!is_stalled(&waits), "nobody has to act");
@@ -61,11 +62,11 @@ async fn an_unknown_outcome_is_tried_once_more_after_the_wait_and_counted() {
         "{apart:?}"
     );
     let words = [
-        "unknownOutcomePolicy: Retry",
+        "unknownOutcomePolicy is Retry",
         &world.vendor_name("storefront"),
     ];
     world
-        .until_event_with("storefront", Reason::CreateOutcomeUnknown, &words)
+        .until_event_with("storefront", EventReason::CreateRetried, &words)
         .await;
     assert_eq!(world.counted(ORPHANS), 1);
     world.check_with(&[("storefront", 1)]).await;

@@ -200,7 +200,7 @@ async fn s13_retry_after_is_kept_by_all_clients_of_the_connection_and_nothing_is
     let message = world
         .until_dropped("limited", Reason::VendorThrottled)
         .await;
-    assert!(message.contains("ends by itself"), "{message}");
+    assert!(message.contains("retries automatically"), "{message}");
     world.declare("neighbour", json!({})).await;
     world.until_ready("limited").await;
     world.until_ready("neighbour").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::faults::{Effect, Fault as ApiFault, Moment};
 use kube::api::DeleteParams;
-use provident_core::api::{OAuthClient, ROTATE, Reason};
+use provident_core::api::{EventReason, OAuthClient, ROTATE, Reason};
 use provident_emulator::{Answer, Fault, Operation, When};
 use serde_json::json;
 
@@ -67,8 +67,8 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
     world
         .until_event_with(
             "web",
-            Reason::Available,
-            &["Rotated the secret", "revision 2"],
+            EventReason::SecretRotated,
+            &["Rotated the client secret", "revision 2"],
         )
         .await;
     world.silence().await;
@@ -167,7 +167,7 @@ async fn s33_a_rotation_without_effect_is_told_and_a_new_token_ends_it() {
     let told = world.until_told(
         "web",
         Reason::UpdateNotApplied,
-        &["rotation 1", "oauth.provident.ae/rotate="],
+        &["rotation \"1\"", "oauth.provident.ae/rotate="],
     );
     told.await;
     // What the vendor accepted is not asked again by another process either.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use provident_core::api::{ConditionType, OAuthClient};
+use provident_core::api::{OAuthClient, Reason};
 use provident_emulator::Operation;
 use serde_json::{Value, json};
 
-use crate::settled::told;
 use crate::world::{World, is_ready};
 
 impl World {
@@ -107,15 +106,20 @@ async fn what_is_due_waits_for_its_window() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_never_comes_is_told_and_harms_nobody() {
+async fn a_time_zone_that_does_not_exist_is_reported_at_once_and_can_be_corrected() {
     let world = World::start().await;
     let _operator = world.start_operator();
-    let never = json!({ "schedule": "0 2 31 2 *", "duration": "1h" });
-    let spec = json!({ "rotation": { "interval": "1h", "window": never } });
-    world.settled("web", spec).await;
-    let (status, _, message) = told(&world.get("web").await, ConditionType::Synced);
-    assert_eq!(status, "True");
-    assert!(message.contains("spec.rotation"), "{message}");
+    // The schema cannot know all time zones.
+    let nowhere =
+        json!({ "schedule": "0 2 * * *", "duration": "1h", "timeZone": "Europe/Nowhere" });
+    let spec = json!({ "rotation": { "interval": "1h", "window": nowhere } });
+    world.declare("web", spec).await;
+    let words = ["spec.rotation.window.timeZone"];
+    world.until_told("web", Reason::InvalidObject, &words).await;
+    assert_eq!(world.creates("web"), [], "nothing is created meanwhile");
+    let mended = json!({ "spec": { "rotation": { "window": { "timeZone": "Europe/Berlin" } } } });
+    world.patch("web", mended).await;
+    world.until_ready("web").await;
     world.check().await;
 }
 

@@ -43,7 +43,7 @@ async fn s17_a_secret_refused_after_the_post_leaves_the_client_id_in_status_at_o
     strike_from(&operator.faults, 1, writes.clone(), refuse);
     world.declare("web", json!({})).await;
 
-    let words = ["the Secret web (403)", "quotas", "rights"];
+    let words = ["Secret web (403)", "quotas", "rights"];
     let refused = world
         .until_told("web", Reason::SecretWriteDenied, &words)
         .await;
@@ -188,7 +188,7 @@ async fn s17_an_admission_policy_that_would_refuse_the_secret_means_no_post() {
     let operator = world.start_operator();
     world.declare("web", json!({})).await;
     let words = [
-        "the Secret web",
+        "Secret web",
         "no client is created",
         &name,
         "no Secrets by hand",
@@ -224,7 +224,7 @@ async fn s18_a_strangers_secret_is_left_alone_and_nothing_is_created() {
     let operator = world.start_operator();
     world.declare("web", json!({})).await;
 
-    let words = ["spec.secret.name", "the Secret web exists", "Delete it"];
+    let words = ["spec.secret.name", "Secret web exists", "Delete it"];
     let refused = world
         .until_told("web", Reason::SecretConflict, &words)
         .await;
@@ -292,7 +292,7 @@ async fn s19_a_strangers_secret_between_dry_run_and_write_is_not_overwritten() {
     strike_nth(&operator.faults, 1, first_write, Fault::before(intrude));
     world.declare("web", json!({})).await;
 
-    let words = ["spec.secret.name", "the Secret web exists", "Delete it"];
+    let words = ["spec.secret.name", "Secret web exists", "Delete it"];
     let refused = world
         .until_told("web", Reason::SecretConflict, &words)
         .await;

@@ -139,7 +139,7 @@ async fn s10_an_answer_with_a_client_that_is_not_new_is_held() {
         let message = world
             .until_reason(name, Reason::ExistingClientReturned)
             .await;
-        assert!(message.contains("not new"), "{message}");
+        assert!(message.contains("existed before"), "{message}");
         assert!(is_stalled(&world.get(name).await));
         assert!(world.secret(name).await.is_none());
         assert_eq!(world.creates(name).len(), 1);
@@ -197,7 +197,7 @@ async fn s14_an_unknown_outcome_stops_all_creates_until_a_probe_is_answered() {
     let before = world.emulator.count(Operation::Get);
     for name in &names {
         let message = world.until_reason(name, Reason::VendorUnavailable).await;
-        assert!(message.contains("answers"), "{message}");
+        assert!(message.contains("responds"), "{message}");
     }
     let probed =
         |emulator: &provident_emulator::Emulator| emulator.count(Operation::Get) >= before + 2;

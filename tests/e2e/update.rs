@@ -1,6 +1,6 @@
 //! An edit of the spec, a pause, and both ends of a client.
 
-use provident_core::api::Reason;
+use provident_core::api::{EventReason, Reason};
 use provident_emulator::{Call, Fault, Operation, When};
 use serde_json::json;
 
@@ -59,7 +59,7 @@ async fn an_edit_sends_only_what_differs() {
             world
                 .until_event_with(
                     "web",
-                    Reason::Available,
+                    EventReason::ClientUpdated,
                     &fields.iter().map(String::as_str).collect::<Vec<_>>(),
                 )
                 .await;
@@ -130,7 +130,7 @@ async fn a_suspended_client_is_not_called_for_and_can_still_be_deleted() {
         .until_told(
             "new",
             Reason::Suspended,
-            &["spec.suspend is true", "set it to false"],
+            &["spec.suspend is true", "Set it to false"],
         )
         .await;
     world.silence().await;

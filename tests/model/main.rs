@@ -1,31 +1,33 @@
-//! The proof of the design's promises: the program's own plan, in a model of everything that may happen to it, checked
-//! in every interleaving within the bounds of `system/runs.rs`. A broken promise fails the test with the shortest path
-//! to it. `cargo run --example explore` shows the same models in a browser.
+//! Checks the design's promises: runs the program's own plan in a model of everything that may happen to it, in every
+//! interleaving within the bounds of `system/runs`. A broken promise fails the test with the shortest path to it.
+//! `cargo run --example explore` shows the same models in a browser.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod rivals;
 mod system;
+mod two_objects;
 
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::io::Write;
 use std::time::Instant;
 
-use rivals::Rivals;
+use provident_core::plan::Step;
 use stateright::{Checker, HasDiscoveries, Model, Path};
-use system::System;
+use strum::VariantNames;
 use system::mistakes::MISTAKES;
 use system::runs::{self, Run, run};
+use system::{Coverage, System};
+use two_objects::TwoObjects;
 
-/// A promise that does not hold, and the shortest way there.
+/// A broken promise, and the shortest path to it.
 type Broken<M> = (
     &'static str,
     Path<<M as Model>::State, <M as Model>::Action>,
 );
 
-/// Visits every state, or stops at the first promise that is broken.
-fn check<M>(name: &str, bounds: &str, model: M, reaches: &[&str]) -> Option<Broken<M>>
+/// Visits every state, or stops at the first broken promise. `reaches` are properties that must be reached.
+fn check<M>(name: &str, bounds: &str, model: M, reaches: &[&str]) -> Result<(), Broken<M>>
 where
     M: Model + Send + Sync + 'static,
     M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
@@ -58,32 +60,28 @@ where
         began.elapsed().as_secs_f64(),
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
-    if violation.is_none() {
-        assert!(checker.is_done(), "{name}: not every state was visited");
-        for property in reaches {
-            assert!(found.contains_key(property), "{name}: never {property}");
-        }
+    if let Some(violation) = violation {
+        return Err(violation);
     }
-    violation
+    assert!(checker.is_done(), "{name}: not every state was visited");
+    for property in reaches {
+        assert!(found.contains_key(property), "{name}: never {property}");
+    }
+    Ok(())
 }
 
-/// Fails with the shortest path to a broken promise, if there is one.
-fn holds<State: Debug + PartialEq, Action: Debug + PartialEq>(
-    name: &str,
-    broken: Option<(&str, Path<State, Action>)>,
-) {
-    let Some((property, path)) = broken else {
-        return;
-    };
+/// A broken promise in words: the path to it, and where it ends.
+fn describe<State: Debug + PartialEq, Action: Debug + PartialEq>(
+    (property, path): (&str, Path<State, Action>),
+) -> String {
     let world = format!("{:#?}", path.last_state());
     let actions = path.into_actions();
     let steps: Vec<String> = actions.iter().map(|step| format!("  {step:?}")).collect();
-    let steps = steps.join("\n");
-    panic!("{name}: \"{property}\" is broken by\n{steps}\n{world}");
+    format!("\"{property}\" is broken by\n{}\n{world}", steps.join("\n"))
 }
 
 #[test]
-fn a_client_is_made_once_in_every_run() {
+fn a_client_is_created_once_in_every_run() {
     every_promise_holds_in(runs::CREATE);
 }
 
@@ -94,21 +92,46 @@ fn a_client_is_kept_in_every_run() {
 
 fn every_promise_holds_in(runs: &[Run]) {
     for run in runs {
-        let system = run.system.clone();
-        let broken = check(run.name, &system.bounds(), system, run.reaches);
-        holds(run.name, broken);
+        let coverage = Coverage::recording();
+        let system = System {
+            coverage,
+            ..run.system.clone()
+        };
+        let result = check(run.name, &system.bounds(), system, run.reaches);
+        if let Err(broken) = result {
+            panic!("{}: {}", run.name, describe(broken));
+        }
+        let listed = run.steps.concat();
+        let expected = Step::VARIANTS.iter().filter(|step| listed.contains(step));
+        assert_eq!(
+            coverage.steps(),
+            expected.copied().collect::<Vec<_>>(),
+            "{}: the steps that the plan names, and those that the run lists",
+            run.name
+        );
+    }
+}
+
+/// Each run checks that it reaches the steps that it lists; here, that no step is missing from all lists.
+#[test]
+fn every_step_is_reached_in_a_run() {
+    let listed: Vec<&str> = runs::all().flat_map(|run| run.steps.concat()).collect();
+    for step in Step::VARIANTS {
+        assert!(listed.contains(step), "no run reaches {step}");
     }
 }
 
 #[test]
 fn one_client_has_one_object() {
-    for (name, rivals, reaches) in rivals::RUNS {
-        let broken = check(name, &rivals.bounds(), rivals.clone(), reaches);
-        holds(name, broken);
+    for (name, two_objects, reaches) in two_objects::RUNS {
+        let result = check(name, &two_objects.bounds(), two_objects.clone(), reaches);
+        if let Err(broken) = result {
+            panic!("{name}: {}", describe(broken));
+        }
     }
 }
 
-/// A checker that finds nothing proves nothing. It must find each of these, and by the promise it breaks.
+/// A checker that finds nothing proves nothing. It must find each of these, by the promise that it breaks.
 #[test]
 fn every_mistake_is_found() {
     for (mistake, name, promise) in MISTAKES {
@@ -119,21 +142,21 @@ fn every_mistake_is_found() {
         let title = format!("{mistake:?} in {name}");
         let found = check(&title, &system.bounds(), system.clone(), &[]);
         assert_eq!(
-            found.map(|(property, _)| property),
+            found.err().map(|(property, _)| property),
             Some(*promise),
             "{mistake:?}"
         );
     }
-    for (mistake, index, promise) in rivals::MISTAKES {
-        let (name, rivals, _) = &rivals::RUNS[*index];
-        let rivals = Rivals {
+    for (mistake, index, promise) in two_objects::MISTAKES {
+        let (name, two_objects, _) = &two_objects::RUNS[*index];
+        let two_objects = TwoObjects {
             mistake: Some(*mistake),
-            ..rivals.clone()
+            ..two_objects.clone()
         };
         let title = format!("{mistake:?} in {name}");
-        let found = check(&title, &rivals.bounds(), rivals.clone(), &[]);
+        let found = check(&title, &two_objects.bounds(), two_objects.clone(), &[]);
         assert_eq!(
-            found.map(|(property, _)| property),
+            found.err().map(|(property, _)| property),
             Some(*promise),
             "{mistake:?}"
         );

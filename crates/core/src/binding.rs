@@ -20,16 +20,31 @@ pub const KEY_BYTES: usize = 32;
 #[derive(Clone)]
 pub struct BindingKey(hmac::Key);
 
-/// What a binding covers besides the clientId. Not the uid, so that a client that is restored from a backup, or declared
-/// again after `Retain`, is taken up again.
+/// What a binding covers besides the clientId. Not the object's uid, so that a client that is restored from a backup, or
+/// declared again after `Retain`, is taken up again.
 #[derive(Clone, Copy)]
 pub struct Bound<'a> {
     /// Connection the client lives behind.
     pub connection: &'a ConnectionRef,
     /// Namespace of the object.
     pub namespace: &'a str,
+    /// The namespace's uid, so that a later namespace of the same name inherits nothing. `None` if it cannot be read: the
+    /// binding then covers the namespace's name alone.
+    pub namespace_uid: Option<&'a str>,
     /// Name of the object.
     pub name: &'a str,
+}
+
+/// What checking a binding has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// It was not made with this key for this object and client.
+    Invalid,
+    /// It was made for this object and client.
+    Valid,
+    /// It was made for this object and client in a namespace of the same name with another uid: this one was restored, or
+    /// belongs to another tenant by now. Knowledge of the client's secret tells the two apart.
+    FormerNamespace,
 }
 
 impl BindingKey {
@@ -39,9 +54,39 @@ impl BindingKey {
         (bytes.len() == KEY_BYTES).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
-    /// The binding of `client_id` to `to`: 64 hexadecimal digits.
+    /// The binding of `client_id` to `to`: the namespace's uid and a dot, if the uid is known, then 64 hexadecimal digits.
     #[must_use]
     pub fn mac(&self, to: Bound<'_>, client_id: &ClientId) -> String {
+        let mac = self.hex_mac(to, client_id);
+        match to.namespace_uid {
+            Some(uid) => format!("{uid}.{mac}"),
+            None => mac,
+        }
+    }
+
+    /// Whether `mac` binds `client_id` to `to`; compared in constant time. Without a namespace uid on one of the two sides the
+    /// namespace's name decides.
+    #[must_use]
+    pub fn verify(&self, to: Bound<'_>, client_id: &ClientId, mac: &str) -> Verification {
+        let (recorded_uid, mac) = match mac.split_once('.') {
+            Some((uid, mac)) => (Some(uid), mac),
+            None => (None, mac),
+        };
+        let recorded = Bound {
+            namespace_uid: recorded_uid,
+            ..to
+        };
+        let expected = self.hex_mac(recorded, client_id);
+        if constant_time::verify_slices_are_equal(expected.as_bytes(), mac.as_bytes()).is_err() {
+            return Verification::Invalid;
+        }
+        match (recorded_uid, to.namespace_uid) {
+            (Some(recorded), Some(now)) if recorded != now => Verification::FormerNamespace,
+            _ => Verification::Valid,
+        }
+    }
+
+    fn hex_mac(&self, to: Bound<'_>, client_id: &ClientId) -> String {
         let namespace = match to.connection.kind {
             ConnectionKind::ClusterProvidentConnection => "",
             ConnectionKind::ProvidentConnection => to.namespace,
@@ -52,16 +97,10 @@ impl BindingKey {
             namespace,
             &to.connection.name,
             to.namespace,
+            to.namespace_uid.unwrap_or_default(),
             to.name,
             client_id.as_str(),
         ])
-    }
-
-    /// Whether `mac` binds `client_id` to `to`; compared in constant time.
-    #[must_use]
-    pub fn verifies(&self, to: Bound<'_>, client_id: &ClientId, mac: &str) -> bool {
-        constant_time::verify_slices_are_equal(self.mac(to, client_id).as_bytes(), mac.as_bytes())
-            .is_ok()
     }
 
     /// A fingerprint of a connection's URL and the parts of its credential that reveals neither.
@@ -127,10 +166,11 @@ mod tests {
         let to = Bound {
             connection: &cluster,
             namespace: "shop",
+            namespace_uid: None,
             name: "storefront",
         };
         let mac = key.mac(to, &id);
-        assert!(key.verifies(to, &id, &mac));
+        assert_eq!(key.verify(to, &id, &mac), Verification::Valid);
 
         let other_kind = connection(ConnectionKind::ProvidentConnection, "default");
         let other_name = connection(ConnectionKind::ClusterProvidentConnection, "second");
@@ -157,12 +197,44 @@ mod tests {
                 ..to
             },
         ] {
-            assert!(!key.verifies(forged, &id, &mac));
+            assert_eq!(key.verify(forged, &id, &mac), Verification::Invalid);
         }
-        assert!(!key.verifies(to, &ClientId::parse("c2").unwrap(), &mac));
-        assert!(!key.verifies(to, &id, ""));
+        let other_id = ClientId::parse("c2").unwrap();
+        assert_eq!(key.verify(to, &other_id, &mac), Verification::Invalid);
+        assert_eq!(key.verify(to, &id, ""), Verification::Invalid);
         let other_key = BindingKey::new(&[8; KEY_BYTES]).unwrap();
-        assert!(!other_key.verifies(to, &id, &mac));
+        assert_eq!(other_key.verify(to, &id, &mac), Verification::Invalid);
+    }
+
+    #[test]
+    fn a_binding_names_the_namespace_by_its_uid_where_that_is_known() {
+        let key = BindingKey::new(&[7; KEY_BYTES]).unwrap();
+        let id = ClientId::parse("c1").unwrap();
+        let connection = connection(ConnectionKind::ClusterProvidentConnection, "default");
+        let within = |namespace_uid| Bound {
+            connection: &connection,
+            namespace: "shop",
+            namespace_uid,
+            name: "storefront",
+        };
+        let (first, second) = (within(Some("uid-1")), within(Some("uid-2")));
+        let mac = key.mac(first, &id);
+        assert_eq!(key.verify(first, &id, &mac), Verification::Valid);
+        assert_eq!(key.verify(second, &id, &mac), Verification::FormerNamespace);
+        // Whoever cannot read namespaces still recognises it, and leaves a binding that the others recognise.
+        assert_eq!(key.verify(within(None), &id, &mac), Verification::Valid);
+        let unnamed = key.mac(within(None), &id);
+        assert_eq!(key.verify(first, &id, &unnamed), Verification::Valid);
+        // The uid in front is part of what is signed.
+        let hex = mac.split_once('.').unwrap().1;
+        for forged in [format!("uid-2.{hex}"), format!(".{hex}"), hex.to_owned()] {
+            for to in [first, second, within(None)] {
+                assert_eq!(key.verify(to, &id, &forged), Verification::Invalid);
+            }
+        }
+        // An empty uid in front is the binding without a uid, in another notation.
+        let dotted = format!(".{unnamed}");
+        assert_ne!(key.verify(first, &id, &dotted), Verification::Valid);
     }
 
     #[test]

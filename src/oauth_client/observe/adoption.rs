@@ -5,17 +5,18 @@ use kube::ResourceExt;
 use provident_core::api::{
     ALLOW_ADOPTION, BINDING_ANNOTATION, ClientSecretRef, MANAGED_LABEL, MANAGER,
 };
+use provident_core::binding::Verification;
 use provident_core::plan::ProofRead;
 use provident_core::plan::{
-    AdoptionFact, Candidate, Content, Facts, Observation, Owner, RecordedClient, SecretFacts,
-    adoption_fact, may_look_for_adoption, must_finish_adoption_in_place,
+    AdoptionFact, Binding, Candidate, Content, Facts, Observation, Owner, RecordedClient,
+    SecretFacts, adoption_fact, may_look_for_adoption, must_finish_adoption_in_place,
 };
 use provident_core::secret::{self, SecretMetadata};
 use provident_core::vendor::types::ClientId;
 use secrecy::SecretString;
 
 use super::ownership::{OtherHolder, other_holder};
-use crate::oauth_client::held::Held;
+use crate::oauth_client::held::{Held, Proof};
 use crate::oauth_client::{Abort, SOON};
 
 /// Reads the Secret, and what `spec.adoption` names.
@@ -49,6 +50,9 @@ async fn adoption(
     if !may_look_for_adoption(&facts) {
         return Ok(AdoptionFact::None);
     }
+    if let Some(client) = former_client(&facts, held) {
+        return prove_by_own_secret(held, client);
+    }
     let spec = held.object.spec.adoption.clone();
     let target = match (spec, &facts.record) {
         (Some(adoption), _) => Some((adoption.client_id, adoption.secret_key_ref, true)),
@@ -80,6 +84,50 @@ fn unfinished_in_place(facts: &Facts, client: &ClientId, held: &Held) -> Adoptio
     } else {
         AdoptionFact::None
     }
+}
+
+// The client that was recorded for an object of this name in a former namespace of this name, in status or on the Secret that
+// is to prove it. A restored object goes on with it, also where the spec still names the client that it adopted once.
+fn former_client(facts: &Facts, held: &Held) -> Option<ClientId> {
+    let SecretFacts::Present {
+        owner: Owner::This | Owner::None,
+        binding,
+        ..
+    } = &facts.secret
+    else {
+        return None;
+    };
+    match (&facts.record, binding) {
+        (RecordedClient::Empty, Binding::FormerNamespace(client)) => Some(client.clone()),
+        (RecordedClient::Unverified, _) => {
+            let status = held.object.status.as_ref()?;
+            let client = ClientId::parse(status.client_id.as_deref()?)?;
+            let mac = status.binding_mac.as_deref()?;
+            let verification = held.key.as_ref()?.verify(held.bound(), &client, mac);
+            (verification == Verification::FormerNamespace).then_some(client)
+        }
+        _ => None,
+    }
+}
+
+fn prove_by_own_secret(held: &mut Held, client: ClientId) -> Result<AdoptionFact, Abort> {
+    match other_holder(held, &client) {
+        OtherHolder::Unclear => return Err(Abort::Requeue(SOON)),
+        OtherHolder::Yes { .. } => return Ok(AdoptionFact::None),
+        OtherHolder::No => {}
+    }
+    let type_ = held
+        .secret
+        .as_ref()
+        .and_then(|found| found.type_.as_deref());
+    if type_.is_some_and(|type_| type_ != secret::OPAQUE) {
+        return Ok(AdoptionFact::None);
+    }
+    held.proof = Some(Proof::OwnSecret);
+    Ok(AdoptionFact::Proof {
+        client,
+        in_place: true,
+    })
 }
 
 fn own_proof(held: &Held) -> Option<(String, ClientSecretRef, bool)> {
@@ -118,7 +166,7 @@ async fn prove(
             text => match unsuitable(held, found).filter(|_| in_place) {
                 Some(why) => ProofRead::Unsuitable(why),
                 None => {
-                    held.proof = Some(SecretString::from(text));
+                    held.proof = Some(Proof::Text(SecretString::from(text)));
                     ProofRead::Text
                 }
             },

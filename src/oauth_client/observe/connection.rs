@@ -18,6 +18,7 @@ use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::oauth_client::held::Held;
 use crate::oauth_client::{Abort, SOON};
+use crate::state::binding_key::KeyState;
 use crate::state::connection_registry::{Availability, ConnectionEntry, ConnectionKey};
 use crate::vendor::connection::VendorConnection;
 
@@ -42,7 +43,10 @@ pub(crate) async fn observe_connection(
     };
     if held.key.is_none() {
         // Without the binding key no connection is set up.
-        let message = "The binding key is missing".to_owned();
+        let message = match &*held.ctx.key.borrow() {
+            KeyState::Missing(message) => message.to_string(),
+            KeyState::Unknown | KeyState::Loaded(_) => "The binding key is missing".to_owned(),
+        };
         return Ok(unusable(Reason::BindingKeyMissing, message));
     }
     let Some(entry) = held.ctx.state.connections.get(&key) else {

@@ -2,6 +2,7 @@
 
 mod adoption;
 pub(crate) mod connection;
+mod namespace;
 pub(crate) mod ownership;
 mod rotation;
 pub(crate) mod terminating;
@@ -15,10 +16,10 @@ use provident_core::api::{
     self, AttemptOutcome, ConditionType, DeletionPolicy, FINALIZER, OAuthClient, OAuthClientStatus,
     RECONCILE, RETRY_CREATE, Reason,
 };
-use provident_core::binding::BindingKey;
+use provident_core::binding::{BindingKey, Verification};
 use provident_core::plan::{
-    AdoptionFact, Attempt, AttemptId, AttemptState, Content, Facts, Field, RecordedClient,
-    SecretFacts, Vendor,
+    AdoptionFact, Attempt, AttemptId, AttemptState, Blocked, Content, Facts, Field, RecordedClient,
+    Requeue, SecretFacts, Vendor,
 };
 use provident_core::vendor::outcome::Ambiguity;
 use provident_core::vendor::types::ClientId;
@@ -32,6 +33,8 @@ use crate::cluster;
 use crate::context::Context;
 use crate::state::binding_key::KeyState;
 
+/// What `kubectl delete --cascade=orphan` puts on an object, until its dependents have lost their owner.
+const ORPHAN_FINALIZER: &str = "orphan";
 /// The longest that a healthy watch lags behind.
 const WATCH_LAG: Duration = Duration::from_secs(5);
 
@@ -43,12 +46,14 @@ pub(crate) async fn observe(
     let object = fresh_view(&object, ctx).await?;
     let key = match &*ctx.key.borrow() {
         KeyState::Loaded(key) => Some(BindingKey::clone(key)),
-        KeyState::Missing | KeyState::Unknown => None,
+        KeyState::Missing(_) | KeyState::Unknown => None,
     };
+    let namespace_uid = namespace::namespace_uid(ctx, &object).await?;
     let mut held = Held {
         ctx: Arc::clone(ctx),
         object,
         key,
+        namespace_uid,
         connection: None,
         secret: None,
         client: None,
@@ -66,6 +71,17 @@ pub(crate) async fn observe(
     let ready = api::find(&status.conditions, ConditionType::Ready);
     let is_ready = ready.is_some_and(|ready| ready.status == "True");
     let deleting = held.object.metadata.deletion_timestamp.is_some();
+    // The garbage collector takes our owner reference off the Secret, then its finalizer off the object. What it left of the
+    // Secret says then that the client stays.
+    if deleting
+        && held
+            .object
+            .finalizers()
+            .iter()
+            .any(|f| f == ORPHAN_FINALIZER)
+    {
+        return Err(Abort::Requeue(SOON));
+    }
     let record = recorded_client(&held, &status);
     let attempt = attempt(&held, &status);
     let connection = observe_connection(&mut held, attempt.as_ref(), deleting).await?;
@@ -150,9 +166,24 @@ fn recorded_client(held: &Held, status: &OAuthClientStatus) -> RecordedClient {
         return RecordedClient::Empty;
     };
     match (ClientId::parse(client), &status.binding_mac) {
-        (Some(id), Some(mac)) if key.verifies(held.bound(), &id, mac) => RecordedClient::Bound(id),
+        (Some(id), Some(mac)) if key.verify(held.bound(), &id, mac) == Verification::Valid => {
+            RecordedClient::Bound(id)
+        }
         _ => RecordedClient::Unverified,
     }
+}
+
+// What the schema cannot check is reported before anything is done for the object.
+fn invalid_spec(object: &OAuthClient) -> Option<Blocked> {
+    let errors = api::validate(&object.spec);
+    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    (!messages.is_empty()).then(|| {
+        Blocked::new(
+            Reason::InvalidObject,
+            messages.join(". "),
+            Requeue::Verification,
+        )
+    })
 }
 
 // What this process knows of its own attempt outlives a status that somebody emptied.
@@ -170,14 +201,16 @@ fn attempt(held: &Held, status: &OAuthClientStatus) -> Option<Attempt> {
         });
     };
     let id = AttemptId(recorded.id.clone());
-    let state = match attempts.state(&id, &uid, held.ctx.config.attempt_wait) {
-        // An earlier process learned this and recorded it.
-        AttemptState::Abandoned
-            if recorded.outcome == Some(AttemptOutcome::ExistingClientReturned) =>
-        {
-            AttemptState::Unknown(Ambiguity::ExistingClient)
+    let state = attempts.state(&id, &uid, held.ctx.config.attempt_wait);
+    let state = match (state, recorded.outcome) {
+        // Another process, or an earlier one, recorded that the attempt has ended, so this one need not wait for it.
+        (AttemptState::InProgress | AttemptState::Abandoned, Some(outcome)) => {
+            AttemptState::Unknown(match outcome {
+                AttemptOutcome::NoAnswer => Ambiguity::NoAnswer,
+                AttemptOutcome::ExistingClientReturned => Ambiguity::ExistingClient,
+            })
         }
-        state => state,
+        (state, _) => state,
     };
     Some(Attempt {
         id,
@@ -201,8 +234,12 @@ fn known_secret(
     record: &RecordedClient,
     current: bool,
 ) -> SecretFacts {
+    // Whether the Secret of an object that is being deleted was orphaned must not be read from a view that lags behind.
+    let deleting = held.object.metadata.deletion_timestamp.is_some();
     let recorded = match record {
-        RecordedClient::Bound(_) if current => status.secret_resource_version.as_deref(),
+        RecordedClient::Bound(_) if current && !deleting => {
+            status.secret_resource_version.as_deref()
+        }
         _ => None,
     };
     let name = held.object.secret_name();

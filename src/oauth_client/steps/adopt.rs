@@ -3,7 +3,7 @@
 use aws_lc_rs::constant_time;
 use provident_core::api::{DriftPolicy, EventReason, Reason};
 use provident_core::plan::{
-    AdoptionFact, Blocked, ClientAnswer, Facts, Observation, Requeue, names,
+    AdoptionFact, Blocked, ClientAnswer, Facts, Observation, Requeue, names, unproven_secret,
 };
 use provident_core::vendor::error::CallError;
 use provident_core::vendor::types::ClientId;
@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tracing::info;
 
 use super::vendor::{acquire_permit, blocked_by_call, connection, note_success};
-use crate::oauth_client::held::Held;
+use crate::oauth_client::held::{Held, Proof};
 use crate::oauth_client::observe::ownership::{OtherHolder, other_holder};
 use crate::oauth_client::{Abort, SOON};
 
@@ -49,15 +49,16 @@ pub(crate) async fn adopt(
             )));
         }
     };
-    let equal = match (&client.client_secret, &held.proof) {
-        (Some(secret), Some(proof)) => constant_time::verify_slices_are_equal(
+    let proven = match (&client.client_secret, &held.proof) {
+        (Some(secret), Some(Proof::Text(proof))) => constant_time::verify_slices_are_equal(
             secret.expose_secret().as_bytes(),
             proof.expose_secret().as_bytes(),
         )
         .is_ok(),
+        (Some(_), Some(Proof::OwnSecret)) => held.own_secret_proves(id, &client),
         _ => false,
     };
-    if !equal {
+    if !proven {
         let message = "spec.adoption.secretKeyRef: the value is not the client's current secret. Store the current secret there";
         return Ok(rejected(held, message.to_owned()));
     }
@@ -85,6 +86,14 @@ async fn announce(held: &Held, id: &ClientId, answer: &ClientAnswer) {
 
 // Where nobody asked for an adoption, the binding is what is wrong.
 fn rejected(held: &Held, message: String) -> Observation {
+    if matches!(held.proof, Some(Proof::OwnSecret)) {
+        let message = unproven_secret(held.object.secret_name());
+        return Observation::Blocked(Blocked::new(
+            Reason::BindingMismatch,
+            format!("spec.secret.name: {message}"),
+            Requeue::Verification,
+        ));
+    }
     Observation::Blocked(if held.object.spec.adoption.is_some() {
         Blocked::new(Reason::AdoptionRejected, message, Requeue::Backoff)
     } else {

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use kube::api::Patch;
-use provident_core::api::{EventReason, FINALIZER};
+use provident_core::api::{DeletionPolicy, EventReason, FINALIZER};
 use provident_core::plan::{self, Facts, Observation};
 use serde_json::json;
 use tracing::{info, warn};
@@ -26,6 +26,14 @@ pub(crate) async fn release(facts: &Facts, held: &mut Held) -> Result<Observatio
             "Released although the outcome of create attempt {} is unknown: a client named {:?} may exist at the vendor",
             attempt.id,
             held.object.vendor_name()
+        );
+        held.event(EventReason::ClientReleased, &note).await;
+    }
+    let retains = held.object.spec.deletion_policy == DeletionPolicy::Retain;
+    if plan::is_orphaning(facts) && !retains {
+        let note = format!(
+            "The deletion orphaned Secret {} (--cascade=orphan), so its client stays active at the vendor, as with deletionPolicy: Retain",
+            held.object.secret_name()
         );
         held.event(EventReason::ClientReleased, &note).await;
     }

@@ -15,6 +15,11 @@ use crate::oauth_client::{Abort, SOON};
 /// A permit of the limiter, a token, and a dry run of the very Secret write with values of the largest size. The dry run
 /// meets rights, quota, admission, a foreign Secret of that name, and one that is immutable.
 pub(crate) async fn preflight(facts: &Facts, held: &mut Held) -> Result<Observation, Abort> {
+    // A client bound with a key that is gone would not be recognised after a restart.
+    if let Some(loss) = held.ctx.state.key_loss.get() {
+        let blocked = Blocked::new(Reason::BindingKeyMissing, loss.as_ref(), Requeue::Backoff);
+        return Ok(Observation::Blocked(blocked));
+    }
     let connection = match connection(held) {
         Ok(connection) => connection,
         Err(blocked) => return Ok(Observation::Blocked(blocked)),

@@ -1,65 +1,73 @@
-//! Adoption: what may be adopted with which proof, and the GET that decides. The rules are those of `reconcile::adopt`,
-//! with one object; `rivals` has two of them.
+//! Adoption: what the model reads for the program's `adoption_fact`, and the GET that decides. One object; the model
+//! `two_objects` has two.
 
 use provident_core::api::Reason;
 use provident_core::plan::{
-    self, AdoptionFact, AttemptState, ConnectionFacts, Facts, RecordedClient,
+    self, AdoptionFact, Candidate, Facts, Observation, Owner, ProofRead, RecordedClient,
+    SecretFacts,
 };
 
+use super::apply::blocked;
 use super::mistakes::Mistake;
 use super::names::client_id;
+use super::object::{Object, Proof, Secret};
+use super::observe;
 use super::process::Pass;
 use super::properties::Broken;
 use super::requests::pass;
-use super::rotation::answered;
-use super::world::{Client, ClientNo, FOREIGN, HANDMADE, Object, Proof, Secret, SecretNo, World};
-use super::{Luck, System};
+use super::world::{Client, ClientNo, FOREIGN, HANDMADE, SecretNo, World};
+use super::{Fault, System};
 
-/// The fact, as the program's plan takes it; `facts` holds all the others.
-pub fn fact(system: &System, pass: &Pass, facts: &Facts) -> AdoptionFact {
-    if let Some((client, in_place)) = pass.adopted {
-        let client = client_id(client);
-        return AdoptionFact::Proven { client, in_place };
-    }
-    // Taken over in place out of a hold, where status goes before the Secret.
-    if facts.record == RecordedClient::Bound(client_id(HANDMADE))
-        && pass.view.spec.adoption == Some(Proof::InPlace)
-        && matches!(pass.secret, Some(Secret::Handmade(_)))
-    {
-        let client = client_id(HANDMADE);
-        return AdoptionFact::Proven {
-            client,
-            in_place: true,
+/// The fact, from the Secret that was just read.
+pub fn fact(system: &System, pass: &Pass, secret: &SecretFacts) -> AdoptionFact {
+    let facts = Facts {
+        secret: secret.clone(),
+        ..Facts::clone(&pass.facts)
+    };
+    if let RecordedClient::Bound(client) = &facts.record {
+        // Out of a hold, the client is recorded before the Secret that proved it is taken over.
+        let adopts =
+            *client == client_id(HANDMADE) && pass.view.spec.adoption == Some(Proof::InPlace);
+        return if plan::must_finish_adoption_in_place(&facts, adopts) {
+            AdoptionFact::Proven {
+                client: client.clone(),
+                in_place: true,
+            }
+        } else {
+            AdoptionFact::None
         };
     }
-    let runs =
-        |state: &AttemptState| !matches!(state, AttemptState::Abandoned | AttemptState::Unknown(_));
-    let wanted = matches!(
-        facts.record,
-        RecordedClient::Empty | RecordedClient::Unverified
-    ) && plan::client(facts).is_none()
-        && facts.connection == ConnectionFacts::Usable
-        && !facts.deleting;
-    if !wanted || facts.attempt.as_ref().is_some_and(|a| runs(&a.state)) {
+    if !plan::may_look_for_adoption(&facts) {
         return AdoptionFact::None;
     }
-    let stated = pass.view.spec.adoption;
     let Some((client, in_place)) = target(pass) else {
         return AdoptionFact::None;
     };
-    let proof = !in_place || matches!(pass.secret, Some(secret) if content(secret).is_some());
-    if system.may_adopt && proof {
-        let client = client_id(client);
-        return AdoptionFact::Proof { client, in_place };
-    }
-    match stated {
-        Some(_) => AdoptionFact::Refused(Reason::AdoptionRejected, String::new()),
-        None => AdoptionFact::None,
+    let fact = plan::adoption_fact(&Candidate {
+        client: client_id(client).as_str(),
+        stated: pass.view.spec.adoption.is_some(),
+        secret: "",
+        key: "",
+        in_place,
+        namespace: "",
+        connection: "",
+        allowed: system.may_adopt,
+        held_elsewhere: false,
+        proof: if in_place {
+            proof_in_place(pass.secret, secret)
+        } else {
+            ProofRead::Text
+        },
+    });
+    match fact {
+        // Nothing depends on messages here.
+        AdoptionFact::Refused(reason, _) => AdoptionFact::Refused(reason, String::new()),
+        fact => fact,
     }
 }
 
-/// The client, and whether the proof is in the Secret that the object is to have: what the spec names, else what status
-/// does without a binding, as after the loss of the key.
+/// The client to adopt, and whether the proof is in the object's own Secret: what the spec names, else what status names
+/// without a valid binding, as after the loss of the key.
 fn target(pass: &Pass) -> Option<(ClientNo, bool)> {
     match pass.view.spec.adoption {
         Some(Proof::Right) => Some((HANDMADE, false)),
@@ -69,6 +77,22 @@ fn target(pass: &Pass) -> Option<(ClientNo, bool)> {
     }
 }
 
+fn proof_in_place(secret: Option<Secret>, facts: &SecretFacts) -> ProofRead {
+    let suitable = match facts {
+        SecretFacts::Unread | SecretFacts::Absent => return ProofRead::NoSecret,
+        SecretFacts::Present { owner, .. } => match owner {
+            Owner::This | Owner::None => true,
+            Owner::Former | Owner::Other => false,
+        },
+    };
+    match secret.and_then(content) {
+        None => ProofRead::Empty,
+        Some(_) if !suitable => ProofRead::Unsuitable(String::new()),
+        Some(_) => ProofRead::Text,
+    }
+}
+
+/// The client whose secret a Secret contains, and the number of that secret.
 fn content(secret: Secret) -> Option<(ClientNo, SecretNo)> {
     match secret {
         Secret::Ours { client, no, .. } => Some((client, no)),
@@ -78,41 +102,48 @@ fn content(secret: Secret) -> Option<(ClientNo, SecretNo)> {
     }
 }
 
-/// Asks for the client and compares its secret with the one at hand.
-pub fn adopt(system: &System, world: &mut World, p: usize, client: ClientNo, luck: Luck) {
+/// GETs the client and compares its secret with the proof.
+pub fn adopt(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    client: ClientNo,
+    fault: Fault,
+) -> Observation {
     world.efforts += u8::from(world.calm);
     if !system.may_adopt {
         world.broken.insert(Broken::ForeignCall);
     }
     let Client { gone, shown, .. } = *world.client(client);
     let pass = pass(world, p);
-    if luck != Luck::Good {
-        pass.stop = Some(Reason::VendorUnavailable);
-        return;
+    if fault != Fault::None {
+        return blocked(Reason::VendorUnavailable);
     }
-    let in_place = target(pass).is_some_and(|(_, in_place)| in_place);
-    let equal = match pass.view.spec.adoption {
+    let adoption = pass.view.spec.adoption;
+    let equal = match adoption {
         Some(Proof::Right | Proof::Leaked) => true,
         Some(Proof::Wrong) => false,
         Some(Proof::InPlace) | None => pass.secret.and_then(content) == Some((client, shown)),
     };
     if gone || !(equal || system.mistake == Some(Mistake::AdoptedUncompared)) {
-        pass.stop = Some(Reason::AdoptionRejected);
-        return;
+        return blocked(match adoption {
+            Some(_) => Reason::AdoptionRejected,
+            None => Reason::BindingMismatch,
+        });
     }
-    pass.adopted = Some((client, in_place));
-    let view = pass.view;
-    let vendor = answered(world, p, client, &view);
-    self::pass(world, p).vendor = vendor;
+    Observation::Client(observe::answer(system, world, p, client, true))
 }
 
-/// The client in status has become this object's by a report: from now on it is the operator's to account for.
-pub fn bound(world: &mut World, object: &Object, adopted: Option<(ClientNo, bool)>) {
-    let Some((client, _)) = adopted.filter(|_| object.bound) else {
-        return;
+/// An adopted client that status now records is the operator's to account for.
+pub fn recorded(world: &mut World, object: &Object, adoption: &AdoptionFact) {
+    let adopted = match adoption {
+        AdoptionFact::Proven { .. } => object.client.filter(|_| object.bound),
+        AdoptionFact::None | AdoptionFact::Refused(..) | AdoptionFact::Proof { .. } => None,
     };
-    world.client(client).answered = true;
-    world.client(client).excused = false;
+    if let Some(client) = adopted {
+        world.client(client).answered = true;
+        world.client(client).excused = false;
+    }
 }
 
 /// Whether the object's adoption waits for a person, at rest.

@@ -1,11 +1,12 @@
-//! What everybody but the operator does: tenants and their tools, people, the garbage collector, and death. Each kind
-//! of thing happens as often as the budget says.
+//! What everybody but the operator does: tenants and their tools, people, the garbage collector; and crashes. Each happens as
+//! often as the budget says.
 
 use super::budget::Budget;
 use super::mistakes::Mistake;
+use super::object::{Object, Proof, Secret, Shown};
 use super::process::restart;
 use super::rotation::{self, SCHEDULED};
-use super::world::{FOREIGN, HANDMADE, Object, Proof, Secret, Shown, World};
+use super::world::{FOREIGN, HANDMADE, World};
 use super::{Action, Edit, System};
 
 /// Everything that may happen now.
@@ -19,14 +20,15 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     };
     for (p, process) in world.processes.iter().enumerate() {
         let knows = process.pass.is_some()
-            || !process.memory.is_empty()
-            || process.over.is_some()
+            || !process.attempts.is_empty()
+            || !process.orphans.is_empty()
+            || process.abandoned.is_some()
             || process.rotation.is_some();
         offer(left.crashes, knows, Action::Crash(p));
         offer(left.terms, !process.stopping, Action::Term(p));
     }
-    let dead = |uid| !world.lives(uid);
-    let collectable = world.secret.and_then(Secret::owner).is_some_and(dead);
+    let gone = |uid| !world.lives(uid);
+    let collectable = world.secret.and_then(Secret::owner).is_some_and(gone);
     offer(1, collectable, Action::Collect);
     offer(1, !world.calm, Action::Calm);
     offer(left.suspensions, true, Action::Suspend);
@@ -39,6 +41,8 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
     offer(left.hands, there, Action::RotateByHand);
     offer(left.rekeys, recorded.is_some(), Action::Rekey);
     offer(left.restores, world.backup.is_some(), Action::Restore);
+    let restorable = world.secret.is_none() && recorded.is_none();
+    offer(left.secrets, restorable, Action::RestoreSecret);
     let Some(object) = &world.object else {
         offer(left.recreates, true, Action::Recreate);
         return;
@@ -47,21 +51,24 @@ pub fn actions(system: &System, world: &World, actions: &mut Vec<Action>) {
         let useful = !object.deleting || *edit == Edit::Retain;
         offer(left.edits, useful, Action::Edit(*edit));
     }
-    // On an object that is being deleted, both would be a finalizer stripped by hand, which releases it.
+    // On an object that is being deleted, this would remove the finalizer by hand, which releases it.
     let erased = erase(system, *object) != *object;
     offer(left.replaces, !object.deleting && erased, Action::Replace);
     offer(left.deletes, !object.deleting, Action::Delete);
     offer(left.uninstalls, true, Action::Uninstall);
-    offer(left.tokens, !object.deleting, Action::Ask);
+    offer(left.tokens, !object.deleting, Action::RequestRotation);
     let scheduled = object.rotation.is_some_and(|open| open.token == SCHEDULED);
     offer(
         left.dues,
         object.bound && !object.due && !scheduled,
-        Action::Due,
+        Action::ScheduleRotation,
     );
-    let asked = object.attempt.map(|claim| claim.id);
-    let held = object.shown == Shown::Held && asked.is_some() && object.retry != asked;
+    let open = object.attempt.map(|claim| claim.id);
+    let held = object.shown == Shown::Held && open.is_some() && object.retry != open;
     offer(left.retries, held && !object.deleting, Action::Retry);
+    // A client that only status recorded would be lost, as with a restore without status: no design prevents that.
+    let recoverable = open.is_some() && object.client.is_none();
+    offer(left.empties, recoverable, Action::EmptyStatus);
     offer(
         left.forgeries,
         object.client != Some(FOREIGN),
@@ -119,7 +126,7 @@ pub fn apply(system: &System, world: &mut World, action: &Action) {
         }
         Action::Restore => {
             world.left.restores -= 1;
-            // With the whole namespace, the former object may go without its finalizer being asked.
+            // With the whole namespace, the former object may be gone without its finalizer's consent.
             if let Some(former) = world.object {
                 disown(world, former);
             }
@@ -133,12 +140,23 @@ pub fn apply(system: &System, world: &mut World, action: &Action) {
             world.store_secret(None, secret);
             world.declare();
         }
+        Action::RestoreSecret => {
+            world.left.secrets -= 1;
+            let secret = Secret::Ours {
+                owner: None,
+                client: HANDMADE,
+                no: 0,
+                bound: true,
+                verified: false,
+            };
+            world.store_secret(None, Some(secret));
+        }
         Action::Rekey => rekey(world),
         _ => tenant(system, world, action),
     }
 }
 
-/// The key is another one: no binding holds any more. The operator starts with it.
+/// The binding key is another one, so no binding is valid any more. The operator starts with it.
 fn rekey(world: &mut World) {
     world.left.rekeys -= 1;
     for p in 0..world.processes.len() {
@@ -168,10 +186,11 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
                 Edit::Adopt(proof) => adoption(world, &mut object, *proof),
                 Edit::Active => object.spec.active = Some(object.spec.active == Some(false)),
             }
-            // A held object stays held; Ready and Rejected are of the generation that was looked at.
+            // A held object stays held; Ready and Rejected belong to the generation before the edit.
             if matches!(object.shown, Shown::Ready | Shown::Rejected) {
                 object.shown = Shown::Pending;
             }
+            object.not_applied = false;
         }
         Action::Replace => {
             world.left.replaces -= 1;
@@ -188,7 +207,7 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
         }
         Action::Uninstall => {
             world.left.uninstalls -= 1;
-            world.definition_going = true;
+            world.crd_terminating = true;
             object.deleting = true;
             if !object.finalizer {
                 disown(world, object);
@@ -196,13 +215,13 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
                 return;
             }
         }
-        Action::Ask => {
+        Action::RequestRotation => {
             world.left.tokens -= 1;
             object.token = Some(world.tokens);
             world.manifest = object.token;
             world.tokens += 1;
         }
-        Action::Due => {
+        Action::ScheduleRotation => {
             world.left.dues -= 1;
             object.due = true;
         }
@@ -220,6 +239,10 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
             object.retry = object.attempt.map(|claim| claim.id);
             world.tally[usize::from(object.uid)].decisions += 1;
         }
+        Action::EmptyStatus => {
+            world.left.empties -= 1;
+            object = object.without_status();
+        }
         Action::ForgeStatus => {
             world.left.forgeries -= 1;
             disown(world, object);
@@ -231,16 +254,17 @@ fn tenant(system: &System, world: &mut World, action: &Action) {
     world.store_object(None, Some(object));
 }
 
-/// A person has found the client at the vendor, or made it.
+/// A person has found the client at the vendor, or created it there. The spec states `isActive`, in which it differs.
 fn adoption(world: &mut World, object: &mut Object, proof: Proof) {
     object.spec.adoption = Some(proof);
+    object.spec.active = Some(true);
     if proof == Proof::InPlace && world.secret.is_none() {
         let shown = world.client(HANDMADE).shown;
         world.store_secret(None, Some(Secret::Handmade(shown)));
     }
 }
 
-/// What `kubectl replace` with the manifest from Git leaves: neither annotations nor finalizers, but status.
+/// `kubectl replace` with the manifest from Git removes annotations and finalizers, and leaves status.
 fn erase(system: &System, object: Object) -> Object {
     let annotated = system.mistake == Some(Mistake::ClaimInAnnotation);
     Object {
@@ -251,14 +275,14 @@ fn erase(system: &System, object: Object) -> Object {
     }
 }
 
-/// Whoever removes a record answers for the client that it named.
+/// Whoever removes a record is responsible for the client in it.
 fn disown(world: &mut World, object: Object) {
     if let Some(client) = object.client {
         world.client(client).excused = true;
     }
 }
 
-/// `status.secretResourceVersion` goes with the object.
+/// `status.secretResourceVersion` is gone with the object.
 fn unverify(world: &mut World) {
     if let Some(Secret::Ours { verified, .. }) = &mut world.secret {
         *verified = false;

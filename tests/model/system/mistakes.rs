@@ -1,71 +1,85 @@
-//! Mistakes that an operator of this kind could make, put into the model to see that the checker finds them: one that
+//! Mistakes that an operator of this kind could make, put into the model to show that the checker finds them: a checker that
 //! finds nothing proves nothing.
 
 /// A mistake that an operator of this kind could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
-    /// A 503 counts as "nothing was made".
+    /// A 503 counts as "nothing was created".
     ClaimDroppedOn503,
     /// The create is sent without a claim in the cluster.
     NoClaim,
     /// The claim is an annotation, which `kubectl replace` erases.
     ClaimInAnnotation,
-    /// Status is written whatever it has become since it was read.
+    /// Status is written without checking that it is unchanged since it was read.
     StatusWithoutVersion,
-    /// A process that starts takes the attempts it does not know for attempts that were never sent.
+    /// A process that starts considers attempts that it does not know as never sent.
     HoldForgottenOnRestart,
-    /// The finalizer is taken off while another process's create may be on its way.
+    /// A process forgets an attempt that it sent when a tenant empties status.
+    EmptiedStatusForgotten,
+    /// The finalizer is removed while another process's create may be in flight.
     ReleaseDuringAttempt,
-    /// A pass writes the Secret of an answer before its status although the pass that asked is over.
+    /// A pass writes the Secret of a new client before status, although the pass that created it is over.
     SecretFirstTooLate,
-    /// A client is deactivated for the deletion that a view shows, without reading the object again.
+    /// A client is deactivated for the deletion that the view shows, without reading the object again.
     DeactivateUnread,
-    /// A late answer's client is deactivated without asking again whether somebody keeps it.
-    LateUnasked,
-    /// A pass that has read the Secret takes a foreign attempt for over that was not when it read.
-    OverAfterRead,
+    /// An orphaned client is deactivated without checking again whether another object has it.
+    OrphanUnchecked,
+    /// A pass that has read the Secret considers an attempt abandoned that was not when it began.
+    AbandonedDuringPass,
     /// The create, or the rotation, is sent without a preflight.
     PreflightSkipped,
-    /// A Secret is taken for good unread.
+    /// A Secret is considered right without reading it.
     SecretUnread,
-    /// Status is written though nothing in it changes.
+    /// Status is written although nothing in it changes.
     WritesAlways,
-    /// A process waits for another's attempt for ever.
+    /// A process waits for another process's attempt for ever.
     WaitsForEver,
     /// A rotation is sent without a record in the cluster.
     RotationUnrecorded,
-    /// The record of a rotation is written whatever the object has become.
+    /// The record of a rotation is written without checking that the object is unchanged.
     RecordWithoutVersion,
-    /// A rotation whose outcome is not known is sent again at once.
+    /// A rotation whose outcome is unknown is sent again at once.
     ResentAtOnce,
-    /// The answer to a rotation is believed, and GET not asked.
+    /// The answer to a rotation is trusted, and GET not asked.
     BodyTrusted,
-    /// A token that came with the object is obeyed.
-    ObeyedAtFirstLook,
-    /// A rotation is acknowledged when GET shows it, whether or not the Secret could be written.
+    /// A token that came with the object requests a rotation.
+    FirstTokenFollowed,
+    /// A rotation is acknowledged when GET shows it, whether or not the Secret was written.
     AcknowledgedEarly,
-    /// A process that sees a record does not notice when it is marked as accepted later.
+    /// A process that knows a record does not notice that it was marked as accepted later.
     AcceptedUnnoticed,
-    /// A process forgets on its start that the vendor did not do what it had said yes to.
-    ToldAnew,
-    /// A token that the vendor said yes to is replaced by another, and not acknowledged.
+    /// A process that starts forgets that an accepted rotation was reported as not applied.
+    NotAppliedForgotten,
+    /// An accepted token that another one replaces is not acknowledged.
     ReplacedUnacknowledged,
     /// A scheduled verification counts as done although its pass came to nothing.
     VerifiedInVain,
-    /// Who has sent a rotation does not look at what came of it, once somebody else has closed its record.
+    /// The process that sent a rotation does not verify the client once another process has closed its record.
     SenderLooksAway,
-    /// The permit of a rotation that was not sent is gone, and the preflight still counts.
-    PreflightOutlivesPermit,
     /// A client is adopted without comparing its secret with the proof.
     AdoptedUncompared,
-    /// A client is adopted while a create for the object may be on its way.
+    /// A client is adopted while a create for the object may be in flight.
     AdoptedDuringAttempt,
     /// `unknownOutcomePolicy: Retry` counts for every attempt, not for the first alone.
     RetriedForEver,
-    /// A clientId in status is used without looking at its binding.
+    /// A clientId in status is used without checking its binding.
     UnprovenUsed,
-    /// A client is deactivated though the definition of our kind is being deleted.
+    /// A client is deactivated although the CRD is being deleted.
     UninstallUnseen,
+    /// Wrong `apply`: a refused create counts as unsent, so its reason is lost.
+    RefusalAppliedAsUnsent,
+    /// Wrong `apply`: an unknown outcome counts as "nothing was created".
+    UnknownAppliedAsNotCreated,
+    /// Wrong `apply`: an answered update does not count as sent.
+    UpdateForgotten,
+    /// Wrong `apply`: that it is too late to write the Secret first is ignored.
+    SecretTooLateIgnored,
+    /// Wrong `apply`: after an accepted rotation the vendor's answer from before it still counts.
+    AnswerKeptAfterRotation,
+    /// Wrong `apply`: the preflight of a rotation that was not sent still counts, although its permit is spent.
+    PreflightOutlivesPermit,
+    /// Wrong `apply`: a claim forgets which held attempt it retries.
+    RetryOfForgotten,
 }
 
 /// Each mistake, a run that finds it, and the promise that it breaks there.
@@ -97,7 +111,7 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     ),
     (
         Mistake::RetriedForEver,
-        "the connection tries again by itself",
+        "the connection retries",
         "P1 no more creates than decisions",
     ),
     (
@@ -107,21 +121,21 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     ),
     (
         Mistake::SecretFirstTooLate,
-        "retry while an answer waits to be stored",
+        "a retry while a client waits to be stored",
         "P1 an object and its Secret name one client",
     ),
     (
         Mistake::DeactivateUnread,
         "deleted while the policy changes",
-        "P5 nobody's client or Secret reaches anybody else",
+        "P5 no client or Secret reaches another tenant",
     ),
     (
-        Mistake::LateUnasked,
+        Mistake::OrphanUnchecked,
         "restored without status",
-        "P5 nobody's client or Secret reaches anybody else",
+        "P5 no client or Secret reaches another tenant",
     ),
     (
-        Mistake::OverAfterRead,
+        Mistake::AbandonedDuringPass,
         "deleted and declared again",
         "P3 nothing that was answered is lost",
     ),
@@ -171,7 +185,7 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
         "P4 Ready tells the truth",
     ),
     (
-        Mistake::ObeyedAtFirstLook,
+        Mistake::FirstTokenFollowed,
         "a rotation, deleted, declared again or restored",
         "P1 a token rotates once",
     ),
@@ -186,7 +200,7 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
         "P1 a token rotates once",
     ),
     (
-        Mistake::ToldAnew,
+        Mistake::NotAppliedForgotten,
         "a rotation by two processes",
         "P6 settled is silent",
     ),
@@ -197,12 +211,12 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     ),
     (
         Mistake::VerifiedInVain,
-        "a rotation while somebody rotates at the vendor",
+        "a rotation while a person rotates at the vendor",
         "settles",
     ),
     (
         Mistake::SenderLooksAway,
-        "a rotation while somebody rotates at the vendor",
+        "a rotation while a person rotates at the vendor",
         "settles",
     ),
     (
@@ -213,21 +227,56 @@ pub const MISTAKES: &[(Mistake, &str, &str)] = &[
     (
         Mistake::AdoptedUncompared,
         "adoption with a wrong proof",
-        "P5 nobody's client or Secret reaches anybody else",
+        "P5 no client or Secret reaches another tenant",
     ),
     (
         Mistake::AdoptedDuringAttempt,
         "adoption out of a hold",
-        "P1 an attempt stands until its outcome is known",
+        "P1 an attempt is recorded until its outcome is known",
     ),
     (
         Mistake::UnprovenUsed,
         "two processes and a tenant who forges",
-        "P5 nobody's client or Secret reaches anybody else",
+        "P5 no client or Secret reaches another tenant",
     ),
     (
         Mistake::UninstallUnseen,
-        "the definition deleted",
-        "P5 nobody's client or Secret reaches anybody else",
+        "the CRD deleted",
+        "P5 no client or Secret reaches another tenant",
+    ),
+    (
+        Mistake::EmptiedStatusForgotten,
+        "status emptied",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::RefusalAppliedAsUnsent,
+        "every reply, with crashes and lost answers",
+        "P4 Ready tells the truth",
+    ),
+    (
+        Mistake::UnknownAppliedAsNotCreated,
+        "every reply, with crashes and lost answers",
+        "P1 no more creates than decisions",
+    ),
+    (
+        Mistake::UpdateForgotten,
+        "a tenant who edits and forges",
+        "P6 settled is silent",
+    ),
+    (
+        Mistake::SecretTooLateIgnored,
+        "every reply, with crashes and lost answers",
+        "P6 settled is silent",
+    ),
+    (
+        Mistake::AnswerKeptAfterRotation,
+        "a rotation by two processes",
+        "P4 Ready tells the truth",
+    ),
+    (
+        Mistake::RetryOfForgotten,
+        "the connection retries",
+        "P1 no more creates than decisions",
     ),
 ];

@@ -1,63 +1,71 @@
-//! The model: the program's own decisions (`plan::next`, `records`, `fate`, `take_up`, `report` and
-//! `outcome::classify`) in a world that does to them whatever a real one may.
+//! The model: the program's own functions (`plan::next`, `Facts::apply`, `report`, `recorded_state`, `disposition`,
+//! `take_up`, `adoption_fact`, `classify`) in a world that does to them whatever the real one may do.
 //!
-//! - `world`, `start`: the API server with one object name and its Secret, and the vendor.
-//! - `process`: what a process of the operator remembers, and the facts it hands to the plan.
-//! - `operate`, `steps`, `requests`, `report`: what a process does, one request or reply at a time: the loop around
-//!   the plan, its steps, their writes, and the status at the end.
-//! - `rotation`, `adoption`: their facts and steps, and how late the vendor may be.
-//! - `environment`, `budget`: what everybody else does, and how often. `names`: numbers as the program has them.
-//! - `properties`: the promises.
+//! - `world`, `object`, `start`: the API server with one object name and its Secret, and the vendor.
+//! - `process`: what a process of the operator remembers, and what a pass holds.
+//! - `observe`: the facts at the beginning of a pass. `apply`: how observations change them.
+//! - `operate`: what a process may do. `steps`, `create`, `secret`, `rotation`, `adoption`, `requests`: the steps, one
+//!   request or reply at a time. `report`: the status at the end. `unstored`: clients that status does not record yet.
+//! - `environment`, `budget`: what everybody else does, and how often. `reply`: what the vendor answers to a create.
+//!   `names`: numbers of the model and values of the program.
+//! - `properties`, `settled`: the promises. `coverage`: which steps a run reaches.
 //! - `runs`: the bounds. `mistakes`: what the checker must find.
 //!
-//! Between any two actions of a process everything else may happen, a crash of it among them. These things are one
-//! action all the same:
-//! - A vendor's commit and its reply. Nothing is missed by it, as nobody can see a client in between. One whose reply
-//!   nobody reads is known to nobody, so it is counted in `Tally::sent` and not stored.
-//! - The reread right before a repair of the Secret, a PUT or a deactivation, and that request. This is a limit of the
+//! Anything may happen between two actions of a process, a crash included. These are one action all the same:
+//! - The vendor's commit and its reply. Nothing is missed, since no one can see a client in between. A create without a reply is
+//!   counted in `Tally::sent`; its client is not stored, since no one knows it.
+//! - What is read right before a repair of the Secret, a PUT or a deactivation, and that request. This is a limit of the
 //!   model and of the program: the window is one request long.
 //!
-//! The shell around the plan keeps these rules, without which the checker finds a broken promise; each broken one is
-//! a `Mistake`:
-//! - Only the pass that asked may write the Secret of an answer before status, and only while no other process can take
-//!   the attempt for over. A later pass tells the plan that the vendor was not asked, so that status goes first.
-//! - Before it deactivates a client for a deletion, it reads the object again.
-//! - Before every try to deactivate the client of a late answer, it asks again whether somebody keeps it.
-//! - Whether a foreign attempt is over is settled before the Secret is read.
+//! The program's shell keeps these rules, without which the checker finds a broken promise; breaking each is a `Mistake`:
+//! - Only the pass that created a client may write its Secret before status, and only while no other process can consider
+//!   the attempt abandoned. A later pass does not ask the vendor, so that status is written first.
+//! - It reads the object again before it deactivates a client.
+//! - Each time before it deactivates an orphaned client, it checks whether an object or a Secret has it.
+//! - Whether another process's attempt is abandoned is decided before the Secret is read.
 //!
-//! The breaker never forbids a create here, so the model allows more than the program. The vendor's 404 is believed, as
-//! the connection is taken to be proven.
+//! The breaker never forbids a create here, so the model allows more than the program does. The vendor's 404 is believed, as if
+//! the connection's account were always verified.
 //!
-//! Time passes as the action `Watch`: a process has facts a foreign attempt unchanged for two minutes, which is longer
-//! than any create and the write of its Secret can be on their way.
+//! The action `Watch` lets time pass: a process has seen another process's attempt unchanged for two minutes, longer than a
+//! create and the write of its Secret can take.
 
 mod adoption;
+mod apply;
 mod budget;
+mod coverage;
+mod create;
 mod environment;
 pub mod mistakes;
 mod names;
+mod object;
+mod observe;
 mod operate;
 mod process;
 mod properties;
+mod reply;
 mod report;
 mod requests;
 mod rotation;
 pub mod runs;
+mod secret;
+mod settled;
 mod start;
 mod steps;
+mod unstored;
 mod world;
 
 use provident_core::plan::Step;
-use provident_core::vendor::outcome::{Made, Reply};
-use provident_core::vendor::types::ClientId;
 use stateright::{Model, Property};
 
 pub use budget::Budget;
+pub use coverage::Coverage;
 use mistakes::Mistake;
-use rotation::Reply as Rotated;
+pub use object::Proof;
+pub use reply::Row;
 pub use start::Start;
-use world::AttemptNo;
-pub use world::{Proof, World};
+pub use world::World;
+use world::{AttemptNo, ClientNo};
 
 /// A model: how many processes, what may happen to them and how often, and which mistake they make.
 #[derive(Clone, Debug)]
@@ -66,50 +74,54 @@ pub struct System {
     pub processes: usize,
     /// How often each thing may happen.
     pub budget: Budget,
-    /// The replies to a create, besides the one that is hoped for.
+    /// The replies to a create, besides [`Row::Created`].
     pub replies: &'static [Row],
     /// The edits that the tenant makes.
     pub edits: &'static [Edit],
     /// What there is at the beginning.
     pub start: Start,
-    /// The connection lets the namespace take over clients.
+    /// The connection allows the namespace to adopt clients.
     pub may_adopt: bool,
     /// `unknownOutcomePolicy: Retry` of the connection.
     pub retries_itself: bool,
-    /// A mistake, to see that it is found.
+    /// The object has workloads that restart when the Secret changes.
+    pub restarts: bool,
+    /// A mistake, to show that it is found.
     pub mistake: Option<Mistake>,
+    /// The steps that the plan names.
+    pub coverage: Coverage,
 }
 
-/// One thing that happens. The number is the process.
+/// One thing that happens. The first number is the process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// A pass begins.
     Begin(usize, From),
-    /// It reads the Secret, and decides what becomes of an answer it still has.
-    Read(usize),
-    /// It carries out the step that the plan names.
-    Take(usize, Step, Luck),
+    /// It decides what becomes of a client that it has not stored yet.
+    Resolve(usize),
+    /// Likewise, outside a pass, since the object is gone.
+    ResolveGone(usize, AttemptNo, ClientNo),
+    /// It deactivates an orphaned client.
+    DeactivateOrphan(usize, ClientNo, Fault),
+    /// It executes the step that the plan names.
+    Take(usize, Step, Fault),
     /// The vendor's reply to its create arrives.
     Answer(usize, Row),
     /// The vendor's reply to its rotation arrives.
-    Reply(usize, Rotated),
-    /// Too much time passes between its claim and its create, its claim and its Secret, or its record and its rotation.
-    Dawdle(usize),
+    Reply(usize, rotation::Reply),
+    /// Too much time passes between a claim and its create or its Secret, or between a record and its rotation.
+    Delay(usize),
     /// The pass ends with the status write, if there is something to write.
-    Report(usize, Luck),
-    /// It decides what becomes of an answer whose object is gone.
-    Decide(usize, AttemptNo),
-    /// It deactivates the client of a late answer.
-    Disable(usize, AttemptNo, Luck),
-    /// It has facts another's attempt unchanged for two minutes.
+    Report(usize, Fault),
+    /// It has seen another process's attempt unchanged for two minutes.
     Watch(usize),
-    /// ConditionUpdate to leave, and with nothing left to store, it leaves. Another starts.
-    Leave(usize),
-    /// It dies. Another starts.
+    /// It is shutting down, has nothing left to store, and exits. Another starts.
+    Exit(usize),
+    /// It crashes. Another starts.
     Crash(usize),
-    /// It is told to leave.
+    /// It receives a shutdown signal.
     Term(usize),
-    /// The garbage collector removes the Secret, whose owner is gone.
+    /// The garbage collector deletes the Secret, whose owner is gone.
     Collect,
     /// The tenant edits the spec.
     Edit(Edit),
@@ -121,33 +133,37 @@ pub enum Action {
     Recreate,
     /// The tenant restores object and Secret from a backup.
     Restore,
+    /// The tenant restores the Secret alone, which holds the client of a former object.
+    RestoreSecret,
+    /// The tenant empties status through the subresource, while it records an attempt.
+    EmptyStatus,
     /// A person sets `retry-create` on a held object.
     Retry,
     /// The tenant writes a foreign clientId into status.
     ForgeStatus,
-    /// The tenant makes a Secret that names a foreign client; owned by the object or not.
+    /// The tenant creates a Secret that names a foreign client; owned by the object or not.
     ForgeSecret(bool),
     /// The tenant deletes the Secret.
     DeleteSecret,
-    /// Somebody else makes a Secret of that name.
+    /// Another owner creates a Secret of that name.
     Stranger,
     /// The connection is suspended, or resumed.
     Suspend,
     /// A person removes the object's client at the vendor.
     Remove,
     /// The tenant sets the annotation `rotate` to a new value.
-    Ask,
-    /// The schedule asks for a rotation.
-    Due,
-    /// The vendor carries out a rotation that waits there, and GET may answer the former secret for a while.
+    RequestRotation,
+    /// The schedule requests a rotation.
+    ScheduleRotation,
+    /// The vendor carries out a pending rotation, and GET may return the previous secret for a while.
     CarryOut(usize, bool),
     /// It never will.
     Lapse(usize),
-    /// From now on GET answers the newest secret.
+    /// From now on GET returns the newest secret.
     CatchUp,
-    /// A minute has passed since GET answered this process the former secret.
+    /// A minute has passed since GET returned this process the previous secret.
     Minute(usize),
-    /// Ten minutes have passed since it heard that the vendor said yes.
+    /// Ten minutes have passed since the vendor accepted its rotation.
     LongAgo(usize),
     /// Its scheduled verification is due.
     FallDue(usize),
@@ -155,13 +171,13 @@ pub enum Action {
     RotateByHand,
     /// The binding key is replaced.
     Rekey,
-    /// The definition of our kind is deleted, and with it the object.
+    /// The CRD is deleted, and with it the object.
     Uninstall,
-    /// From now on nothing goes wrong and nobody interferes.
+    /// From now on nothing goes wrong and no one interferes.
     Calm,
 }
 
-/// Where a pass has its view from.
+/// Where the view of a pass is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// The stored version.
@@ -170,17 +186,21 @@ pub enum From {
     Cache,
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Luck {
-    /// It is carried out as it should be.
-    Good,
+pub enum Fault {
+    /// Nothing: it is carried out.
+    None,
     /// It is carried out, and the answer is lost.
     AnswerLost,
     /// It never arrives.
     RequestLost,
     /// Quota or admission refuses it.
     Refused,
+    /// The vendor accepts it, and changes nothing.
+    Ignored,
+    /// It is carried out, and the answer lacks fields.
+    Partial,
 }
 
 /// An edit of the spec.
@@ -194,68 +214,6 @@ pub enum Edit {
     Active,
     /// `adoption`
     Adopt(Proof),
-}
-
-/// A row of the table of replies to a create.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Row {
-    /// The connection was never made.
-    NeverConnected,
-    /// No status line: made or not.
-    NoAnswer,
-    /// This status without a client. A 5xx may come from a gateway after the vendor made it, a 2xx be unreadable.
-    Status(u16),
-    /// 201 with the new client and its secret.
-    Created,
-    /// 201 with the new client, its secret missing.
-    WithoutSecret,
-    /// 200 with a client that another object records.
-    Existing,
-}
-
-impl Row {
-    /// Every row, but the one that is hoped for.
-    pub const EVERY: &'static [Self] = &[
-        Self::NeverConnected,
-        Self::NoAnswer,
-        Self::Status(201),
-        Self::Status(303),
-        Self::Status(307),
-        Self::Status(400),
-        Self::Status(401),
-        Self::Status(408),
-        Self::Status(429),
-        Self::Status(503),
-        Self::WithoutSecret,
-        Self::Existing,
-    ];
-    /// One of each kind: known not created, unknown, and without a secret.
-    pub const KINDS: &'static [Self] = &[Self::Status(429), Self::Status(503), Self::WithoutSecret];
-
-    /// Whether it proves that nothing was made (RFC 9110: what the status says of the request).
-    fn proves_nothing_was_made(self) -> bool {
-        matches!(
-            self,
-            Self::NeverConnected | Self::Status(307 | 400 | 401 | 429)
-        )
-    }
-
-    /// What the process reads.
-    fn reply(self, made: ClientId, foreign: ClientId) -> Reply {
-        let (status, client) = match self {
-            Self::NeverConnected => return Reply::NeverConnected,
-            Self::NoAnswer => return Reply::NoAnswer,
-            Self::Status(status) => (status, None),
-            Self::Created | Self::WithoutSecret => (201, Some(made)),
-            Self::Existing => (200, Some(foreign)),
-        };
-        let client = client.map(|client_id| Made {
-            client_id,
-            created_at: None,
-            answered_at: None,
-        });
-        Reply::Answer { status, client }
-    }
 }
 
 impl System {

@@ -1,4 +1,4 @@
-//! Numbers of the model, and what the program has in their place.
+//! Translates the numbers of the model to the values of the program, and back.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -7,29 +7,30 @@ use provident_core::api::OAuthClientSpec;
 use provident_core::plan::AttemptId;
 use provident_core::vendor::types::{ClientId, Field, FieldValue, VendorClient};
 
-use super::world::{AttemptNo, ClientNo, Spec};
+use super::object::Spec;
+use super::world::{AttemptNo, ClientNo};
 
-/// An attempt's id, as the program has it.
+/// An attempt's id.
 pub fn attempt_id(id: AttemptNo) -> AttemptId {
     AttemptId(format!("a{id}"))
 }
 
-/// The number of an attempt's id.
+/// The number of an attempt.
 pub fn attempt_no(id: &AttemptId) -> AttemptNo {
     id.0[1..].parse().expect("an id made by attempt_id")
 }
 
-/// A clientId, as the program has it.
+/// A clientId.
 pub fn client_id(client: ClientNo) -> ClientId {
-    ClientId::parse(&format!("c{client}")).expect("of safe form")
+    ClientId::parse(&format!("c{client}")).expect("a valid clientId")
 }
 
-/// The number of a clientId.
+/// The number of a client.
 pub fn client_no(id: &ClientId) -> ClientNo {
     id.as_str()[1..].parse().expect("an id made by client_id")
 }
 
-/// The spec, as the program has it.
+/// The spec.
 pub fn declared(spec: Spec) -> &'static OAuthClientSpec {
     static ALL: LazyLock<Vec<OAuthClientSpec>> = LazyLock::new(|| (0..24).map(written).collect());
     let active = match spec.active {
@@ -60,8 +61,8 @@ fn written(index: usize) -> OAuthClientSpec {
     serde_json::from_value(spec).expect("a valid spec")
 }
 
-/// The vendor's answer about a client, as the program reads it.
-pub fn answered(active: bool) -> VendorClient {
+/// A client as the vendor returns it.
+pub fn returned(active: bool) -> VendorClient {
     VendorClient {
         fields: BTreeMap::from([
             (

@@ -1,69 +1,79 @@
-//! The promises, as properties of the model, and the books they are read from. Nothing here decides anything for the
+//! The promises, as properties of the model, and the records that they are read from. Nothing here decides anything for the
 //! processes: it is written from the design, not from the program.
 
 use std::collections::BTreeSet;
 
-use stateright::{Model, Property};
+use stateright::Property;
 
+use super::System;
+use super::object::{Object, Secret, Shown};
 use super::process::Progress;
 use super::rotation::{SCHEDULED, Token};
-use super::world::{ClientNo, HANDMADE, Object, Secret, Shown, World};
-use super::{Action, System, adoption};
+use super::settled::{at_rest, settled};
+use super::world::{ClientNo, HANDMADE, World};
 
 /// Per object, by uid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
-    /// Creates sent of which no reply has proved that nothing was made.
+    /// Creates sent, without those whose reply proves that nothing was created.
     pub sent: u8,
-    /// Attempts that a person allowed to be made once more.
+    /// Retries that a person allowed.
     pub decisions: u8,
 }
 
 /// A promise that a step has broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Broken {
-    /// A create was sent although this pass had not proved that its Secret can be written.
+    /// A create or a rotation was sent although this pass had not proved that its Secret can be written.
     SentUnproven,
-    /// A step of the operator left no trace of a client whose answer was read, and the client active.
+    /// A step of the operator left no trace of a client whose answer was read and that is active.
     AnswerLost,
-    /// The finalizer was taken off while a create for the object was on its way.
+    /// The finalizer was removed while a create for the object was in flight.
     PlaceGone,
+    /// Status recorded a new client although the pass had read a Secret that is bound to another one.
+    ClientsMixed,
+    /// The finalizer was removed although the Secret held an active client that the policy deactivates.
+    LeftActive,
     /// `Ready=True` without the Secret, or with a client that is not as declared.
     ReadyUntrue,
-    /// A call named a client that is not this object's.
+    /// The vendor rejected the create, and status does not say so.
+    RejectionHidden,
+    /// A step changed nothing, so the plan names it again for ever.
+    StepRepeated,
+    /// A request named a client that is not this object's.
     ForeignCall,
-    /// Somebody else's Secret was written.
+    /// A Secret of another owner was written.
     ForeignSecret,
-    /// A rotation was sent although one for the same token may be carried out yet, or was acknowledged.
+    /// A rotation was sent although one for the same token may still be carried out, or was acknowledged.
     RotatedAgain,
-    /// A rotation was acknowledged before the Secret held what it made.
+    /// A rotation was acknowledged before the Secret held the new secret.
     AcknowledgedEarly,
-    /// An adoption erased the record of a create that was on its way.
+    /// An adoption erased the record of a create that was in flight.
     AttemptForgotten,
-    /// A client was deactivated that an object or a lasting Secret keeps, and whose deletion nobody asked for.
-    KeptDeactivated,
+    /// A client was deactivated that an object or a lasting Secret has, and whose deletion was not requested.
+    HeldDeactivated,
 }
 
 const P1: &str = "P1 no more creates than decisions";
 const P1_ONE: &str = "P1 an object and its Secret name one client";
-const P1_HELD: &str = "P1 an attempt stands until its outcome is known";
+const P1_HELD: &str = "P1 an attempt is recorded until its outcome is known";
 const P1_ROTATE: &str = "P1 a token rotates once";
 const P2: &str = "P2 nothing is created or rotated that cannot be stored";
 const P3: &str = "P3 nothing that was answered is lost";
 const P3_PLACE: &str = "P3 the object outlives its create";
 const P4: &str = "P4 Ready tells the truth";
 const P4_TOKEN: &str = "P4 an acknowledged rotation is in the Secret";
-const P5: &str = "P5 nobody's client or Secret reaches anybody else";
+const P5: &str = "P5 no client or Secret reaches another tenant";
 const P6: &str = "P6 settled is silent";
 const SETTLES: &str = "settles";
 
-/// Writes and vendor calls after which a world that nobody disturbs is at rest. `settles` looks at the ends of paths
+/// Writes and vendor calls after which an undisturbed world is at rest, or has progressed. `settles` checks the ends of paths
 /// only; this rules out that two processes write for ever.
 const MOST_EFFORTS: u8 = 12;
-/// Likewise, with rotations.
-const MOST_EFFORTS_ROTATING: u8 = 20;
+/// Attempts, and records of rotations, in any run.
+const MOST_RECORDS: u8 = 12;
 
-/// All properties. The `sometimes` are the model's own health: it gets to where the promises are at stake.
+/// All properties. The `sometimes` show that a run gets to where the promises matter.
 pub fn all() -> Vec<Property<System>> {
     vec![
         Property::always(P1, |system, w: &World| {
@@ -72,7 +82,10 @@ pub fn all() -> Vec<Property<System>> {
                 .iter()
                 .all(|t| t.sent <= 1 + t.decisions + by_policy)
         }),
-        Property::always(P1_ONE, |_, w: &World| match (w.object, w.secret) {
+        Property::always(P1_ONE, |system, w: &World| match (w.object, w.secret) {
+            _ if w.broken.contains(&Broken::ClientsMixed) => false,
+            // Such a Secret may appear between the read of the Secret and the write of status.
+            _ if system.budget.secrets > 0 => true,
             (
                 Some(Object {
                     uid,
@@ -98,27 +111,29 @@ pub fn all() -> Vec<Property<System>> {
             !w.broken.contains(&Broken::AcknowledgedEarly)
         }),
         Property::always(P2, |_, w: &World| !w.broken.contains(&Broken::SentUnproven)),
-        Property::always(P3, |_, w: &World| !w.broken.contains(&Broken::AnswerLost)),
+        Property::always(P3, |_, w: &World| {
+            let kinds = [Broken::AnswerLost, Broken::LeftActive];
+            kinds.iter().all(|kind| !w.broken.contains(kind))
+        }),
         Property::always(P3_PLACE, |_, w: &World| {
             !w.broken.contains(&Broken::PlaceGone)
         }),
-        Property::always(P4, |_, w: &World| !w.broken.contains(&Broken::ReadyUntrue)),
+        Property::always(P4, |_, w: &World| {
+            let kinds = [Broken::ReadyUntrue, Broken::RejectionHidden];
+            kinds.iter().all(|kind| !w.broken.contains(kind))
+        }),
         Property::always(P5, |_, w: &World| {
             let kinds = [
                 Broken::ForeignCall,
                 Broken::ForeignSecret,
-                Broken::KeptDeactivated,
+                Broken::HeldDeactivated,
             ];
             kinds.iter().all(|kind| !w.broken.contains(kind))
         }),
         Property::always(P6, |_, w: &World| {
-            let rotates = w.records > 0;
-            w.efforts
-                <= if rotates {
-                    MOST_EFFORTS_ROTATING
-                } else {
-                    MOST_EFFORTS
-                }
+            let records = w.attempts.max(w.records);
+            let bounded = w.efforts <= MOST_EFFORTS && records <= MOST_RECORDS;
+            bounded && !w.broken.contains(&Broken::StepRepeated)
         }),
         Property::eventually(SETTLES, |system, w: &World| {
             w.calm && at_rest(system, w) && settled(system, w)
@@ -126,23 +141,31 @@ pub fn all() -> Vec<Property<System>> {
         Property::sometimes("ready", |_, w: &World| shows(w, Shown::Ready)),
         Property::sometimes("held", |_, w: &World| shows(w, Shown::Held)),
         Property::sometimes("rejected", |_, w: &World| shows(w, Shown::Rejected)),
-        Property::sometimes("tried again", |system, w: &World| {
+        Property::sometimes("retried", |system, w: &World| {
             let decided = |t: &Tally| t.decisions > 0 || system.retries_itself;
             w.tally.iter().any(|t| decided(t) && t.sent > 1)
         }),
-        Property::sometimes("late answer", |_, w: &World| {
-            let late = |state| matches!(state, Progress::Late(_));
-            w.processes
-                .iter()
-                .any(|p| p.memory.iter().any(|m| late(m.state)))
+        Property::sometimes("orphaned", |_, w: &World| {
+            w.processes.iter().any(|p| !p.orphans.is_empty())
+        }),
+        Property::sometimes("waiting", |_, w: &World| {
+            let open = |o: Object| o.shown == Shown::Waiting && o.attempt.is_some();
+            w.object.is_some_and(open)
+        }),
+        Property::sometimes("update not applied", |_, w: &World| {
+            w.object.is_some_and(|object| object.not_applied)
+        }),
+        Property::sometimes("attempt restored", |_, w: &World| {
+            let restored = |o: Object| !o.observed && o.attempt.is_some_and(|_| o.finalizer);
+            w.left.empties == 0 && w.object.is_some_and(restored)
         }),
         Property::sometimes("rotated", |_, w: &World| {
             let handled = |o: Object| o.rotation.is_none() && o.shown == Shown::Ready;
             !w.carried_out.is_empty() && w.object.is_some_and(handled)
         }),
         Property::sometimes("not applied", |_, w: &World| {
-            let told = |o: Object| o.rotation.is_some_and(|open| open.accepted);
-            w.calm && w.object.is_some_and(told)
+            let accepted = |o: Object| o.rotation.is_some_and(|open| open.accepted);
+            w.calm && w.object.is_some_and(accepted)
         }),
         Property::sometimes("adopted", |_, w: &World| {
             let adopted = |o: Object| o.bound && o.client == Some(HANDMADE);
@@ -150,8 +173,8 @@ pub fn all() -> Vec<Property<System>> {
         }),
         Property::sometimes("released", |_, w: &World| w.object.is_none()),
         Property::sometimes("taken up", |_, w: &World| {
-            let anew = |w: &World| w.tally.last().is_some_and(|t| t.sent == 0);
-            w.uids > 1 && anew(w) && shows(w, Shown::Ready)
+            let again = |w: &World| w.tally.last().is_some_and(|t| t.sent == 0);
+            w.uids > 1 && again(w) && shows(w, Shown::Ready)
         }),
     ]
 }
@@ -160,81 +183,10 @@ fn shows(world: &World, shown: Shown) -> bool {
     world.object.is_some_and(|object| object.shown == shown)
 }
 
-/// Whether nothing moves any more.
-fn at_rest(system: &System, world: &World) -> bool {
-    let mut actions: Vec<Action> = Vec::new();
-    system.actions(world, &mut actions);
-    actions.is_empty()
-}
-
-/// Whether a world at rest is one that a user can live with.
-fn settled(system: &System, world: &World) -> bool {
-    let none_left = |except: Option<ClientNo>| {
-        (1..world.clients.len()).all(|number| {
-            let client = world.clients[number];
-            let kept = except.is_some_and(|except| usize::from(except) == number);
-            !client.answered || !client.active || client.excused || kept
-        })
-    };
-    let Some(object) = &world.object else {
-        // `Retain` leaves the client to the Secret, which has no owner then.
-        let retained = match world.secret {
-            Some(Secret::Ours { client, .. }) => Some(client),
-            _ => None,
-        };
-        return none_left(retained);
-    };
-    // A clientId that was forged waits for a person, whatever else happens. The object's own Secret proves its client.
-    if let Some(recorded) = object.client.filter(|_| !object.bound) {
-        let at_vendor = world.clients[usize::from(recorded)];
-        let proves = matches!(world.secret, Some(Secret::Ours { client, no, owner, .. })
-            if client == recorded && no == at_vendor.shown && owner == Some(object.uid));
-        let may = system.may_adopt && !object.deleting && !object.spec.suspend;
-        return !(may && proves && object.spec.adoption.is_none() && !at_vendor.gone);
-    }
-    if object.deleting {
-        return false;
-    }
-    let waits = object.spec.suspend || in_the_way(world) || adoption::waits(world, object);
-    match (object.client, object.attempt) {
-        (Some(_), Some(_)) => false,
-        (Some(client), None) => {
-            let waits = object.spec.suspend || in_the_way(world);
-            let active = world.clients[usize::from(client)].active;
-            let newest = world.clients[usize::from(client)].secret;
-            let as_declared = object.spec.active.is_none_or(|stated| stated == active);
-            let stored = matches!(world.secret, Some(Secret::Ours { owner: Some(owner), client: held, no, .. })
-                if owner == object.uid && held == client && no == newest);
-            let gone = world.clients[usize::from(client)].gone;
-            let inactive = !active && object.spec.active.is_none();
-            // A rotation that the vendor took and did not carry out waits for a new token.
-            let ignored = object.rotation.is_some_and(|open| open.accepted);
-            let told = (object.shown == Shown::Ready) != (inactive || ignored);
-            let quiet = object.rotation.is_none() && object.token == object.handled && !object.due;
-            let rotated = quiet || ignored;
-            let kept = told && stored && as_declared && rotated;
-            none_left(Some(client)) && (waits || gone || kept)
-        }
-        (None, Some(claim)) => {
-            let again = system.retries_itself && claim.retry_of.is_none();
-            let held = object.shown == Shown::Held && object.retry != Some(claim.id) && !again;
-            none_left(None) && (held || object.shown == Shown::Rejected || waits)
-        }
-        (None, None) => none_left(None) && (object.shown == Shown::Rejected || waits),
-    }
-}
-
-fn in_the_way(world: &World) -> bool {
-    matches!(
-        world.secret,
-        Some(Secret::Stranger | Secret::Forged { .. } | Secret::Handmade(_))
-    )
-}
-
-/// Clients that were answered and are active, and stand nowhere: not in the status of the object, not in a Secret
-/// that will last, not in the memory of a process.
+/// Active clients whose answer was read, and that are recorded nowhere: not in the status of the object, not in a Secret that
+/// will last, not in the memory of a process.
 fn lost(world: &World) -> Vec<usize> {
-    let mut kept = BTreeSet::new();
+    let mut kept: BTreeSet<ClientNo> = BTreeSet::new();
     if let Some(object) = &world.object {
         kept.extend(object.client.filter(|_| object.bound));
     }
@@ -243,9 +195,12 @@ fn lost(world: &World) -> Vec<usize> {
     {
         kept.insert(client);
     }
-    for memory in world.processes.iter().flat_map(|p| &p.memory) {
-        if let Progress::Created(client) | Progress::Late(client) = memory.state {
-            kept.insert(client);
+    for process in &world.processes {
+        kept.extend(&process.orphans);
+        for own in &process.attempts {
+            if let Progress::Created(client) = own.progress {
+                kept.insert(client);
+            }
         }
     }
     let stray = |number: &usize| {
@@ -256,14 +211,14 @@ fn lost(world: &World) -> Vec<usize> {
     (1..world.clients.len()).filter(stray).collect()
 }
 
-/// Books what a step of the operator lost: that is a broken promise.
+/// Notes what a step of the operator lost: that is a broken promise.
 pub fn account(world: &mut World) {
     if !lost(world).is_empty() {
         world.broken.insert(Broken::AnswerLost);
     }
 }
 
-/// Books what anybody else lost, by a crash (the clientId is in the log) or by removing a record with their own hands.
+/// Excuses what was lost otherwise: in a crash (the clientId is in the log), or because a person removed a record.
 pub fn excuse(world: &mut World) {
     for number in lost(world) {
         world.clients[number].excused = true;

@@ -1,22 +1,25 @@
 //! What there is when a run begins.
 
-use super::world::{Client, HANDMADE, Proof, Secret, Shown, World};
+use super::object::{Proof, Secret, Shown};
+use super::world::{Client, HANDMADE, World};
 
 /// What there is when a run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// An object that nobody has looked at.
+    /// An object that was just declared.
     Declared,
     /// One that is settled with its client.
     Ready,
-    /// Likewise, and a client that a person made by hand.
+    /// One that was just declared, and an inactive client that a person created by hand.
     Found,
-    /// One that is to adopt a client that a person made by hand.
+    /// One that is to adopt such a client, and to activate it.
     Adopting(Proof),
+    /// One that was just declared, and an active client of a former object of this name.
+    Former,
 }
 
 impl World {
-    /// Adds to an object that has just been declared what there is besides.
+    /// Adds what there is besides the object that was just declared.
     pub fn begin_with(&mut self, start: Start) {
         let Some(object) = &mut self.object else {
             return;
@@ -24,10 +27,12 @@ impl World {
         let client = HANDMADE;
         match start {
             Start::Declared => {}
-            Start::Found => self.clients.push(Client::new(false)),
+            Start::Former => self.clients.push(Client::new(false)),
+            Start::Found => self.clients.push(inactive()),
             Start::Adopting(proof) => {
                 object.spec.adoption = Some(proof);
-                self.clients.push(Client::new(false));
+                object.spec.active = Some(true);
+                self.clients.push(inactive());
                 if proof == Proof::InPlace {
                     self.secret = Some(Secret::Handmade(0));
                 }
@@ -37,7 +42,8 @@ impl World {
                 object.client = Some(client);
                 object.bound = true;
                 object.shown = Shown::Ready;
-                object.looked_at = true;
+                object.observed = true;
+                object.stored = Some(0);
                 let owner = Some(object.uid);
                 self.tally[0].sent = 1;
                 self.clients.push(Client::new(true));
@@ -53,5 +59,12 @@ impl World {
         }
         let object = self.object;
         self.store_object(None, object);
+    }
+}
+
+fn inactive() -> Client {
+    Client {
+        active: false,
+        ..Client::new(false)
     }
 }

@@ -1,294 +1,236 @@
-//! The steps of the plan, each carried out as one request, and the reply to a create.
+//! Executes the steps of the plan, each as one request, and hands what they show to `Facts::apply`.
 
-use provident_core::api::Reason;
-use provident_core::plan::{Found, Step, Vendor, differing};
-use provident_core::vendor::outcome::{Outcome, Refusal, Reply, classify};
+use provident_core::api::{ConditionStatus, Reason};
+use provident_core::plan::{Blocked, Effect, Observation, Step};
 
+use super::apply::{blocked, take_in, why};
 use super::mistakes::Mistake;
-use super::names::{answered, attempt_no, client_id, client_no, declared};
-use super::process::{Memory, Progress, Verified};
+use super::names::{attempt_no, client_no};
+use super::object::Claim;
+use super::process::Progress;
 use super::properties::{Broken, excuse};
-use super::requests::{abandon, pass, replace_secret, write};
-use super::world::{Claim, Client, ClientNo, FOREIGN, Object, Secret, Uid, World};
-use super::{Luck, Row, System, adoption, rotation};
+use super::requests::{abandon, generation_unchanged, pass, write};
+use super::world::{Client, ClientNo, FOREIGN, World};
+use super::{Fault, System, adoption, create, observe, rotation, secret};
 
-pub fn take(system: &System, world: &mut World, p: usize, step: &Step, luck: Luck) {
-    let to_vendor = matches!(
-        step,
-        Step::Adopt(_) | Step::Verify(_) | Step::Update(..) | Step::Deactivate(_)
-    );
-    match luck {
-        Luck::Good => {}
-        _ if to_vendor => world.left.vendor -= 1,
-        _ => world.left.api -= 1,
-    }
-    let uid = pass(world, p).view.uid;
+/// The faults that a step's request may meet. Replies to a create or a rotation are actions of their own.
+pub fn faults(step: &Step) -> &'static [Fault] {
     match step {
-        Step::Preflight if luck == Luck::Refused => {
-            pass(world, p).stop = Some(Reason::SecretWriteDenied);
+        Step::ReadSecret | Step::Create | Step::Rotate(_) | Step::RestartWorkloads => &[],
+        Step::Preflight => &[Fault::Refused],
+        Step::WriteSecret(_) => &[Fault::AnswerLost, Fault::RequestLost, Fault::Refused],
+        Step::AddFinalizer
+        | Step::Claim { .. }
+        | Step::RecordRotation(_)
+        | Step::DisownSecret
+        | Step::Release
+        | Step::Deactivate(_) => &[Fault::AnswerLost, Fault::RequestLost],
+        Step::Adopt(_) | Step::Verify(_) => &[Fault::AnswerLost],
+        Step::Update(..) => &[
+            Fault::AnswerLost,
+            Fault::RequestLost,
+            Fault::Ignored,
+            Fault::Partial,
+        ],
+    }
+}
+
+/// How many faults of this step's kind may still happen.
+pub fn faults_left(world: &World, step: &Step) -> u8 {
+    match step.effect() {
+        Effect::None | Effect::Kubernetes => world.left.api,
+        Effect::VendorRead | Effect::VendorWrite => world.left.vendor,
+    }
+}
+
+/// Executes a step.
+pub fn take(system: &System, world: &mut World, p: usize, step: &Step, fault: Fault) {
+    if fault != Fault::None {
+        match step.effect() {
+            Effect::None | Effect::Kubernetes => world.left.api -= 1,
+            Effect::VendorRead | Effect::VendorWrite => world.left.vendor -= 1,
         }
-        Step::Preflight if pass(world, p).view.client.is_none() && world.secret.is_some() => {
-            abandon(world, p);
-        }
-        // The dry run carries the version that was read.
-        Step::Preflight if !pass(world, p).secret_current => abandon(world, p),
-        Step::Preflight => {
-            let pass = pass(world, p);
-            pass.preflight = true;
-            pass.permit = true;
-        }
-        Step::AddFinalizer => {
-            write(world, p, luck, false, |object| object.finalizer = true);
-        }
+    }
+    let before = world.processes[p].clone();
+    if let Some(observation) = execute(system, world, p, step, fault) {
+        take_in(system, pass(world, p), step, observation);
+    }
+    // The plan would name the same step for ever.
+    if world.processes[p] == before {
+        world.broken.insert(Broken::StepRepeated);
+    }
+}
+
+/// `None` if the pass ended, or waits for a reply.
+fn execute(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    step: &Step,
+    fault: Fault,
+) -> Option<Observation> {
+    match step {
+        Step::ReadSecret => Some(secret::read(system, world, p)),
+        Step::Preflight => secret::preflight(system, world, p, fault),
+        Step::AddFinalizer => write(world, p, fault, false, |object| object.finalizer = true)
+            .then_some(Observation::FinalizerAdded),
         Step::Claim { retry_of } => {
             let claim = Claim {
                 id: world.attempts,
                 retry_of: retry_of.as_ref().map(attempt_no),
+                outcome: None,
             };
-            claim_attempt(system, world, p, claim, luck);
+            create::claim(system, world, p, claim, fault)
         }
-        Step::Adopt(id) => adoption::adopt(system, world, p, client_no(id), luck),
-        Step::RecordRotation(token) => rotation::record(system, world, p, token, luck),
+        Step::Create => create::send(system, world, p),
+        Step::Adopt(id) => Some(adoption::adopt(system, world, p, client_no(id), fault)),
+        Step::Verify(id) => Some(verify(system, world, p, client_no(id), fault)),
+        Step::Update(id, _) => update(system, world, p, client_no(id), fault),
+        Step::WriteSecret(id) => secret::write(system, world, p, client_no(id), fault),
+        Step::RestartWorkloads => {
+            pass(world, p).restarted = true;
+            Some(Observation::WorkloadsRestarted)
+        }
+        Step::RecordRotation(token) => rotation::record(system, world, p, token, fault),
         Step::Rotate(id) => rotation::send(system, world, p, client_no(id)),
-        Step::RestartWorkloads => unreachable!("a restart has no part in any promise here"),
-        Step::Create => send(world, p),
-        Step::Verify(id) => verify(system, world, p, client_no(id), luck),
-        Step::Update(id, _) => update(world, p, client_no(id), luck),
-        Step::WriteSecret(id) => write_secret(world, p, client_no(id), luck),
-        Step::Deactivate(id) => deactivate(system, world, p, client_no(id), luck),
-        Step::DisownSecret => {
-            let disowned = match pass(world, p).secret {
-                Some(Secret::Ours {
-                    client,
-                    no,
-                    bound,
-                    verified,
-                    ..
-                }) => Some(Secret::Ours {
-                    owner: None,
-                    client,
-                    no,
-                    bound,
-                    verified,
-                }),
-                Some(Secret::Forged { .. }) => Some(Secret::Forged { owner: None }),
-                other => other,
-            };
-            replace_secret(world, p, luck, disowned);
-        }
+        Step::Deactivate(id) => deactivate(system, world, p, client_no(id), fault),
+        Step::DisownSecret => secret::disown(world, p, fault),
         Step::Release => {
-            let current = pass(world, p).current;
-            if current && luck != Luck::RequestLost {
-                if in_flight_for(world, uid) {
-                    world.broken.insert(Broken::PlaceGone);
-                }
-                let view = pass(world, p).view;
-                world.store_object(Some(p), None);
-                if view.spec.retain || world.definition_going {
-                    // `Retain` asks for the client to be left alone.
-                    if let Some(client) = view.client {
-                        world.client(client).excused = true;
-                    }
-                    excuse(world);
-                }
-            }
-            abandon(world, p);
+            release(world, p, fault);
+            None
         }
     }
 }
 
-fn claim_attempt(system: &System, world: &mut World, p: usize, claim: Claim, luck: Luck) {
-    let pass = pass(world, p);
-    let uid = pass.view.uid;
-    let unclaimed = system.mistake == Some(Mistake::NoClaim);
-    if unclaimed {
-        pass.view.attempt = Some(claim);
-    }
-    world.attempts += 1;
-    world.processes[p].memory.push(Memory {
-        uid,
-        id: claim.id,
-        retry_of: claim.retry_of,
-        state: Progress::Unsent,
-    });
-    let blind = system.mistake == Some(Mistake::StatusWithoutVersion);
-    if unclaimed || write(world, p, luck, blind, |object| object.attempt = Some(claim)) {
-        self::pass(world, p).in_time = true;
-    }
-}
-
-fn send(world: &mut World, p: usize) {
-    let pass = pass(world, p);
-    let (uid, proven) = (pass.view.uid, pass.preflight);
-    if let Some(id) = pass.view.attempt.map(|claim| claim.id) {
-        world.processes[p].learn(id, Progress::InFlight);
-    }
-    if !proven {
-        world.broken.insert(Broken::SentUnproven);
-    }
-    world.tally[usize::from(uid)].sent += 1;
-}
-
-pub fn answer(system: &System, world: &mut World, p: usize, row: Row) {
-    let Some(memory) = world.processes[p].in_flight() else {
-        return;
-    };
-    if row != Row::Created {
-        world.left.vendor -= 1;
-    }
-    if row.proves_nothing_was_made() {
-        world.tally[usize::from(memory.uid)].sent -= 1;
-    }
-    let made = u8::try_from(world.clients.len()).unwrap_or(u8::MAX);
-    let reply = row.reply(client_id(made), client_id(FOREIGN));
-    let dropped = system.mistake == Some(Mistake::ClaimDroppedOn503);
-    let outcome = match &reply {
-        Reply::Answer { status: 503, .. } if dropped => Outcome::NotCreated(Refusal::Other),
-        _ => classify(&reply, |client| *client == client_id(FOREIGN)),
-    };
-    let state = match outcome {
-        Outcome::NotCreated(refusal) => {
-            pass(world, p).stop = Some(match refusal {
-                Refusal::Invalid => Reason::SpecRejected,
-                Refusal::Unauthorized => Reason::ConnectionNotReady,
-                Refusal::Throttled => Reason::VendorThrottled,
-                Refusal::Unreachable | Refusal::Other => Reason::VendorUnavailable,
-            });
-            Progress::NotCreated(refusal)
-        }
-        Outcome::Unknown(doubt) => Progress::Unknown(doubt),
-        Outcome::Created(id) => {
-            world.clients.push(Client::new(true));
-            let client = client_no(&id);
-            let pass = pass(world, p);
-            pass.vendor = found(&pass.view, true, row == Row::Created);
-            pass.verified = Some(Verified {
-                client,
-                active: true,
-                no: 0,
-            });
-            Progress::Created(client)
-        }
-    };
-    world.processes[p].learn(memory.id, state);
-}
-
-pub fn found(view: &Object, active: bool, credentials: bool) -> Vendor {
-    Vendor::Found(Found {
-        differs: differing(declared(view.spec), &answered(active)),
-        updated: false,
-        credentials,
-        active,
-        rotated: false,
-    })
-}
-
-fn verify(system: &System, world: &mut World, p: usize, client: ClientNo, luck: Luck) {
+fn verify(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    client: ClientNo,
+    fault: Fault,
+) -> Observation {
     call(world, client);
-    if luck != Luck::Good {
-        pass(world, p).stop = Some(Reason::VendorUnavailable);
-        return;
+    if fault != Fault::None {
+        return blocked(Reason::VendorUnavailable);
     }
     if system.mistake == Some(Mistake::VerifiedInVain) {
         world.processes[p].verified(true);
     }
-    let view = pass(world, p).view;
-    let vendor = if world.client(client).gone {
-        Vendor::Missing
-    } else {
-        rotation::answered(world, p, client, &view)
-    };
-    pass(world, p).vendor = vendor;
+    if world.client(client).gone {
+        return Observation::ClientMissing;
+    }
+    Observation::Client(observe::answer(system, world, p, client, true))
 }
 
-fn update(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
+fn update(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    client: ClientNo,
+    fault: Fault,
+) -> Option<Observation> {
     let view = pass(world, p).view;
-    if !world
-        .object
-        .is_some_and(|o| o.uid == view.uid && !o.deleting)
-    {
-        return abandon(world, p);
+    if !generation_unchanged(world, &view) {
+        abandon(world, p);
+        return None;
     }
     call(world, client);
     let Client { active, gone, .. } = *world.client(client);
-    if luck != Luck::RequestLost && !gone {
-        world.client(client).active = view.spec.active.unwrap_or(active);
+    if gone {
+        // A 404 to a PUT is left to the next GET.
+        return Some(Observation::Blocked(Blocked {
+            ready: ConditionStatus::Unknown,
+            ..why(Reason::ConnectionNotReady)
+        }));
     }
-    if luck != Luck::Good {
-        pass(world, p).stop = Some(Reason::VendorUnavailable);
-        return;
+    match fault {
+        Fault::RequestLost => return Some(blocked(Reason::VendorUnavailable)),
+        Fault::Ignored => {}
+        Fault::None | Fault::AnswerLost | Fault::Refused | Fault::Partial => {
+            world.client(client).active = view.spec.active.unwrap_or(active);
+        }
     }
-    let mut vendor = rotation::answered(world, p, client, &view);
-    if let Vendor::Found(found) = &mut vendor {
-        found.updated = true;
-    }
-    pass(world, p).vendor = if gone { Vendor::Missing } else { vendor };
+    Some(match fault {
+        Fault::AnswerLost => blocked(Reason::VendorUnavailable),
+        Fault::Partial => Observation::UpdatedUnseen,
+        Fault::None | Fault::RequestLost | Fault::Refused | Fault::Ignored => {
+            Observation::Client(observe::answer(system, world, p, client, true))
+        }
+    })
 }
 
-fn deactivate(system: &System, world: &mut World, p: usize, client: ClientNo, luck: Luck) {
-    // Read again right before: the policy may have become Retain, or the object be gone and its client taken up.
+fn deactivate(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    client: ClientNo,
+    fault: Fault,
+) -> Option<Observation> {
+    // Read again right before: the policy may be Retain by now, or the object gone and its client taken up.
     let unread = system.mistake == Some(Mistake::DeactivateUnread);
-    if !pass(world, p).current && !unread {
-        return abandon(world, p);
+    let view = pass(world, p).view;
+    if !generation_unchanged(world, &view) && !unread {
+        abandon(world, p);
+        return None;
     }
-    // The definition is read right before, too.
-    if world.definition_going && system.mistake != Some(Mistake::UninstallUnseen) {
-        pass(world, p).definition_going = true;
-        return;
+    // So is the CRD.
+    if world.crd_terminating && system.mistake != Some(Mistake::UninstallUnseen) {
+        return Some(Observation::CrdTerminating);
     }
     call(world, client);
-    if luck != Luck::RequestLost {
-        let uid = pass(world, p).view.uid;
-        let asked_for = |o: Object| o.uid == uid && o.deleting && !o.spec.retain;
-        if !world.object.is_some_and(asked_for) || world.definition_going {
-            world.broken.insert(Broken::KeptDeactivated);
+    if fault != Fault::RequestLost {
+        let requested = world
+            .object
+            .is_some_and(|o| o.uid == view.uid && o.deleting && !o.spec.retain);
+        if !requested || world.crd_terminating {
+            world.broken.insert(Broken::HeldDeactivated);
         }
         world.client(client).active = false;
         world.wake();
     }
-    let gone = world.client(client).gone;
-    let pass = pass(world, p);
-    if luck == Luck::Good {
-        pass.vendor = if gone {
-            Vendor::Missing
-        } else {
-            Vendor::Deactivated
-        };
+    Some(if fault != Fault::None {
+        blocked(Reason::VendorUnavailable)
+    } else if world.client(client).gone {
+        Observation::ClientMissing
     } else {
-        pass.stop = Some(Reason::VendorUnavailable);
-    }
+        Observation::Deactivated
+    })
 }
 
+/// Removes the finalizer, with which the object is gone.
+fn release(world: &mut World, p: usize, fault: Fault) {
+    let pass = pass(world, p);
+    let (view, current) = (pass.view, pass.view_current);
+    let deactivates = !view.spec.retain && !pass.facts.crd_terminating;
+    let owned = observe::bound_to(pass.secret, view.uid);
+    if current && fault != Fault::RequestLost {
+        if create::in_flight_for(world, view.uid) {
+            world.broken.insert(Broken::PlaceGone);
+        }
+        if let Some(client) = owned.filter(|_| deactivates && view.client.is_none())
+            && world.client(client_no(&client)).active
+        {
+            world.broken.insert(Broken::LeftActive);
+        }
+        world.store_object(Some(p), None);
+        if view.spec.retain || world.crd_terminating {
+            // `Retain` requests that the client stays active.
+            if let Some(client) = view.client {
+                world.client(client).excused = true;
+            }
+            excuse(world);
+        }
+        let stored = |progress| matches!(progress, Progress::Created(_));
+        let attempts = &mut world.processes[p].attempts;
+        attempts.retain(|own| own.uid != view.uid || stored(own.progress));
+    }
+    abandon(world, p);
+}
+
+/// A request about this client.
 pub fn call(world: &mut World, client: ClientNo) {
     world.efforts += u8::from(world.calm);
     if client == FOREIGN {
         world.broken.insert(Broken::ForeignCall);
     }
-}
-
-fn write_secret(world: &mut World, p: usize, client: ClientNo, luck: Luck) {
-    let view = pass(world, p).view;
-    let fresh = world.processes[p].answer(view.uid).is_some();
-    let there = world
-        .object
-        .is_some_and(|o| o.uid == view.uid && !o.deleting);
-    if !fresh && !there {
-        return abandon(world, p);
-    }
-    let Some(Verified { no, .. }) = pass(world, p).verified else {
-        return abandon(world, p);
-    };
-    let secret = Secret::Ours {
-        owner: Some(view.uid),
-        client,
-        no,
-        bound: true,
-        verified: false,
-    };
-    replace_secret(world, p, luck, Some(secret));
-}
-
-fn in_flight_for(world: &World, uid: Uid) -> bool {
-    let sent = |m: &Memory| m.uid == uid && m.state == Progress::InFlight;
-    world.processes.iter().any(|q| q.memory.iter().any(sent))
 }

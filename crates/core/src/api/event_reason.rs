@@ -6,16 +6,14 @@ use strum::{Display, IntoStaticStr, VariantArray};
 /// [`Reason`](super::Reason). Like those, these names are API and do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, IntoStaticStr, VariantArray)]
 pub enum EventReason {
-    /// The operator created the client at the vendor.
-    ClientCreated,
     /// The operator changed the client at the vendor to match the spec. The message names the fields.
     ClientUpdated,
     /// The operator adopted the existing client that `spec.adoption` names, or re-bound the object to its client.
     ClientAdopted,
     /// The operator deactivated the client at the vendor because the object is being deleted.
     ClientDeactivated,
-    /// The object was deleted while the outcome of its create was unknown. The message names the attempt; a client may exist at
-    /// the vendor. Warning.
+    /// The object was deleted and a client may be active at the vendor: the outcome of its create was unknown, or the deletion
+    /// orphaned its Secret (`--cascade=orphan`). The message says which. Warning.
     ClientReleased,
     /// The vendor replaced the client's secret, and the Secret holds the new one.
     SecretRotated,
@@ -54,8 +52,7 @@ impl EventReason {
             | Self::CreateRetried
             | Self::ClientReleased
             | Self::OrphanedClientDeactivated => true,
-            Self::ClientCreated
-            | Self::ClientUpdated
+            Self::ClientUpdated
             | Self::ClientAdopted
             | Self::ClientDeactivated
             | Self::SecretRotated

@@ -196,6 +196,9 @@ pub enum Binding {
     Invalid,
     /// Written for this object and this client.
     Valid(ClientId),
+    /// Written for this object and this client in a namespace of the same name with another uid. It counts once the Secret
+    /// is seen to hold the client's current secret.
+    FormerNamespace(ClientId),
 }
 
 /// The Secret that holds, or will hold, the credentials.

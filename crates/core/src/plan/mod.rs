@@ -28,13 +28,16 @@ pub use facts::{
 };
 pub use next::next;
 pub use observation::{ClientAnswer, Observation, SecretChange};
-pub use report::{ConditionUpdate, MessageContext, Report, conflict_message, report};
+pub use report::{
+    ConditionUpdate, MessageContext, Report, conflict_message, report, unproven_secret,
+};
 pub use rotation::{
     MAX_CLOCK_SKEW, NOT_APPLIED_AFTER, NoSchedule, Open, Rotation, RotationState, Token, Wait,
     next_rotation, requested_rotation,
 };
 pub use rules::{
-    client, is_held, may_look_for_adoption, must_finish_adoption_in_place, was_verified,
+    client, is_held, is_orphaning, may_look_for_adoption, must_finish_adoption_in_place,
+    was_verified,
 };
 pub use schedule::{due_slot, until_next_slot};
 pub use step::{Effect, Step};

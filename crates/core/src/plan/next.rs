@@ -68,7 +68,8 @@ fn create(spec: &OAuthClientSpec, facts: &Facts) -> Option<Step> {
             | AttemptState::Created(_) => return None,
         },
     };
-    if spec.adoption.is_some() {
+    // A Secret restored into a new namespace is adopted on its own proof, whether or not the spec names a client.
+    if spec.adoption.is_some() || facts.adoption != AdoptionFact::None {
         return adopt(spec, facts);
     }
     if take_up(&facts.secret) != TakeUp::Absent || !may_create {

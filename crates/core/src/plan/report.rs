@@ -7,6 +7,7 @@ mod unbound;
 use self::bound::bound;
 use self::deleting::deleting;
 use self::unbound::unbound;
+pub use self::unbound::unproven_secret;
 use super::blocked::{Blocked, Requeue};
 use super::facts::{AdoptionFact, ConnectionFacts, Content, Facts, RecordedClient, Vendor};
 use super::rules::{client, leaves_client_alone};
@@ -130,7 +131,11 @@ fn finished(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) 
             );
         }
         RecordedClient::KeyMissing => {
-            return not_ready(Reason::BindingKeyMissing, KEY_MISSING, Requeue::Backoff);
+            let message = match &facts.connection {
+                ConnectionFacts::Unusable(Reason::BindingKeyMissing, message) => message,
+                _ => KEY_MISSING,
+            };
+            return not_ready(Reason::BindingKeyMissing, message, Requeue::Backoff);
         }
         RecordedClient::Bound(_) | RecordedClient::Empty | RecordedClient::Unverified => {}
     }

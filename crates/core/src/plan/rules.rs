@@ -20,19 +20,35 @@ pub fn client(facts: &Facts) -> Option<ClientId> {
         RecordedClient::Empty => {}
     }
     match facts.attempt.as_ref().map(|attempt| &attempt.state) {
-        Some(AttemptState::Created(id)) => Some(id.clone()),
-        // Whoever runs the attempt will write the Secret; an attempt of ours that created nothing has written none.
-        Some(
-            AttemptState::InProgress | AttemptState::Unsent { .. } | AttemptState::NotCreated(_),
-        ) => None,
-        None | Some(AttemptState::Abandoned | AttemptState::Unknown(_)) => {
-            match take_up(&facts.secret) {
-                TakeUp::Client(id) => Some(id),
-                TakeUp::Absent | TakeUp::Mismatch | TakeUp::Former | TakeUp::Stranger => {
-                    adopted(facts)
-                }
-            }
-        }
+        // A Secret that is validly bound to another client appeared during the create: the older client is taken up, and the
+        // new one is orphaned.
+        Some(AttemptState::Created(id)) => match take_up(&facts.secret) {
+            TakeUp::Client(older) if older != *id => None,
+            TakeUp::Client(_)
+            | TakeUp::Absent
+            | TakeUp::Mismatch
+            | TakeUp::Unproven(_)
+            | TakeUp::Former
+            | TakeUp::Stranger => Some(id.clone()),
+        },
+        // Whoever runs the attempt will write the Secret.
+        Some(AttemptState::InProgress) => None,
+        // An attempt that created nothing is dropped first, except in a deletion, which status does not outlive.
+        Some(AttemptState::Unsent { .. } | AttemptState::NotCreated(_)) if !facts.deleting => None,
+        None
+        | Some(
+            AttemptState::Abandoned
+            | AttemptState::Unknown(_)
+            | AttemptState::Unsent { .. }
+            | AttemptState::NotCreated(_),
+        ) => match take_up(&facts.secret) {
+            TakeUp::Client(id) => Some(id),
+            TakeUp::Absent
+            | TakeUp::Mismatch
+            | TakeUp::Unproven(_)
+            | TakeUp::Former
+            | TakeUp::Stranger => adopted(facts),
+        },
     }
 }
 
@@ -200,10 +216,25 @@ pub(super) fn is_owned(secret: &SecretFacts) -> bool {
     )
 }
 
-/// The client stays active after deletion: by policy, or because the CRD is being deleted, which must not deactivate every
-/// client.
+/// The client stays active after deletion: by policy, because the CRD is being deleted, which must not deactivate every client,
+/// or because its Secret outlives the object.
 pub(super) fn needs_no_deactivation(spec: &OAuthClientSpec, facts: &Facts) -> bool {
-    spec.deletion_policy == DeletionPolicy::Retain || facts.crd_terminating
+    spec.deletion_policy == DeletionPolicy::Retain || facts.crd_terminating || is_orphaning(facts)
+}
+
+/// The Secret of an object that is being deleted has no controller owner any more: `kubectl delete --cascade=orphan` took it
+/// away. The credentials in that Secret must keep working.
+#[must_use]
+pub fn is_orphaning(facts: &Facts) -> bool {
+    let SecretFacts::Present {
+        owner: Owner::None,
+        binding: Binding::Valid(bound),
+        ..
+    } = &facts.secret
+    else {
+        return false;
+    };
+    facts.deleting && client(facts).as_ref() == Some(bound)
 }
 
 /// The vendor was asked about the client in this reconcile.

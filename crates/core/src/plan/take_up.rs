@@ -13,6 +13,9 @@ pub enum TakeUp {
     Client(ClientId),
     /// It is this object's, but its binding is not valid.
     Mismatch,
+    /// It carries this client, bound to an object of this name in a former namespace of this name. What it holds must prove
+    /// the right to the client.
+    Unproven(ClientId),
     /// It belongs to a former object of this name: wait for the garbage collector.
     Former,
     /// It belongs to another owner.
@@ -37,6 +40,10 @@ pub fn take_up(secret: &SecretFacts) -> TakeUp {
             binding: Binding::Valid(id),
             ..
         } => TakeUp::Client(id.clone()),
+        SecretFacts::Present {
+            binding: Binding::FormerNamespace(id),
+            ..
+        } => TakeUp::Unproven(id.clone()),
         SecretFacts::Present {
             binding: Binding::Missing,
             owner: Owner::None,

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use crate::api::{BINDING_ANNOTATION, CLIENT_ID_ANNOTATION, OAuthClient};
-use crate::binding::{BindingKey, Bound};
+use crate::binding::{BindingKey, Bound, Verification};
 use crate::plan::{Binding, Owner};
 use crate::vendor::types::ClientId;
 
@@ -86,8 +86,12 @@ impl SecretMetadata {
             return Binding::Missing;
         };
         match self.client_id.as_deref().and_then(ClientId::parse) {
-            Some(id) if key.verifies(to, &id, mac) => Binding::Valid(id),
-            _ => Binding::Invalid,
+            Some(id) => match key.verify(to, &id, mac) {
+                Verification::Valid => Binding::Valid(id),
+                Verification::FormerNamespace => Binding::FormerNamespace(id),
+                Verification::Invalid => Binding::Invalid,
+            },
+            None => Binding::Invalid,
         }
     }
 }

@@ -5,6 +5,7 @@ mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::constant_time;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -57,6 +58,26 @@ pub fn key_of_the_secret(object: &OAuthClient) -> Option<String> {
         .map(|(key, _)| key)
 }
 
+/// Whether `observed` shows knowledge of the client's secret: it holds, under one of the keys that the spec declares, the value
+/// that the secret makes.
+#[must_use]
+pub fn proves(observed: &Secret, object: &OAuthClient, values: Values<'_>) -> bool {
+    let without = Values {
+        client_secret: &SecretString::from(""),
+        ..values
+    };
+    let data = observed.data.as_ref();
+    string_data(object).iter().any(|(key, template)| {
+        let expected = expand(template, values);
+        let found = data.and_then(|data| data.get(key));
+        // A value that does not depend on the secret proves nothing.
+        expected != expand(template, without)
+            && found.is_some_and(|found| {
+                constant_time::verify_slices_are_equal(&found.0, expected.as_bytes()).is_ok()
+            })
+    })
+}
+
 /// The Secret as it should be.
 #[must_use]
 pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {
@@ -104,7 +125,8 @@ pub fn largest(object: &OAuthClient, token_url: &str) -> Secret {
         client_secret: &SecretString::from("\"".repeat(MAX_CLIENT_SECRET)),
         token_url,
     };
-    render(object, values, &"0".repeat(64))
+    // With the namespace's uid and a dot in front of the digits.
+    render(object, values, &"0".repeat(36 + 1 + 64))
 }
 
 /// Our owner reference. It does not block owner deletion: a foreground deletion must not wait for the Secret.

@@ -1,99 +1,104 @@
-//! Rotation: what a process remembers of one, its steps, and a vendor who may carry one out after the reply is lost, and
-//! answer the former secret for a while after that. The rules are those of `reconcile::rotate` and
-//! `reconcile::rotations`; what to do is the plan's to say.
+//! Rotation: what a process remembers of one, its steps, and a vendor that may carry one out after the reply is lost, and
+//! return the previous secret for a while after that. The memory follows the program's `state::rotations`; what to do is
+//! for the plan to decide.
 
 mod steps;
 mod vendor;
 
 use jiff::Timestamp;
-use provident_core::plan::{self, Found, Open, RecordedClient, Rotation, RotationState, Vendor};
+use provident_core::plan::{
+    self, Facts, Open, RecordedClient, Rotation, RotationState, SecretChange, Vendor,
+    requested_rotation,
+};
 
-use super::System;
 use super::mistakes::Mistake;
-use super::process::{Pass, Process};
-use super::world::{ClientNo, Object, SecretNo, Shown, Uid};
+use super::object::Object;
+use super::process::Process;
+use super::world::{ClientNo, SecretNo, Uid};
 
-pub use steps::{answered, record, replies, reply, send};
+pub use steps::{record, replies, reply, send};
 pub use vendor::{actions, apply, unawaited};
 
-/// A value of the annotation `rotate`; no two are alike.
+/// A value of the annotation `rotate`; no two are equal.
 pub type Token = u8;
-/// What the schedule asks for in the annotation's place.
+/// The token of a rotation that the schedule requests.
 pub const SCHEDULED: Token = 100;
 
 /// `status.rotation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rotating {
+pub struct Record {
     /// `token`
     pub token: Token,
-    /// `before`: the secret that GET answered when it was written.
-    pub before: SecretNo,
+    /// `previousSecretHash`, as the number of the secret that GET returned when the record was written.
+    pub previous: SecretNo,
     /// `startTime`, as a number.
     pub start: u8,
     /// `accepted`
     pub accepted: bool,
+    /// `notApplied`
+    pub not_applied: bool,
 }
 
-/// A rotation that was sent, and that the vendor may carry out yet.
+/// A rotation that was sent, and that the vendor may still carry out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pending {
     /// Whose secret.
     pub client: ClientNo,
-    /// What asked for it.
+    /// What requested it.
     pub token: Token,
     /// The process that waits for the reply.
     pub by: Option<usize>,
 }
 
-/// What a process remembers of the rotation that is open.
+/// What a process remembers of the open rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Remembered {
+pub struct KnownRotation {
     /// The object's uid.
     pub uid: Uid,
-    /// The record, as it saw it last.
-    pub record: Rotating,
-    /// What was said to it.
-    pub said: Said,
-    /// GET answered the former secret.
-    pub unmoved: bool,
-    /// The minute after that is over.
+    /// The record, as this process saw it last.
+    pub record: Record,
+    /// What became of it.
+    pub progress: Progress,
+    /// GET returned the previous secret.
+    pub unchanged: bool,
+    /// A minute has passed since.
     pub minute: bool,
-    /// Then GET answered the former secret once more.
-    pub over: bool,
-    /// Ten minutes are over.
+    /// Then GET returned the previous secret again.
+    pub abandoned: bool,
+    /// Ten minutes have passed.
     pub long_ago: bool,
 }
 
-/// What was said to a rotation.
+/// What became of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Said {
-    /// Ours, and not sent.
+pub enum Progress {
+    /// Recorded by this process, and not sent.
     Unsent,
-    /// AttemptState not to have been carried out.
+    /// Sent by this process, and known not to have been carried out.
     Refused,
-    /// 2xx
+    /// Accepted by the vendor.
     Accepted,
-    /// Nothing, or it is another's.
+    /// Sent by this process and unanswered, or recorded by another process.
     Unknown,
 }
 
 /// The replies to a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// 2xx, and GET answers the new secret.
+    /// 2xx, and GET returns the new secret.
     Rotated,
-    /// 2xx, and GET answers the former one for a while.
+    /// 2xx, and GET returns the previous one for a while.
     Lagging,
     /// 2xx, and nothing was done.
     Ignored,
     /// 429
     Refused,
-    /// None, or a 5xx: it may be carried out later.
-    Silent,
+    /// None, or a 5xx: it may still be carried out.
+    NoAnswer,
 }
 
-/// A pass begins: what is remembered of the rotation is held against the record.
-pub fn observe(process: &mut Process, view: &Object, mistake: Option<Mistake>) {
+/// A pass begins: compares what is remembered with the record in status.
+pub fn note_record(process: &mut Process, view: &Object, mistake: Option<Mistake>) {
     let Some(record) = view.rotation else {
         process.rotation = None;
         return;
@@ -104,90 +109,90 @@ pub fn observe(process: &mut Process, view: &Object, mistake: Option<Mistake>) {
     {
         known.record = record;
         if record.accepted
-            && known.said == Said::Unknown
+            && known.progress == Progress::Unknown
             && mistake != Some(Mistake::AcceptedUnnoticed)
         {
-            known.said = Said::Accepted;
+            known.progress = Progress::Accepted;
         }
         return;
     }
-    let said = if record.accepted {
-        Said::Accepted
+    let progress = if record.accepted {
+        Progress::Accepted
     } else {
-        Said::Unknown
+        Progress::Unknown
     };
-    process.rotation = Some(remembered(view.uid, record, said));
+    process.rotation = Some(known(view.uid, record, progress));
 }
 
-fn remembered(uid: Uid, record: Rotating, said: Said) -> Remembered {
-    Remembered {
+fn known(uid: Uid, record: Record, progress: Progress) -> KnownRotation {
+    KnownRotation {
         uid,
         record,
-        said,
-        unmoved: false,
+        progress,
+        unchanged: false,
         minute: false,
-        over: false,
+        abandoned: false,
         long_ago: false,
     }
 }
 
-/// The facts, as the program's plan takes them.
-pub fn facts(
+/// The facts at the beginning of a pass.
+pub fn observe(
     process: &Process,
-    pass: &Pass,
+    view: &Object,
     record: &RecordedClient,
     mistake: Option<Mistake>,
 ) -> Rotation {
-    let view = &pass.view;
-    let open = view.rotation.map(|rotating| Open {
-        token: token(rotating.token),
-        state: known(process, pass, mistake),
+    let open = view.rotation.map(|rotation| Open {
+        token: token(rotation.token),
+        state: state(process, mistake),
     });
-    let first_look = !view.looked_at && open.is_none();
-    let may = !view.deleting && !view.spec.suspend && matches!(record, RecordedClient::Bound(_));
-    let heeds = may && (!first_look || mistake == Some(Mistake::ObeyedAtFirstLook));
+    let came_with_object = !view.observed && open.is_none();
+    let bound = match record {
+        RecordedClient::Bound(_) => true,
+        RecordedClient::Empty | RecordedClient::Unverified | RecordedClient::KeyMissing => false,
+    };
+    let may = !view.deleting && !view.spec.suspend && bound;
+    let follows = may && (!came_with_object || mistake == Some(Mistake::FirstTokenFollowed));
     let text = |token: Option<Token>| token.map(|token| self::token(token).text);
     let (annotation, handled) = (text(view.token), text(view.handled));
     let due = view.due.then_some(Timestamp::UNIX_EPOCH);
-    let asked = heeds
-        .then(|| {
-            plan::asked(
-                annotation.as_deref(),
-                handled.as_deref(),
-                due,
-                open.as_ref(),
-            )
-        })
-        .flatten();
+    let requested = follows.then(|| {
+        requested_rotation(
+            annotation.as_deref(),
+            handled.as_deref(),
+            due,
+            open.as_ref(),
+        )
+    });
     Rotation {
-        asked,
-        waits: None,
+        requested: requested.flatten(),
+        waiting: None,
         open,
     }
 }
 
-fn known(process: &Process, pass: &Pass, mistake: Option<Mistake>) -> RotationState {
+/// What the process knows of the rotation that status records. One that was just recorded is `in_time` for the plan by
+/// `Facts::apply`; a later pass never sends it.
+fn state(process: &Process, mistake: Option<Mistake>) -> RotationState {
     let Some(known) = &process.rotation else {
         return RotationState::InProgress;
     };
-    match known.said {
-        Said::Unsent => RotationState::Unsent {
-            in_time: pass.record_in_time,
-        },
-        Said::Refused => RotationState::Refused,
-        Said::Accepted if known.long_ago => RotationState::NotApplied,
-        // An earlier run told this; it stays told.
-        Said::Accepted
-            if pass.view.shown == Shown::NotApplied(known.record.token)
-                && mistake != Some(Mistake::ToldAnew) =>
+    match known.progress {
+        Progress::Unsent => RotationState::Unsent { in_time: false },
+        Progress::Refused => RotationState::Refused,
+        Progress::Accepted if known.long_ago => RotationState::NotApplied,
+        // An earlier process reported it.
+        Progress::Accepted
+            if known.record.not_applied && mistake != Some(Mistake::NotAppliedForgotten) =>
         {
             RotationState::NotApplied
         }
-        Said::Accepted => RotationState::Accepted,
-        Said::Unknown if known.over || mistake == Some(Mistake::ResentAtOnce) => {
+        Progress::Accepted => RotationState::Accepted,
+        Progress::Unknown if known.abandoned || mistake == Some(Mistake::ResentAtOnce) => {
             RotationState::Abandoned
         }
-        Said::Unknown => RotationState::InProgress,
+        Progress::Unknown => RotationState::InProgress,
     }
 }
 
@@ -208,34 +213,40 @@ fn token_no(token: &plan::Token) -> Token {
     token.text[1..].parse().expect("a text made by token")
 }
 
-/// Whether the secret that GET has just answered is another one than before; that it is not is remembered.
-pub fn compare(process: &mut Process, view: &Object, no: SecretNo) -> bool {
-    let Some(record) = view.rotation else {
-        return false;
-    };
-    if no != record.before {
-        return true;
+/// How the secret that GET returns compares with the one before the open rotation. That it is the same is remembered.
+pub fn compare(
+    process: &mut Process,
+    view: &Object,
+    no: SecretNo,
+    mistake: Option<Mistake>,
+) -> Option<SecretChange> {
+    let record = view.rotation?;
+    if no != record.previous {
+        return Some(SecretChange::Rotated);
     }
     if let Some(known) = &mut process.rotation {
-        known.over |= known.unmoved && known.minute;
-        known.unmoved = true;
+        known.abandoned |= known.unchanged && known.minute;
+        known.unchanged = true;
     }
-    false
+    Some(SecretChange::Unchanged(state(process, mistake)))
 }
 
-/// What a report makes of the record: a rotation that GET shows to be done is closed once the Secret holds what it made.
-pub fn close(system: &System, process: &Process, pass: &Pass, stored: bool, object: &mut Object) {
-    let early = system.mistake == Some(Mistake::AcknowledgedEarly);
-    let (Vendor::Found(Found { rotated, .. }), Some(record)) = (&pass.vendor, &mut object.rotation)
+/// What a report makes of the record once the Secret holds what GET returned: a rotation that is done is closed.
+pub fn close(facts: &Facts, object: &mut Object) {
+    let (Vendor::Found(found), Some(open), Some(record)) =
+        (&facts.vendor, &facts.rotation.open, &mut object.rotation)
     else {
         return;
     };
-    if !stored && !early {
-        return;
-    }
-    if !rotated {
-        let known = known(process, pass, system.mistake);
-        record.accepted = matches!(known, RotationState::Accepted | RotationState::NotApplied);
+    if !found.rotated {
+        record.accepted = match open.state {
+            RotationState::Accepted | RotationState::NotApplied => true,
+            RotationState::Unsent { .. }
+            | RotationState::Refused
+            | RotationState::InProgress
+            | RotationState::Abandoned => false,
+        };
+        record.not_applied = open.state == RotationState::NotApplied;
         return;
     }
     if record.token != SCHEDULED {

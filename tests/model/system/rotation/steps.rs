@@ -1,74 +1,84 @@
-//! The two steps, the reply, and what GET answers afterwards.
+//! The two steps, and the reply.
 
 use provident_core::api::Reason;
-use provident_core::plan::{self, Vendor};
+use provident_core::plan::{self, Observation, Step};
 
+use super::super::apply::{take_in, why};
 use super::super::mistakes::Mistake;
+use super::super::names::client_id;
 use super::super::process::Verified;
 use super::super::properties::Broken;
 use super::super::requests::{abandon, pass, write};
-use super::super::steps::{call, found};
-use super::super::world::{Client, ClientNo, Object, World};
-use super::super::{Action, Luck, System};
+use super::super::steps::call;
+use super::super::world::{ClientNo, World};
+use super::super::{Action, Fault, System};
 use super::vendor::{carry_out, unawaited};
-use super::{Pending, Reply, Rotating, SCHEDULED, Said, compare, remembered, token_no};
+use super::{Pending, Progress, Record, Reply, SCHEDULED, known, token_no};
 
-/// Writes the record.
-pub fn record(system: &System, world: &mut World, p: usize, asked: &plan::Token, luck: Luck) {
-    let Some(Verified { no: before, .. }) = pass(world, p).verified else {
-        return abandon(world, p);
+/// Writes the record. `None` if the pass ended over it.
+pub fn record(
+    system: &System,
+    world: &mut World,
+    p: usize,
+    requested: &plan::Token,
+    fault: Fault,
+) -> Option<Observation> {
+    let Some(Verified { no: previous, .. }) = pass(world, p).verified else {
+        abandon(world, p);
+        return None;
     };
     let view = pass(world, p).view;
-    let record = Rotating {
-        token: token_no(asked),
-        before,
+    let record = Record {
+        token: token_no(requested),
+        previous,
         start: world.records,
         accepted: false,
+        not_applied: false,
     };
     world.records += 1;
-    // What the vendor said yes to is not asked for again, though another token takes its place.
+    // A token that the vendor accepted is not requested again, although another one takes its place.
     let replaced = view
         .rotation
         .filter(|open| open.accepted && open.token != SCHEDULED)
         .filter(|_| system.mistake != Some(Mistake::ReplacedUnacknowledged));
     world.processes[p].rotation = None;
     let unrecorded = system.mistake == Some(Mistake::RotationUnrecorded);
-    let blind = system.mistake == Some(Mistake::RecordWithoutVersion);
+    let unguarded = system.mistake == Some(Mistake::RecordWithoutVersion);
     if unrecorded {
         pass(world, p).view.rotation = Some(record);
     }
-    if unrecorded
-        || write(world, p, luck, blind, |object| {
+    let written = unrecorded
+        || write(world, p, fault, unguarded, |object| {
             object.rotation = Some(record);
             object.handled = replaced.map_or(object.handled, |open| Some(open.token));
-        })
-    {
-        world.processes[p].rotation = Some(remembered(view.uid, record, Said::Unsent));
-        let pass = pass(world, p);
-        pass.record_in_time = true;
-        if let Vendor::Found(found) = &mut pass.vendor {
-            found.rotated = false;
-        }
+        });
+    // A number that was not stored is used again: that merges equal states.
+    if !unrecorded && world.object.and_then(|object| object.rotation) != Some(record) {
+        world.records -= 1;
     }
+    if !written {
+        return None;
+    }
+    world.processes[p].rotation = Some(known(view.uid, record, Progress::Unsent));
+    pass(world, p).record_recent = true;
+    Some(Observation::RotationRecorded)
 }
 
-/// Sends the rotation, if its permit is there.
-pub fn send(system: &System, world: &mut World, p: usize, client: ClientNo) {
+/// Sends the rotation; its reply is an action of its own. An observation says that it was not sent.
+pub fn send(system: &System, world: &mut World, p: usize, client: ClientNo) -> Option<Observation> {
     let pass = pass(world, p);
-    let (view, proven) = (pass.view, pass.preflight);
+    let view = pass.view;
     let unproven = system.mistake == Some(Mistake::PreflightSkipped);
-    if !std::mem::take(&mut pass.permit) && !unproven {
-        pass.record_in_time = false;
-        pass.preflight = proven && system.mistake == Some(Mistake::PreflightOutlivesPermit);
-        return;
-    }
-    pass.record_in_time = false;
-    pass.awaits = true;
-    let Some(record) = view.rotation else {
-        return;
+    let permit = std::mem::take(&mut pass.permit);
+    let recent = std::mem::take(&mut pass.record_recent);
+    let record = view.rotation.filter(|_| recent && (permit || unproven));
+    let Some(record) = record else {
+        return Some(Observation::NotSent);
     };
+    pass.awaits_reply = true;
+    pass.outdated = true;
     call(world, client);
-    if !proven {
+    if !permit {
         world.broken.insert(Broken::SentUnproven);
     }
     let open = |pending: &Pending| pending.token == record.token;
@@ -79,13 +89,14 @@ pub fn send(system: &System, world: &mut World, p: usize, client: ClientNo) {
     let process = &mut world.processes[p];
     process.due |= system.mistake != Some(Mistake::SenderLooksAway);
     if let Some(known) = &mut process.rotation {
-        known.said = Said::Unknown;
+        known.progress = Progress::Unknown;
     }
     world.pending.push(Pending {
         client,
         token: record.token,
         by: Some(p),
     });
+    None
 }
 
 /// The replies that may come now.
@@ -101,66 +112,47 @@ pub fn replies(world: &World, p: usize, actions: &mut Vec<Action>) {
     offer(open && left.lags > 0, Reply::Lagging);
     offer(open && left.vendor > 0, Reply::Ignored);
     offer(open && left.vendor > 0, Reply::Refused);
-    offer(left.vendor > 0, Reply::Silent);
+    offer(left.vendor > 0, Reply::NoAnswer);
 }
 
-/// The reply arrives. Nothing in it is believed but that the vendor said yes, or did not do it.
+/// The reply arrives. The process learns from it only that the vendor accepted the rotation, or did not carry it out.
 pub fn reply(system: &System, world: &mut World, p: usize, reply: Reply) {
     let open = world.pending.iter().position(|one| one.by == Some(p));
-    let said = match reply {
+    let (progress, observation) = match reply {
         Reply::Rotated | Reply::Lagging => {
             if let Some(index) = open {
                 carry_out(world, index, reply == Reply::Lagging);
             }
-            Said::Accepted
+            (Progress::Accepted, Observation::RotationAccepted)
         }
-        Reply::Ignored | Reply::Refused => {
-            world.left.vendor -= 1;
-            if let Some(index) = open {
-                world.pending.remove(index);
-            }
-            match reply {
-                Reply::Ignored => Said::Accepted,
-                _ => Said::Refused,
-            }
+        Reply::Ignored => {
+            drop_pending(world, open);
+            (Progress::Accepted, Observation::RotationAccepted)
         }
-        Reply::Silent => {
+        Reply::Refused => {
+            drop_pending(world, open);
+            let blocked = why(Reason::VendorThrottled);
+            (Progress::Refused, Observation::RotationRefused(blocked))
+        }
+        Reply::NoAnswer => {
             world.left.vendor -= 1;
             unawaited(world, p);
-            Said::Unknown
+            (Progress::Unknown, Observation::RotationUnanswered)
         }
     };
     if let Some(known) = &mut world.processes[p].rotation {
-        known.said = said;
+        known.progress = progress;
     }
     let pass = pass(world, p);
-    pass.awaits = false;
-    if system.mistake == Some(Mistake::BodyTrusted)
-        && said == Said::Accepted
-        && let (Vendor::Found(found), Some(verified)) = (&mut pass.vendor, &mut pass.verified)
-    {
-        found.rotated = true;
-        verified.no += 1;
-        return;
-    }
-    pass.vendor = Vendor::NotAsked;
-    if said == Said::Refused {
-        pass.stop = Some(Reason::VendorThrottled);
-    }
+    pass.awaits_reply = false;
+    let client = pass.verified.map_or(0, |verified| verified.client);
+    take_in(system, pass, &Step::Rotate(client_id(client)), observation);
 }
 
-/// What GET answers about a client of this process's, and what follows for its open rotation.
-pub fn answered(world: &mut World, p: usize, client: ClientNo, view: &Object) -> Vendor {
-    let Client { active, shown, .. } = *world.client(client);
-    let rotated = compare(&mut world.processes[p], view, shown);
-    let mut vendor = found(view, active, true);
-    if let Vendor::Found(found) = &mut vendor {
-        found.rotated = rotated;
+/// The vendor will not carry it out.
+fn drop_pending(world: &mut World, index: Option<usize>) {
+    world.left.vendor -= 1;
+    if let Some(index) = index {
+        world.pending.remove(index);
     }
-    pass(world, p).verified = Some(Verified {
-        client,
-        active,
-        no: shown,
-    });
-    vendor
 }

@@ -1,11 +1,11 @@
-//! What happens to rotations by themselves: the vendor carries them out, late or not at all, and time passes.
+//! What happens to rotations without a process: the vendor carries them out, late or not at all, and time passes.
 
 use super::super::Action;
 use super::super::process::restart;
 use super::super::world::{Client, ClientNo, World};
-use super::{Pending, Remembered, Said};
+use super::{KnownRotation, Pending, Progress};
 
-/// Nobody waits for the reply any more.
+/// The process does not wait for the reply any more.
 pub fn unawaited(world: &mut World, p: usize) {
     for pending in &mut world.pending {
         if pending.by == Some(p) {
@@ -29,7 +29,7 @@ fn rotate(world: &mut World, client: ClientNo, lagging: bool) {
     }
 }
 
-/// What may happen to rotations by themselves: they are carried out late or not at all, and time passes.
+/// What may happen now.
 pub fn actions(world: &World, actions: &mut Vec<Action>) {
     for (index, pending) in world.pending.iter().enumerate() {
         actions.push(Action::CarryOut(index, false));
@@ -51,37 +51,37 @@ pub fn actions(world: &World, actions: &mut Vec<Action>) {
             continue;
         }
         if let Some(known) = &process.rotation {
-            let waits = known.said == Said::Unknown && known.unmoved && !known.minute;
+            let waits = known.progress == Progress::Unknown && known.unchanged && !known.minute;
             if waits && !may_be_carried_out(world, known) {
                 actions.push(Action::Minute(p));
             }
-            if known.said == Said::Accepted && !known.long_ago && quiet {
+            if known.progress == Progress::Accepted && !known.long_ago && quiet {
                 actions.push(Action::LongAgo(p));
             }
         }
     }
-    // The last one of all the hourly verifications, when no rotation can be sent any more.
+    // One more of the hourly verifications, when no rotation can be sent any more.
     let first = &world.processes[0];
-    let checked = first.checked || first.pass.is_some();
+    let checked = first.final_verification || first.pass.is_some();
     if world.calm && quiet && rotated && !checked && !sends(world) {
         actions.push(Action::FallDue(0));
     }
 }
 
-/// A rotation without an answer is carried out within a minute of its record, and GET shows it by then. Only after a yes
-/// that is recorded may GET take longer.
-fn may_be_carried_out(world: &World, known: &Remembered) -> bool {
-    let said = known.record.accepted || {
+/// An unanswered rotation is carried out within a minute of its record, or not at all, and GET shows it by then. GET may lag
+/// longer only after the vendor accepted the rotation and status recorded that.
+fn may_be_carried_out(world: &World, known: &KnownRotation) -> bool {
+    let accepted = known.record.accepted || {
         let stored = world.object.and_then(|object| object.rotation);
         stored.is_some_and(|stored| stored.start == known.record.start && stored.accepted)
     };
-    !world.pending.is_empty() || sends(world) || (lags(world) && !said)
+    !world.pending.is_empty() || sends(world) || (lags(world) && !accepted)
 }
 
 /// Whether a process may send a rotation whose record it has written, or waits for the reply.
 fn sends(world: &World) -> bool {
     let mut passes = world.processes.iter().filter_map(|p| p.pass.as_ref());
-    passes.any(|pass| pass.permit || pass.record_in_time || pass.awaits)
+    passes.any(|pass| pass.permit || pass.record_recent || pass.awaits_reply)
 }
 
 fn lags(world: &World) -> bool {
@@ -120,7 +120,7 @@ pub fn apply(world: &mut World, action: &Action) -> bool {
             let process = &mut world.processes[*p];
             process.awake = true;
             process.due = true;
-            process.checked = true;
+            process.final_verification = true;
         }
         Action::RotateByHand => {
             world.left.hands -= 1;

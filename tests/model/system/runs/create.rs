@@ -1,7 +1,7 @@
-//! A client is made, once, whatever happens meanwhile; then it is updated, deleted, restored, forged.
+//! A client is created once, whatever happens meanwhile; then it is updated, deleted, restored or forged.
 
-use super::super::{Budget, Edit, Row, System};
-use super::{CALM, Run, system};
+use super::super::{Budget, Edit, Row, Start, System};
+use super::{CALM, CREATES, DELETES, RETAINS, Run, UPDATES, system};
 
 /// All runs.
 pub const RUNS: &[Run] = &[
@@ -21,7 +21,8 @@ pub const RUNS: &[Run] = &[
                 &[],
             )
         },
-        reaches: &["ready", "held", "rejected", "tried again"],
+        reaches: &["ready", "held", "rejected", "retried"],
+        steps: &[CREATES],
     },
     Run {
         name: "two processes, a crash, a lost answer",
@@ -36,6 +37,7 @@ pub const RUNS: &[Run] = &[
             &[],
         ),
         reaches: &["ready", "held"],
+        steps: &[CREATES],
     },
     Run {
         name: "two processes, outdated caches",
@@ -50,6 +52,7 @@ pub const RUNS: &[Run] = &[
             &[],
         ),
         reaches: &["ready", "held"],
+        steps: &[CREATES],
     },
     Run {
         name: "retry after a crash",
@@ -63,10 +66,11 @@ pub const RUNS: &[Run] = &[
             },
             &[],
         ),
-        reaches: &["ready", "held", "tried again"],
+        reaches: &["ready", "held", "retried"],
+        steps: &[CREATES],
     },
     Run {
-        name: "retry while an answer waits to be stored",
+        name: "a retry while a client waits to be stored",
         system: system(
             2,
             Budget {
@@ -76,10 +80,11 @@ pub const RUNS: &[Run] = &[
             },
             &[],
         ),
-        reaches: &["ready", "held", "tried again", "late answer"],
+        reaches: &["ready", "held", "retried", "orphaned"],
+        steps: &[CREATES],
     },
     Run {
-        name: "the connection tries again by itself",
+        name: "the connection retries",
         system: System {
             retries_itself: true,
             ..system(
@@ -92,7 +97,8 @@ pub const RUNS: &[Run] = &[
                 &[],
             )
         },
-        reaches: &["ready", "held", "tried again"],
+        reaches: &["ready", "held", "retried"],
+        steps: &[CREATES],
     },
     Run {
         name: "deleted and declared again",
@@ -107,7 +113,8 @@ pub const RUNS: &[Run] = &[
             },
             &[],
         ),
-        reaches: &["ready", "held", "late answer", "released"],
+        reaches: &["ready", "held", "orphaned", "released"],
+        steps: &[CREATES, DELETES],
     },
     Run {
         name: "deleted while the policy changes",
@@ -122,7 +129,8 @@ pub const RUNS: &[Run] = &[
             },
             &[Edit::Retain],
         ),
-        reaches: &["ready", "late answer", "released", "taken up"],
+        reaches: &["ready", "orphaned", "released", "taken up"],
+        steps: &[CREATES, DELETES, RETAINS],
     },
     Run {
         name: "deleted while everything fails",
@@ -142,6 +150,7 @@ pub const RUNS: &[Run] = &[
             &[Edit::Retain],
         ),
         reaches: &["ready", "released", "taken up"],
+        steps: &[CREATES, DELETES, RETAINS],
     },
     Run {
         name: "deleted with a crash, a lost answer and a bad reply",
@@ -156,7 +165,8 @@ pub const RUNS: &[Run] = &[
             },
             &[],
         ),
-        reaches: &["ready", "held", "late answer", "released"],
+        reaches: &["ready", "held", "orphaned", "released"],
+        steps: &[CREATES, DELETES],
     },
     Run {
         name: "kubectl replace",
@@ -170,7 +180,8 @@ pub const RUNS: &[Run] = &[
             },
             &[],
         ),
-        reaches: &["ready", "held", "late answer", "released"],
+        reaches: &["ready", "held", "orphaned", "released"],
+        steps: &[CREATES, DELETES],
     },
     Run {
         name: "restored without status",
@@ -184,7 +195,8 @@ pub const RUNS: &[Run] = &[
             },
             &[],
         ),
-        reaches: &["ready", "late answer", "released", "taken up"],
+        reaches: &["ready", "orphaned", "released", "taken up"],
+        steps: &[CREATES, DELETES],
     },
     Run {
         name: "a tenant who edits and forges",
@@ -202,6 +214,7 @@ pub const RUNS: &[Run] = &[
             &[Edit::Retain, Edit::Suspend, Edit::Active],
         ),
         reaches: &["ready", "held"],
+        steps: &[CREATES, UPDATES],
     },
     Run {
         name: "two processes and a tenant who forges",
@@ -215,6 +228,7 @@ pub const RUNS: &[Run] = &[
             &[Edit::Retain, Edit::Suspend, Edit::Active],
         ),
         reaches: &["ready"],
+        steps: &[CREATES, UPDATES],
     },
     Run {
         name: "the client removed at the vendor",
@@ -232,5 +246,41 @@ pub const RUNS: &[Run] = &[
             &[],
         ),
         reaches: &["ready", "released"],
+        steps: &[CREATES, DELETES],
+    },
+    Run {
+        name: "status emptied",
+        system: system(
+            1,
+            Budget {
+                api: 1,
+                vendor: 2,
+                retries: 1,
+                empties: 1,
+                ..CALM
+            },
+            &[],
+        ),
+        reaches: &["ready", "held", "attempt restored"],
+        steps: &[CREATES],
+    },
+    Run {
+        name: "a Secret restored during a create",
+        system: System {
+            start: Start::Former,
+            ..system(
+                2,
+                Budget {
+                    crashes: 1,
+                    vendor: 1,
+                    deletes: 1,
+                    secrets: 1,
+                    ..CALM
+                },
+                &[],
+            )
+        },
+        reaches: &["ready", "orphaned", "adopted", "released"],
+        steps: &[CREATES, DELETES],
     },
 ];

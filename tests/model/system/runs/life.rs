@@ -1,7 +1,10 @@
-//! A client that there is: rotated, adopted, bound anew, let go with the definition of its kind.
+//! An existing client is rotated, adopted, bound again, or released with the CRD.
 
 use super::super::{Budget, Edit, Proof, Row, Start, System};
-use super::{CALM, Run, system};
+use super::{
+    ADOPTS, CALM, CREATES, DELETES, KEEPS, REJECTS, RESTARTS, RETAINS, ROTATES, Run, UPDATES,
+    system,
+};
 
 const fn ready(processes: usize, budget: Budget) -> System {
     System {
@@ -34,6 +37,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation by two processes",
@@ -47,6 +51,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation that GET shows late, by two processes",
@@ -60,6 +65,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation by two processes, outdated caches",
@@ -73,6 +79,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "two tokens and a schedule",
@@ -88,21 +95,26 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
-        name: "a rotation while somebody rotates at the vendor",
-        system: ready(
-            2,
-            Budget {
-                tokens: 1,
-                hands: 1,
-                ..CALM
-            },
-        ),
+        name: "a rotation while a person rotates at the vendor",
+        system: System {
+            restarts: true,
+            ..ready(
+                2,
+                Budget {
+                    tokens: 1,
+                    hands: 1,
+                    ..CALM
+                },
+            )
+        },
         reaches: &["rotated"],
+        steps: &[ROTATES, RESTARTS],
     },
     Run {
-        name: "a rotation with a crash while somebody rotates at the vendor",
+        name: "a rotation with a crash while a person rotates at the vendor",
         system: ready(
             1,
             Budget {
@@ -116,6 +128,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "not applied"],
+        steps: &[ROTATES],
     },
     Run {
         name: "a rotation, deleted, declared again or restored",
@@ -132,6 +145,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["rotated", "released", "taken up"],
+        steps: &[CREATES, ROTATES, DELETES],
     },
     Run {
         name: "adoption with a proof",
@@ -149,6 +163,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["adopted"],
+        steps: &[ADOPTS, UPDATES],
     },
     Run {
         name: "adoption in place",
@@ -167,6 +182,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &["adopted", "released"],
+        steps: &[ADOPTS, UPDATES, DELETES],
     },
     Run {
         name: "adoption without the right",
@@ -183,6 +199,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &[],
+        steps: &[REJECTS],
     },
     Run {
         name: "adoption with a wrong proof",
@@ -200,6 +217,7 @@ pub const RUNS: &[Run] = &[
             },
         ),
         reaches: &[],
+        steps: &[REJECTS, &["Adopt", "Release"]],
     },
     Run {
         name: "adoption out of a hold",
@@ -220,6 +238,7 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["held", "adopted"],
+        steps: &[CREATES, ADOPTS, UPDATES],
     },
     Run {
         name: "the binding key replaced",
@@ -239,9 +258,10 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["adopted"],
+        steps: &[KEEPS, &["Adopt"], DELETES],
     },
     Run {
-        name: "the definition deleted",
+        name: "the CRD deleted",
         system: System {
             edits: &[Edit::Retain],
             ..ready(
@@ -256,5 +276,6 @@ pub const RUNS: &[Run] = &[
             )
         },
         reaches: &["released"],
+        steps: &[KEEPS, RETAINS, DELETES],
     },
 ];

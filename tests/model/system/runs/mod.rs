@@ -1,5 +1,5 @@
-//! The bounds: what happens to the processes in each run, and how often. Every interleaving within them is visited.
-//! Several small runs, each deep in one thing, say more than a single one that is shallow in all.
+//! The bounds: what happens to the processes in each run, and how often. The checker visits every interleaving within them.
+//! Several small runs, each deep in one thing, show more than a single one that is shallow in all.
 
 mod create;
 mod life;
@@ -7,17 +7,51 @@ mod life;
 pub use create::RUNS as CREATE;
 pub use life::RUNS as LIFE;
 
-use super::{Budget, Edit, Row, Start, System};
+use super::{Budget, Coverage, Edit, Row, Start, System};
 
-/// A model to check, and what must be facts happening in it.
+/// A model to check, and what must happen in it.
 pub struct Run {
-    /// How tests and the explorer call it.
+    /// Its name for tests and the explorer.
     pub name: &'static str,
     /// Its bounds.
     pub system: System,
-    /// Properties of the kind `sometimes` that it must reach: else it proves nothing.
+    /// Properties of the kind `sometimes` that it must reach, or else it proves nothing.
     pub reaches: &'static [&'static str],
+    /// The steps that the plan names in it: these and no others.
+    pub steps: &'static [&'static [&'static str]],
 }
+
+// Steps that belong together.
+const CREATES: &[&str] = &[
+    "ReadSecret",
+    "Preflight",
+    "AddFinalizer",
+    "Claim",
+    "Create",
+    "Verify",
+    "WriteSecret",
+];
+const KEEPS: &[&str] = &["ReadSecret", "Verify", "WriteSecret"];
+const UPDATES: &[&str] = &["Update"];
+const DELETES: &[&str] = &["Deactivate", "Release"];
+const RETAINS: &[&str] = &["DisownSecret", "Release"];
+const ROTATES: &[&str] = &[
+    "ReadSecret",
+    "Verify",
+    "Preflight",
+    "RecordRotation",
+    "Rotate",
+    "WriteSecret",
+];
+const RESTARTS: &[&str] = &["RestartWorkloads"];
+const REJECTS: &[&str] = &["ReadSecret", "AddFinalizer"];
+const ADOPTS: &[&str] = &[
+    "ReadSecret",
+    "AddFinalizer",
+    "Adopt",
+    "Verify",
+    "WriteSecret",
+];
 
 const CALM: Budget = Budget {
     crashes: 0,
@@ -30,6 +64,8 @@ const CALM: Budget = Budget {
     deletes: 0,
     recreates: 0,
     restores: 0,
+    secrets: 0,
+    empties: 0,
     retries: 0,
     forgeries: 0,
     strangers: 0,
@@ -52,7 +88,9 @@ const fn system(processes: usize, budget: Budget, edits: &'static [Edit]) -> Sys
         start: Start::Declared,
         may_adopt: false,
         retries_itself: false,
+        restarts: false,
         mistake: None,
+        coverage: Coverage::NONE,
     }
 }
 

@@ -22,6 +22,15 @@ pub(super) fn deleting(facts: &Facts, context: MessageContext<'_>) -> Report {
         (None, _, RecordedClient::Unverified) => {
             (Reason::BindingMismatch, MISMATCH, Requeue::Verification)
         }
+        (
+            None,
+            ConnectionFacts::Unusable(Reason::BindingKeyMissing, message),
+            RecordedClient::KeyMissing,
+        ) => (
+            Reason::BindingKeyMissing,
+            message.as_str(),
+            Requeue::Backoff,
+        ),
         (None, _, RecordedClient::KeyMissing) => {
             (Reason::BindingKeyMissing, KEY_MISSING, Requeue::Backoff)
         }

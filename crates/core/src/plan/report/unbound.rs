@@ -4,7 +4,7 @@ use super::{MessageContext, Report, conflict, not_ready, unchanged, unusable};
 use crate::api::{OAuthClientSpec, Reason};
 use crate::plan::blocked::Requeue;
 use crate::plan::facts::{AdoptionFact, AttemptState, AutoRetry, Facts};
-use crate::plan::rules::{attempt_may_answer, is_held, is_suspended};
+use crate::plan::rules::{answer_is_unrecorded, attempt_may_answer, is_held, is_suspended};
 use crate::plan::take_up::{TakeUp, take_up};
 use crate::vendor::outcome::Ambiguity;
 
@@ -15,6 +15,10 @@ pub(super) fn unbound(
 ) -> Report {
     if attempt_may_answer(facts) {
         return in_progress(context);
+    }
+    if answer_is_unrecorded(facts) {
+        // Its client is orphaned: that is resolved before the next reconcile.
+        return unchanged(Requeue::Now);
     }
     if let AdoptionFact::Refused(reason, message) = &facts.adoption {
         return not_ready(*reason, message.clone(), Requeue::Backoff);
@@ -31,6 +35,7 @@ pub(super) fn unbound(
             );
             return not_ready(Reason::BindingMismatch, message, Requeue::Backoff);
         }
+        TakeUp::Unproven(_) => return unproven(spec, facts, context),
         TakeUp::Stranger => return conflict(context),
         TakeUp::Former => {
             let message = format!(
@@ -42,11 +47,7 @@ pub(super) fn unbound(
         TakeUp::Absent | TakeUp::Client(_) => {}
     }
     if is_suspended(spec) {
-        return not_ready(
-            Reason::Suspended,
-            "spec.suspend is true. Set it to false to create the client",
-            Requeue::Verification,
-        );
+        return suspended("Set it to false to create the client");
     }
     if let Some(report) = unusable(facts) {
         return report;
@@ -61,6 +62,41 @@ pub(super) fn unbound(
     } else {
         Requeue::Backoff
     })
+}
+
+fn suspended(step: &str) -> Report {
+    let message = format!("spec.suspend is true. {step}");
+    not_ready(Reason::Suspended, message, Requeue::Verification)
+}
+
+// The vendor must be asked before the Secret can prove anything.
+fn unproven(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) -> Report {
+    if is_suspended(spec) {
+        return suspended("Set it to false to take up the client of its Secret");
+    }
+    if let Some(report) = unusable(facts) {
+        return report;
+    }
+    match facts.adoption {
+        AdoptionFact::None => not_ready(
+            Reason::BindingMismatch,
+            format!("spec.secret.name: {}", unproven_secret(context.secret)),
+            Requeue::Backoff,
+        ),
+        AdoptionFact::Proof { .. } | AdoptionFact::Proven { .. } | AdoptionFact::Refused(..) => {
+            unchanged(Requeue::Backoff)
+        }
+    }
+}
+
+/// What is wrong with a Secret that was restored into a new namespace and does not prove the right to its client.
+#[must_use]
+pub fn unproven_secret(secret: &str) -> String {
+    format!(
+        "Secret {secret} carries a client that was recorded in a former namespace of this name, and it does not hold that client's \
+         current secret as spec.secret.stringData declares it. Restore the Secret from a newer backup, name its client in \
+         spec.adoption, or delete that Secret to create a new client"
+    )
 }
 
 fn retry_requested(facts: &Facts) -> bool {

@@ -1,5 +1,7 @@
 //! Two objects that name one client in `spec.adoption`, and two processes.
 
+use provident_core::plan::Facts;
+
 /// An `OAuthClient`. The one of the lower number is the older.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Object {
@@ -32,31 +34,23 @@ pub enum Shown {
 pub struct Pass {
     /// The object as the watch showed it, or as this pass wrote it.
     pub view: Object,
-    /// Another object that has the client, as the watch showed it: older or not.
-    pub conflict: Option<bool>,
-    /// The client may be adopted.
-    pub free: bool,
-    /// It was adopted in this pass.
-    pub adopted: bool,
-    /// Whether the client was active when the vendor was asked.
-    pub verified: Option<bool>,
-    /// It was deactivated in this pass.
-    pub deactivated: bool,
+    /// The facts, changed by `Facts::apply` only.
+    pub facts: Facts,
 }
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     /// The objects, as the watch shows them.
-    pub heard: [Option<Object>; 2],
+    pub cached: [Option<Object>; 2],
     /// Its own reports that the watch has not shown yet.
     pub recorded: [bool; 2],
     /// Something changed since a pass found nothing to do.
     pub awake: [bool; 2],
     /// At most one pass per object.
     pub passes: [Option<Pass>; 2],
-    /// The object whose pass holds the client's name.
-    pub guard: Option<usize>,
+    /// The object whose pass holds the lock of the client's adoption.
+    pub lock: Option<usize>,
 }
 
 /// Everything.
@@ -83,20 +77,20 @@ pub struct World {
 impl Process {
     fn new(objects: [Option<Object>; 2]) -> Self {
         Self {
-            heard: objects,
+            cached: objects,
             recorded: [false; 2],
             awake: [true; 2],
             passes: [None, None],
-            guard: None,
+            lock: None,
         }
     }
 
-    /// The pass over this object is over.
+    /// The pass over this object ends.
     pub fn end(&mut self, o: usize, awake: bool) {
         self.passes[o] = None;
         self.awake[o] |= awake;
-        if self.guard == Some(o) {
-            self.guard = None;
+        if self.lock == Some(o) {
+            self.lock = None;
         }
     }
 }
@@ -134,14 +128,14 @@ impl World {
         self.store(o, object);
     }
 
-    /// A process dies, and another starts.
+    /// A process crashes, and another starts.
     pub fn crash(&mut self, p: usize) {
         self.crashes -= 1;
         self.processes[p] = Process::new(self.objects);
     }
 
-    /// Whether an object other than this one has the client and is not being deleted.
-    pub fn is_kept_by_another(&self, o: usize) -> bool {
+    /// Whether the other object has the client and is not being deleted.
+    pub fn is_held_by_other(&self, o: usize) -> bool {
         self.objects[1 - o].is_some_and(|other| other.bound && !other.deleting)
     }
 }

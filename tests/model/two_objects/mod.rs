@@ -1,10 +1,12 @@
 //! A second model: two objects of two namespaces that adopt one client at once, in two processes whose watches lag, and
-//! are deleted. Who keeps the client, and that nobody deactivates what another living object has, is decided by the
-//! program's own plan; around it are the rules of `reconcile::adopt`.
+//! that are deleted. The program's own plan decides who keeps the client, and that it stays active while a living object has
+//! it; around it are the locks and the index of the program's shell.
 //!
-//! - `world`: the objects, the client, and what each process has heard of them.
+//! - `world`: the objects, the client, and what each process has in its cache.
+//! - `observe`: the facts of a pass.
 //! - `operate`: a pass, one request at a time.
 
+mod observe;
 mod operate;
 mod world;
 
@@ -14,33 +16,33 @@ use provident_core::plan::Step;
 pub use world::World;
 use world::{Object, Shown};
 
-/// A mistake, to see that it is found.
+/// A mistake, to show that it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
     /// A deletion deactivates the client whoever else has it.
-    RivalIgnored,
-    /// Who else has it is known from the watch only, as it was when the pass began.
-    RivalUnasked,
-    /// The younger object goes on with a client that an older one has.
-    YoungerGoesOn,
+    ConflictIgnored,
+    /// Who else has it is known from the watch only, as of the beginning of the pass.
+    ConflictUnchecked,
+    /// The younger object continues with a client that an older one has.
+    YoungerContinues,
 }
 
-/// The runs: a name, the bounds, and what must be facts happening.
-pub const RUNS: &[(&str, Rivals, &[&str])] = &[
+/// The runs: a name, the bounds, and what must happen.
+pub const RUNS: &[(&str, TwoObjects, &[&str])] = &[
     (
         "two objects on one client, two passes of one process",
-        rivals(1, 2, 1),
+        two_objects(1, 2, 1),
         &["the younger alone", "deactivated"],
     ),
     (
         "two objects on one client, two processes",
-        rivals(2, 2, 1),
+        two_objects(2, 2, 1),
         &["both bound", "the younger alone", "deactivated"],
     ),
 ];
 
-const fn rivals(processes: usize, deletes: u8, crashes: u8) -> Rivals {
-    Rivals {
+const fn two_objects(processes: usize, deletes: u8, crashes: u8) -> TwoObjects {
+    TwoObjects {
         processes,
         deletes,
         crashes,
@@ -50,22 +52,22 @@ const fn rivals(processes: usize, deletes: u8, crashes: u8) -> Rivals {
 
 /// Each mistake, the run that finds it, and the promise that it breaks.
 pub const MISTAKES: &[(Mistake, usize, &str)] = &[
-    (Mistake::RivalIgnored, 1, NOT_TAKEN),
-    (Mistake::RivalUnasked, 0, NOT_TAKEN),
-    (Mistake::RivalUnasked, 1, NOT_TAKEN),
-    (Mistake::YoungerGoesOn, 1, SETTLES),
+    (Mistake::ConflictIgnored, 1, NOT_TAKEN),
+    (Mistake::ConflictUnchecked, 0, NOT_TAKEN),
+    (Mistake::ConflictUnchecked, 1, NOT_TAKEN),
+    (Mistake::YoungerContinues, 1, SETTLES),
 ];
 
 /// The model, and how much may happen.
 #[derive(Clone, Debug)]
-pub struct Rivals {
+pub struct TwoObjects {
     /// Processes of the operator: one for both objects, or one for each.
     pub processes: usize,
     /// Deletions.
     pub deletes: u8,
     /// Crashes.
     pub crashes: u8,
-    /// A mistake, to see that it is found.
+    /// A mistake, to show that it is found.
     pub mistake: Option<Mistake>,
 }
 
@@ -73,25 +75,25 @@ pub struct Rivals {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// The watch shows the process the object as it is.
-    Hear(usize, usize),
+    Deliver(usize, usize),
     /// A pass begins, from what the watch has shown.
     Begin(usize, usize),
-    /// It carries out the step that the plan names.
+    /// It executes the step that the plan names.
     Take(usize, usize, Step),
     /// It ends with the status write.
     Report(usize, usize),
     /// The object is deleted.
     Delete(usize),
-    /// The process dies. Another starts, and its watch shows it everything.
+    /// The process crashes. Another starts, and its watch shows it everything.
     Crash(usize),
-    /// Nothing happens any more but what the processes do.
+    /// From now on only the processes do anything.
     Calm,
 }
 
-const NOT_TAKEN: &str = "P5 nobody deactivates what another object keeps";
+const NOT_TAKEN: &str = "P5 no client is deactivated that another object has";
 const SETTLES: &str = "settles";
 
-impl Rivals {
+impl TwoObjects {
     /// Its bounds in words.
     pub fn bounds(&self) -> String {
         let Self {
@@ -104,7 +106,7 @@ impl Rivals {
     }
 }
 
-impl Model for Rivals {
+impl Model for TwoObjects {
     type State = World;
     type Action = Action;
 
@@ -149,9 +151,9 @@ impl Model for Rivals {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always(NOT_TAKEN, |_, w: &World| !w.taken),
-            Property::eventually(SETTLES, |rivals: &Rivals, w: &World| {
+            Property::eventually(SETTLES, |model: &TwoObjects, w: &World| {
                 let mut actions = Vec::new();
-                rivals.actions(w, &mut actions);
+                model.actions(w, &mut actions);
                 w.calm && actions.is_empty() && settled(w)
             }),
             Property::sometimes("both bound", |_, w: &World| {
@@ -168,7 +170,7 @@ impl Model for Rivals {
     }
 }
 
-/// What a user can live with: one object keeps the client, the other says that it is in use.
+/// What a user can expect: one object keeps the client, the other says that it is in use.
 fn settled(world: &World) -> bool {
     let keeper = world
         .objects
@@ -178,12 +180,12 @@ fn settled(world: &World) -> bool {
         let Some(object) = object else {
             return true;
         };
-        let told = match (keeper, object.shown) {
+        let reported = match (keeper, object.shown) {
             (Some(keeper), shown) if keeper != o => shown == Shown::InUse,
-            // That it is inactive by now, the next verification tells.
+            // The next verification shows whether it is inactive by now.
             (_, Shown::Ready) => object.bound,
             (_, shown) => shown == Shown::NotReady && !world.active,
         };
-        !object.deleting && told
+        !object.deleting && reported
     })
 }
