@@ -4,18 +4,17 @@
 //! could be deactivated, so a finalizer holds it back.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, Patch};
 use kube::runtime::watcher::Event;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use provident_core::api::{ConditionStatus, IN_USE_FINALIZER, OAuthClient, Reason};
 use provident_core::plan::ConditionUpdate;
 use serde_json::json;
 use tracing::{info, warn};
 
-use crate::cluster;
+use crate::cluster::{self, LenientObject};
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::{Error, patch_params};
@@ -151,7 +150,7 @@ fn needs(client: &OAuthClient) -> bool {
     status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some())
 }
 
-fn name<K: Resource>(client: &K) -> String {
+fn name(client: &impl ResourceExt) -> String {
     let namespace = client.namespace().unwrap_or_default();
     format!("{namespace}/{}", client.name_any())
 }
@@ -159,9 +158,7 @@ fn name<K: Resource>(client: &K) -> String {
 fn users(ctx: &Context, this: &ConnectionKey) -> Vec<String> {
     let all = ctx.stores.iter().flat_map(|stores| stores.clients.state());
     let users = all.filter(|client| this.is_of(client) && needs(client));
-    let mut names: Vec<String> = users
-        .map(|client: Arc<OAuthClient>| name(client.as_ref()))
-        .collect();
+    let mut names: Vec<String> = users.map(|client| name(client.as_ref())).collect();
     names.sort();
     names
 }
@@ -173,19 +170,21 @@ async fn live_users(ctx: &Context, this: &ConnectionKey) -> Result<Vec<String>, 
         this.name
     );
     let params = ListParams::default().fields(&selector);
-    let apis = match this.namespace.as_str() {
+    let apis: Vec<Api<LenientObject<OAuthClient>>> = match this.namespace.as_str() {
         "" => ctx.watched(),
         namespace => vec![Api::namespaced(ctx.client.clone(), namespace)],
     };
     let mut names = Vec::new();
     for api in apis {
-        for client in api.list(&params).await? {
-            // One that cannot be decoded may need the connection: it counts as a user.
-            match &client.0 {
-                Ok(object) if !needs(object) => {}
-                _ => names.push(name(&client)),
+        let list = api.list(&params).await?;
+        let users = list.iter().filter(|client| match &client.0 {
+            Ok(client) => needs(client),
+            // It may have a client all the same.
+            Err(invalid) => {
+                !invalid.status["clientId"].is_null() || !invalid.status["createAttempt"].is_null()
             }
-        }
+        });
+        names.extend(users.map(name));
     }
     Ok(names)
 }

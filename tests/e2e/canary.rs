@@ -19,10 +19,13 @@ impl World {
         for metrics in self.metrics.lock().unwrap().iter() {
             places.push(("a metric".to_owned(), metrics.text()));
         }
-        let mut paths = vec![
-            format!("{group}/clusterprovidentconnections/{}", self.connection),
-            "/api/v1/namespaces/default/events".to_owned(),
-        ];
+        // One connection, and a test may delete it.
+        let connection = self.connections().get_opt(&self.connection).await.unwrap();
+        places.push((
+            "the connection".to_owned(),
+            serde_json::to_string(&connection).unwrap(),
+        ));
+        let mut paths = vec!["/api/v1/namespaces/default/events".to_owned()];
         for namespace in [&self.namespace, &self.system] {
             paths.extend([
                 format!("{group}/namespaces/{namespace}/oauthclients"),

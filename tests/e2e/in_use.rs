@@ -140,10 +140,8 @@ async fn a_connection_in_use_says_so_serves_its_clients_and_creates_nothing() {
     world.silence().await;
 
     world.declare("late", json!({})).await;
-    let words = ["is being deleted"];
-    world
-        .until_told("late", Reason::ConnectionNotReady, &words)
-        .await;
+    let message = world.until_reason("late", Reason::ConnectionNotReady).await;
+    assert!(message.contains("is being deleted"), "{message}");
     assert_eq!(world.creates("late"), []);
     // Its own client is still kept, after a restart too.
     operator.crash().await;
@@ -221,9 +219,10 @@ async fn a_second_installation_leaves_a_connection_to_its_manager_and_says_so() 
     let _second = other.start_operator();
     other.declare("web", json!({})).await;
     let words = ["another installation", &world.system, "managedBy"];
-    other
-        .until_told("web", Reason::ConnectionNotReady, &words)
-        .await;
+    let message = other.until_reason("web", Reason::ConnectionNotReady).await;
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in {message:?}");
+    }
     assert_eq!(other.creates("web"), []);
     // No fight: nothing is written any more, and the first one works.
     world.silence().await;
@@ -268,15 +267,19 @@ async fn a_settled_client_whose_kind_of_connection_is_no_longer_served_says_it_i
 
 /// The client keeps what it has, says that nobody verifies it, and answers a request.
 async fn is_unverified(world: &World, name: &str) {
-    let unverified = |object: &provident_core::api::OAuthClient| {
-        let conditions = &object.status.as_ref().unwrap().conditions;
-        find(conditions, ConditionType::Synced).is_some_and(|synced| {
-            synced.status == ConditionStatus::Unknown.as_str()
-                && synced.message.contains("no longer verified")
-        })
+    let says = |words: &'static str| {
+        move |object: &provident_core::api::OAuthClient| {
+            let conditions = &object.status.as_ref().unwrap().conditions;
+            find(conditions, ConditionType::Synced).is_some_and(|synced| {
+                synced.status == ConditionStatus::Unknown.as_str() && synced.message.contains(words)
+            })
+        }
     };
+    let unverified = says("The client is no longer verified");
     world.until(name, "unverified", unverified).await;
-    let object = world.verify_now(name).await;
-    assert!(unverified(&object));
+    // Nothing was verified, so the request stays open, and says so.
+    world.ask_for_verification(name).await;
+    let waits = says("The requested verification waits");
+    let object = world.until(name, "answered", waits).await;
     assert_eq!(ready(&object).unwrap().status, "True");
 }

@@ -79,10 +79,13 @@ impl World {
                 );
             }
         }
-        let connection = self.connections().get(&self.connection).await.unwrap();
+        // A test may delete it.
+        let connection = self.connections().get_opt(&self.connection).await.unwrap();
         versions.insert(
             "connection".to_owned(),
-            connection.resource_version().unwrap(),
+            connection
+                .and_then(|found| found.resource_version())
+                .unwrap_or_default(),
         );
         versions.insert(
             "vendor calls".to_owned(),

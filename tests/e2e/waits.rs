@@ -181,12 +181,8 @@ impl World {
             ));
         }
         let seen = seen.concat();
-        let connection = self
-            .connections()
-            .get(&self.connection)
-            .await
-            .unwrap()
-            .status;
+        let connection = self.connections().get_opt(&self.connection).await.unwrap();
+        let connection = connection.and_then(|connection| connection.status);
         panic!(
             "{what}\n{seen}\nconnection: {connection:#?}\nvendor: {:#?}\nlog:\n{}",
             self.emulator.calls(),

@@ -106,7 +106,12 @@ fn unverified(facts: &Facts, report: Report) -> Report {
         Some((_, reason, message))
             if facts.verification_requested || reason == Reason::ConnectionNotFound =>
         {
-            let message = format!("{message}. The client is no longer verified");
+            let waits = if facts.verification_requested {
+                ". The requested verification waits"
+            } else {
+                ""
+            };
+            let message = format!("{message}. The client is no longer verified{waits}");
             Report {
                 synced: Some((ConditionStatus::Unknown, reason, message)),
                 ..unchanged(requeue)
