@@ -127,7 +127,11 @@ pub(crate) async fn observe(
         contested: current && ctx.state.repairs.are_too_many(&uid),
         crd_terminating: deactivates
             && (held.connection_lost || terminating::crd_is_terminating(ctx).await?),
-        blocked: None,
+        blocked: if deleting {
+            None
+        } else {
+            invalid_spec(&held.object)
+        },
     };
     Ok((facts, held))
 }
