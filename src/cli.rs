@@ -49,7 +49,7 @@ pub struct Cli {
 enum Command {
     /// Run the operator
     Run(RunArgs),
-    /// Print the CustomResourceDefinitions as YAML
+    /// Print the `CustomResourceDefinitions` as YAML
     Crd(CrdArgs),
 }
 

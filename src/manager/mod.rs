@@ -269,10 +269,7 @@ async fn report_key(ctx: &Context, check: key::Check) {
     }
     let message = loss.clone();
     if ctx.state.key_loss.set(loss.map(Into::into)) {
-        match message {
-            Some(message) => error!("{message}"),
-            None => info!("Binding key is there again"),
-        }
+        if let Some(message) = message { error!("{message}") } else { info!("Binding key is there again") }
         for connection in ctx.state.connections.keys() {
             ctx.state.connections.trigger(&connection);
         }

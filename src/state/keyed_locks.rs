@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// KeyedLocks of what only one pass may be at.
+/// `KeyedLocks` of what only one pass may be at.
 #[derive(Default)]
 pub struct KeyedLocks(Mutex<HashSet<String>>);
 

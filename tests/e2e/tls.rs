@@ -60,7 +60,7 @@ async fn front(
     address
 }
 
-/// A fatal alert protocol_version, as a server sends it that knows TLS 1.1 only (RFC 5246 section 7.2).
+/// A fatal alert `protocol_version`, as a server sends it that knows TLS 1.1 only (RFC 5246 section 7.2).
 const TLS_1_1_ALERT: [u8; 7] = [21, 3, 2, 0, 2, 2, 70];
 
 /// A server that answers whatever it reads with these bytes.

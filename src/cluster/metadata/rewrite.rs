@@ -233,7 +233,7 @@ mod tests {
             r#"{"items":[],"metadata":{}}"#,
             r#"{"items":null,"metadata":null}"#,
             r#"{"items":[{"metadata":{"annotations":null}},{}]}"#,
-            r#"{}"#,
+            r"{}",
         ] {
             let out = rewrite(text.as_bytes(), Shape::List).unwrap();
             assert_eq!(std::str::from_utf8(&out).unwrap(), text);

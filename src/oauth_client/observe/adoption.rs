@@ -163,12 +163,9 @@ async fn prove(
         None => ProofRead::NoSecret,
         Some(found) => match text(found, &proof.key) {
             "" => ProofRead::Empty,
-            text => match unsuitable(held, found).filter(|_| in_place) {
-                Some(why) => ProofRead::Unsuitable(why),
-                None => {
-                    held.proof = Some(Proof::Text(SecretString::from(text)));
-                    ProofRead::Text
-                }
+            text => if let Some(why) = unsuitable(held, found).filter(|_| in_place) { ProofRead::Unsuitable(why) } else {
+                held.proof = Some(Proof::Text(SecretString::from(text)));
+                ProofRead::Text
             },
         },
     };

@@ -1,4 +1,4 @@
-//! AdoptionFact: who proves a client by its secret may take it, and nobody else.
+//! `AdoptionFact`: who proves a client by its secret may take it, and nobody else.
 
 use provident_core::api::{OAuthClientSpec, Reason};
 use provident_core::plan::{
