@@ -153,6 +153,7 @@ fn status(
         close_rotation(facts, &mut status);
     }
     set_not_applied(facts, report, generation, &mut status);
+    set_rejected(facts, generation, &mut status);
     // Whatever the vendor answered: it was asked.
     if stored || plan::was_verified(facts) {
         status.last_handled_reconcile = held.object.annotations().get(RECONCILE).cloned();
@@ -302,6 +303,19 @@ fn set_not_applied(
             fields: found.differs.iter().map(ToString::to_string).collect(),
         })
     });
+}
+
+// Remembers a rejected generation, whatever else is reported meanwhile.
+fn set_rejected(facts: &Facts, generation: i64, status: &mut OAuthClientStatus) {
+    let rejected = facts
+        .blocked
+        .as_ref()
+        .is_some_and(|blocked| blocked.reason == Reason::SpecRejected);
+    if rejected {
+        status.rejected_generation = Some(generation);
+    } else if status.rejected_generation != Some(generation) {
+        status.rejected_generation = None;
+    }
 }
 
 /// Whether no operator has reported on the object yet.

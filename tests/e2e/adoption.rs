@@ -151,7 +151,7 @@ async fn report_shows_what_adoption_would_change_before_anything_is_put() {
     world.until_ready("web").await;
     let (status, reason, message) = told(&world.get("web").await, ConditionType::Synced);
     assert_eq!((status.as_str(), reason.as_str()), ("False", "Drifted"));
-    assert!(message.ends_with("name"), "{message}");
+    assert!(message.contains("differs in: name."), "{message}");
     assert_eq!(world.emulator.count(Operation::Update), 0);
     world
         .patch("web", json!({ "spec": { "driftPolicy": "Correct" } }))

@@ -151,7 +151,7 @@ async fn s37_a_value_the_vendor_normalises_is_put_once_and_told() {
         .until_told(
             "web",
             Reason::UpdateNotApplied,
-            &["name", "Set the vendor's value", "leave the field out"],
+            &["name", "Set the vendor's value", "remove the field"],
         )
         .await;
     world.silence().await;

@@ -179,7 +179,7 @@ async fn a_secret_that_is_fought_over_is_left_alone_for_a_minute_and_told() {
     let words = [
         "Secret web",
         "--show-managed-fields",
-        "left as it is for a minute",
+        "paused for one minute",
     ];
     let contested = world
         .until_told("web", Reason::SecretConflict, &words)

@@ -106,7 +106,7 @@ async fn what_is_due_waits_for_its_window() {
 }
 
 #[tokio::test]
-async fn a_time_zone_that_does_not_exist_is_reported_at_once_and_can_be_corrected() {
+async fn what_the_schema_cannot_check_is_reported_at_once_and_can_be_corrected() {
     let world = World::start().await;
     let _operator = world.start_operator();
     // The schema cannot know all time zones.
@@ -117,7 +117,7 @@ async fn a_time_zone_that_does_not_exist_is_reported_at_once_and_can_be_correcte
     let words = ["spec.rotation.window.timeZone"];
     world.until_told("web", Reason::InvalidObject, &words).await;
     assert_eq!(world.creates("web"), [], "nothing is created meanwhile");
-    let mended = json!({ "spec": { "rotation": { "window": { "timeZone": "Europe/Berlin" } } } });
+    let mended = json!({ "spec": { "redirectUris": ["https://shop.example/cb"] } });
     world.patch("web", mended).await;
     world.until_ready("web").await;
     world.check().await;

@@ -224,7 +224,7 @@ async fn s18_a_strangers_secret_is_left_alone_and_nothing_is_created() {
     let operator = world.start_operator();
     world.declare("web", json!({})).await;
 
-    let words = ["spec.secret.name", "Secret web exists", "Delete it"];
+    let words = ["spec.secret.name", "Secret web exists", "Delete the Secret"];
     let refused = world
         .until_told("web", Reason::SecretConflict, &words)
         .await;
@@ -292,7 +292,7 @@ async fn s19_a_strangers_secret_between_dry_run_and_write_is_not_overwritten() {
     strike_nth(&operator.faults, 1, first_write, Fault::before(intrude));
     world.declare("web", json!({})).await;
 
-    let words = ["spec.secret.name", "Secret web exists", "Delete it"];
+    let words = ["spec.secret.name", "Secret web exists", "Delete the Secret"];
     let refused = world
         .until_told("web", Reason::SecretConflict, &words)
         .await;

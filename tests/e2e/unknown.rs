@@ -197,7 +197,7 @@ async fn s14_an_unknown_outcome_stops_all_creates_until_a_probe_is_answered() {
     let before = world.emulator.count(Operation::Get);
     for name in &names {
         let message = world.until_reason(name, Reason::VendorUnavailable).await;
-        assert!(message.contains("responds"), "{message}");
+        assert!(message.contains("retries automatically"), "{message}");
     }
     let probed =
         |emulator: &provident_emulator::Emulator| emulator.count(Operation::Get) >= before + 2;

@@ -99,8 +99,8 @@ pub(crate) async fn observe(
         finalizer: held.object.finalizers().iter().any(|f| f == FINALIZER),
         ready: current && is_ready,
         was_ready: is_ready,
-        rejected: current
-            && ready.is_some_and(|ready| ready.reason == Reason::SpecRejected.as_str()),
+        rejected: status.rejected_generation.is_some()
+            && status.rejected_generation == held.object.metadata.generation,
         due: is_due() || verification_requested,
         verification_requested,
         secret: known_secret(&held, &status, &record, current),

@@ -10,6 +10,7 @@ use super::secret::refused;
 use super::vendor::{acquire_permit, blocked_by_call, connection};
 use crate::cluster;
 use crate::oauth_client::held::{Held, post_params};
+use crate::oauth_client::observe::read_secret;
 use crate::oauth_client::{Abort, SOON};
 
 /// A permit of the limiter, a token, and a dry run of the very Secret write with values of the largest size. The dry run
@@ -60,10 +61,10 @@ pub(crate) async fn preflight(facts: &Facts, held: &mut Held) -> Result<Observat
         Err(error) if has_client && cluster::is_not_found(&error) => Err(Abort::Requeue(SOON)),
         Err(error) if has_client => refused(held, error).map(Observation::Blocked),
         Err(error) if facts.secret == SecretFacts::Unread => {
-            let secret = held.read_secret().await?;
+            let read = read_secret(facts, held).await?;
             // A quota's refusal does not show whether there is a Secret. If there is one, the plan decides what it means.
             if held.secret.is_some() || cluster::is_already_exists(&error) {
-                Ok(Observation::Secret(secret))
+                Ok(read)
             } else {
                 would_be_refused(&name, error).map(Observation::Blocked)
             }

@@ -54,6 +54,9 @@ pub struct OAuthClientStatus {
     /// A keyed hash of the Secret's content at that revision. It shows whether the content has changed and reveals nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_hash: Option<String>,
+    /// The metadata.generation that the vendor rejected. The same request is not sent again until the spec changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_generation: Option<i64>,
     /// The fields that the vendor accepted in an update and did not apply. They are not sent again until the spec changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields_not_applied: Option<Box<FieldsNotApplied>>,

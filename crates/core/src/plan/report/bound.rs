@@ -212,7 +212,7 @@ fn synced(
              kubectl annotate oauthclients.oauth.provident.ae {} -n {} --overwrite {ROTATE}=<value>",
             open.token.text, context.name, context.namespace
         );
-        return both(Reason::UpdateNotApplied, message);
+        return both(Reason::RotationNotApplied, message);
     }
     if !found.differs.is_empty() {
         let message = format!(
