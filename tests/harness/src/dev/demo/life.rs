@@ -81,7 +81,12 @@ impl Demo {
         let made: Value = serde_json::from_slice(&answer)?;
         let (id, secret) = (text(&made, "clientId")?, text(&made, "clientSecret")?);
         self.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "legacy", "namespace": "shop" },
+            "apiVersion": "v1", "kind": "Secret",
+            // Its owner's consent: without it, the operator takes over no existing Secret.
+            "metadata": {
+                "name": "legacy", "namespace": "shop",
+                "annotations": { "oauth.provident.ae/allow-adoption": "legacy" },
+            },
             "stringData": { "clientId": id, "clientSecret": secret },
         }).to_string())?;
         self.say("A client that was created by hand, and the Secret that its application mounts");
