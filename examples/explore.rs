@@ -1,6 +1,11 @@
 //! Opens the model of `tests/model` in a browser, to walk through it step by step:
 //! `cargo run --example explore [part of the name of a run or of a mistake]`, then <http://localhost:3000>.
 
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value
+)]
 #![allow(clippy::expect_used, clippy::panic)]
 
 // What only the tests need.

@@ -94,11 +94,7 @@ async fn look<K: AnyConnection>(
         managed::give_up(ctx, object).await?;
         return Ok((Next::After(RESYNC), None));
     }
-    if let Some(note) = ctx.state.key_loss.take_notice(&this) {
-        let reason = Reason::BindingKeyMissing.as_str();
-        let (about, warning) = (object.object_ref(&()), EventType::Warning);
-        publish(&ctx.client, &ctx.reporter, &about, warning, reason, &note).await;
-    }
+    announce_key_loss(object, ctx, &this).await;
     let key = ctx.key.borrow().clone();
     let key = match key {
         KeyState::Loaded(key) => key,
@@ -155,16 +151,7 @@ async fn look<K: AnyConnection>(
     if !status::write(object, ctx, &before, &after, shown).await? {
         return Ok((Next::After(STALE), None));
     }
-    // No watch tells of a changed credential: it is read every so often.
-    let longest = if ctx.config.watch_secrets {
-        Duration::MAX
-    } else {
-        ctx.config.credential_poll
-    };
-    let longest = match guarded {
-        Guarded::InUse(_) => longest.min(COUNT_AGAIN),
-        _ => longest,
-    };
+    let longest = longest_wait(ctx, matches!(guarded, Guarded::InUse(_)));
     let uid = object.meta().uid.clone().unwrap_or_default();
     if (ready && !pending) || object.account().suspend == Some(true) {
         ctx.state.backoff.clear(&uid);
@@ -194,6 +181,28 @@ async fn without_key<K: AnyConnection>(
         .told(this.kind.as_str(), &this.namespace, &this.name, reason);
     status::write(object, ctx, before, &after, condition).await?;
     Ok((Next::Retry(KEY_WAIT), Some(reason)))
+}
+
+async fn announce_key_loss<K: AnyConnection>(object: &K, ctx: &Context, this: &ConnectionKey) {
+    if let Some(note) = ctx.state.key_loss.take_notice(this) {
+        let reason = Reason::BindingKeyMissing.as_str();
+        let (about, warning) = (object.object_ref(&()), EventType::Warning);
+        publish(&ctx.client, &ctx.reporter, &about, warning, reason, &note).await;
+    }
+}
+
+fn longest_wait(ctx: &Context, in_use: bool) -> Duration {
+    // No watch reports a changed credential: it is read every so often.
+    let longest = if ctx.config.watch_secrets {
+        Duration::MAX
+    } else {
+        ctx.config.credential_poll
+    };
+    if in_use {
+        longest.min(COUNT_AGAIN)
+    } else {
+        longest
+    }
 }
 
 // A probe only where there is reason for one, so that a restart sends nothing.

@@ -230,7 +230,7 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     loop {
         tokio::time::sleep(KEY_CHECK).await;
         match key::check(&ctx.client, namespace, name, &bytes).await {
-            Ok(check) => report_key(&ctx, check).await,
+            Ok(check) => report_key(&ctx, check),
             // Nothing is known; watches report an API server that does not answer.
             Err(error) => debug!(
                 error = cluster::describe(&error),
@@ -240,7 +240,7 @@ async fn find_key(ctx: Arc<Context>, found: watch::Sender<KeyState>) {
     }
 }
 
-async fn report_key(ctx: &Context, check: key::Check) {
+fn report_key(ctx: &Context, check: key::Check) {
     let (namespace, name) = (&ctx.config.namespace, &ctx.config.binding_key_secret);
     let until = "Until then no client is created and no secret is rotated";
     let loss = match check {
@@ -269,7 +269,11 @@ async fn report_key(ctx: &Context, check: key::Check) {
     }
     let message = loss.clone();
     if ctx.state.key_loss.set(loss.map(Into::into)) {
-        if let Some(message) = message { error!("{message}") } else { info!("Binding key is there again") }
+        if let Some(message) = message {
+            error!("{message}");
+        } else {
+            info!("Binding key is present again");
+        }
         for connection in ctx.state.connections.keys() {
             ctx.state.connections.trigger(&connection);
         }

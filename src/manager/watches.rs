@@ -292,6 +292,7 @@ where
 mod tests {
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps, reason = "as an object has it")]
     fn status(change: serde_json::Value) -> Option<OAuthClientStatus> {
         let mut status = serde_json::json!({
             "observedGeneration": 1, "clientId": "c1", "bindingMAC": "m1",

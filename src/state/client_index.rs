@@ -89,7 +89,9 @@ impl Index {
         let Some(client) = client else { return };
         let deleting = meta.deletion_timestamp.is_some();
         let holders = self.holders.entry(client.into()).or_default();
-        if let Some(holder) = holders.iter_mut().find(|holder| *holder.uid == *uid) { holder.deleting = deleting } else {
+        if let Some(holder) = holders.iter_mut().find(|holder| *holder.uid == *uid) {
+            holder.deleting = deleting;
+        } else {
             holders.push(Holder {
                 uid: uid.into(),
                 deleting,
@@ -112,7 +114,7 @@ impl Index {
 }
 
 /// The client that an object's status records, whether the object can be decoded or not.
-#[must_use] 
+#[must_use]
 pub fn recorded_client(object: &LenientObject<OAuthClient>) -> Option<&str> {
     match &object.0 {
         Ok(object) => object.status.as_ref()?.client_id.as_deref(),

@@ -2,6 +2,8 @@
 //!
 //! Every test has a [`world::World`] of its own on the one control plane of this binary, so tests run side by side.
 //! A test is named `sNN_…` after its scenario: a fault at one point of a client's life, and what a user sees then.
+#![allow(clippy::large_futures, reason = "a test holds its world in its future")]
+#![allow(clippy::needless_pass_by_value, reason = "JSON reads better by value")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admission;

@@ -2,6 +2,12 @@
 //! interleaving within the bounds of `system/runs`. A broken promise fails the test with the shortest path to it.
 //! `cargo run --example explore` shows the same models in a browser.
 
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    clippy::large_types_passed_by_value
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod system;

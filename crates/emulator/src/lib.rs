@@ -115,6 +115,10 @@ impl Emulator {
     ///
     /// # Errors
     /// The address is taken, the state file cannot be used, or there is no randomness for a token.
+    #[allow(
+        clippy::unused_async,
+        reason = "it spawns tasks, so it must run in a runtime"
+    )]
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
         let (file, clients) = match &options.state_file {
             Some(path) => StateFile::open(path).map(|(file, clients)| (Some(file), clients))?,

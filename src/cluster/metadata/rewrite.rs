@@ -187,6 +187,7 @@ fn decodable(time: &str) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::similar_names)]
 mod tests {
     use serde_json::Value;
 

@@ -163,10 +163,14 @@ async fn prove(
         None => ProofRead::NoSecret,
         Some(found) => match text(found, &proof.key) {
             "" => ProofRead::Empty,
-            text => if let Some(why) = unsuitable(held, found).filter(|_| in_place) { ProofRead::Unsuitable(why) } else {
-                held.proof = Some(Proof::Text(SecretString::from(text)));
-                ProofRead::Text
-            },
+            text => {
+                if let Some(why) = unsuitable(held, found).filter(|_| in_place) {
+                    ProofRead::Unsuitable(why)
+                } else {
+                    held.proof = Some(Proof::Text(SecretString::from(text)));
+                    ProofRead::Text
+                }
+            }
         },
     };
     Ok(adoption_fact(&Candidate {

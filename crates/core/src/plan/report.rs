@@ -76,10 +76,10 @@ fn unchanged(requeue: Requeue) -> Report {
 
 // A step could not be carried out.
 fn stopped(facts: &Facts, blocked: &Blocked) -> Report {
-    let passing = match blocked.reason {
-        Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady => true,
-        _ => false,
-    };
+    let passing = matches!(
+        blocked.reason,
+        Reason::VendorUnavailable | Reason::VendorThrottled | Reason::ConnectionNotReady
+    );
     let differs = match &facts.vendor {
         Vendor::Found(found) => !found.differs.is_empty(),
         Vendor::NotAsked | Vendor::Missing | Vendor::Deactivated => false,

@@ -173,6 +173,9 @@ fn a_correction_that_could_not_be_sent_is_not_as_declared() {
     );
 }
 
+/// A change of the facts, and the reason that reports it.
+type Problem<'a> = (&'a dyn Fn(&mut Facts), Reason);
+
 #[test]
 fn a_worse_condition_is_never_hidden_by_a_milder_one() {
     // From the worst to the mildest: whatever else is the case, the worst one is the reason of Synced.
@@ -196,7 +199,7 @@ fn a_worse_condition_is_never_hidden_by_a_milder_one() {
         }
     };
     let report_only = spec(json!({ "name": "n", "driftPolicy": "Report" }));
-    let problems: [(&dyn Fn(&mut Facts), Reason); 3] = [
+    let problems: [Problem<'_>; 3] = [
         (&inactive, Reason::DeactivatedAtVendor),
         (&not_rotated, Reason::UpdateNotApplied),
         (&drifted, Reason::Drifted),
