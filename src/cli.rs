@@ -1,4 +1,4 @@
-//! The commands: `run`, `crd`, `emulate`. Every flag has an environment name.
+//! The commands: `run` and `crd`. Every flag has an environment name.
 
 use std::io::Write;
 use std::net::SocketAddr;

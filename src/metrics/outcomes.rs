@@ -67,7 +67,7 @@ impl Outcomes {
             possible_orphans: register(
                 registry,
                 "possible_orphans",
-                "Creates of unknown outcome that were made once more by unknownOutcome: Retry",
+                "Creates of unknown outcome that unknownOutcomePolicy: Retry repeated",
             ),
             requeues_slowed: register(
                 registry,

@@ -80,10 +80,18 @@ impl Demo {
         let answer = request.send().await?.error_for_status()?.bytes().await?;
         let made: Value = serde_json::from_slice(&answer)?;
         let (id, secret) = (text(&made, "clientId")?, text(&made, "clientSecret")?);
-        self.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "legacy", "namespace": "shop" },
-            "stringData": { "clientId": id, "clientSecret": secret },
-        }).to_string())?;
+        self.apply(
+            &json!({
+                "apiVersion": "v1", "kind": "Secret",
+                // Its owner's consent: without it, the operator takes over no existing Secret.
+                "metadata": {
+                    "name": "legacy", "namespace": "shop",
+                    "annotations": { "oauth.provident.ae/allow-adoption": "legacy" },
+                },
+                "stringData": { "clientId": id, "clientSecret": secret },
+            })
+            .to_string(),
+        )?;
         self.say("A client that was created by hand, and the Secret that its application mounts");
         let rule =
             r#"{"spec":{"access":[{"namespaces":["shop"],"scopes":["*"],"allowAdoption":true}]}}"#;
