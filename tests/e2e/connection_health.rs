@@ -200,10 +200,10 @@ async fn one_429_to_a_probe_does_not_make_the_connection_unreachable() {
         .emulator
         .faults()
         .once(Operation::Get, Fault::Answer(slower));
-    world.declare("storefront", json!({})).await;
     let _operator = world.start_operator();
     world.until_connection(Reason::VendorThrottled).await;
     assert_eq!(world.connection_ready().await.0, "Unknown");
+    world.declare("storefront", json!({})).await;
     world.until_ready("storefront").await;
     world.until_connection(Reason::Available).await;
     let events = world.events("storefront").await;

@@ -166,7 +166,7 @@ async fn s33_a_rotation_without_effect_is_told_and_a_new_token_ends_it() {
     world.ask_for_rotation("web", "1").await;
     let told = world.until_told(
         "web",
-        Reason::UpdateNotApplied,
+        Reason::RotationNotApplied,
         &["rotation \"1\"", "oauth.provident.ae/rotate="],
     );
     told.await;

@@ -109,12 +109,11 @@ async fn what_is_due_waits_for_its_window() {
 async fn what_the_schema_cannot_check_is_reported_at_once_and_can_be_corrected() {
     let world = World::start().await;
     let _operator = world.start_operator();
-    // The schema cannot know all time zones.
-    let nowhere =
-        json!({ "schedule": "0 2 * * *", "duration": "1h", "timeZone": "Europe/Nowhere" });
-    let spec = json!({ "rotation": { "interval": "1h", "window": nowhere } });
-    world.declare("web", spec).await;
-    let words = ["spec.rotation.window.timeZone"];
+    // The schema cannot decode an internationalised host name.
+    world
+        .declare("web", json!({ "redirectUris": ["https://xn--/cb"] }))
+        .await;
+    let words = ["spec.redirectUris[0]"];
     world.until_told("web", Reason::InvalidObject, &words).await;
     assert_eq!(world.creates("web"), [], "nothing is created meanwhile");
     let mended = json!({ "spec": { "redirectUris": ["https://shop.example/cb"] } });

@@ -201,7 +201,7 @@ fn a_worse_condition_is_never_hidden_by_a_milder_one() {
     let report_only = spec(json!({ "name": "n", "driftPolicy": "Report" }));
     let problems: [Problem<'_>; 3] = [
         (&inactive, Reason::DeactivatedAtVendor),
-        (&not_rotated, Reason::UpdateNotApplied),
+        (&not_rotated, Reason::RotationNotApplied),
         (&drifted, Reason::Drifted),
     ];
     for (worse, (apply_worse, reason)) in problems.iter().enumerate() {

@@ -124,7 +124,7 @@ fn s31_a_changed_secret_is_the_end_of_it_whatever_was_answered() {
 fn s33_an_accepted_rotation_without_effect_is_told_and_ends_with_a_new_token() {
     let facts = open(RotationState::NotApplied);
     let (_, reason, message) = ready(&plain(), &facts);
-    assert_eq!(reason, Reason::UpdateNotApplied);
+    assert_eq!(reason, Reason::RotationNotApplied);
     assert!(
         message.contains("kubectl annotate") && message.contains("oauth.provident.ae/rotate="),
         "{message}"
