@@ -67,8 +67,8 @@ fn differs(former: &ObjectMeta, now: &ObjectMeta) -> bool {
 fn lost(former: Option<&OAuthClientStatus>, now: Option<&OAuthClientStatus>) -> bool {
     let Some(former) = former else { return false };
     let Some(now) = now else { return true };
-    let client = former.client_id.is_some()
-        && (&former.client_id, &former.binding_mac) != (&now.client_id, &now.binding_mac);
+    let client = (former.client_id.is_some() && former.client_id != now.client_id)
+        || (former.binding_mac.is_some() && former.binding_mac != now.binding_mac);
     let attempt =
         former.create_attempt.is_some() && now.create_attempt.is_none() && now.client_id.is_none();
     let is_gone = |type_| {

@@ -20,6 +20,7 @@ pub fn complete_status() -> Value {
         "secretResourceVersion": "42",
         "secretRevision": 3,
         "secretHash": "00ff",
+        "rejectedGeneration": 1,
         "fieldsNotApplied": { "generation": 1, "fields": ["name"] },
         "conditions": [{
             "type": "Ready",
