@@ -195,15 +195,16 @@ async fn what_the_vendor_answers_for_one_client_is_reported_on_that_client() {
 #[tokio::test]
 async fn one_429_to_a_probe_does_not_make_the_connection_unreachable() {
     let world = World::start().await;
-    let slower = answer(429).header("Retry-After", "2");
+    // Longer than what only the caller waits for: the create waits too.
+    let slower = answer(429).header("Retry-After", "5");
     world
         .emulator
         .faults()
         .once(Operation::Get, Fault::Answer(slower));
+    world.declare("storefront", json!({})).await;
     let _operator = world.start_operator();
     world.until_connection(Reason::VendorThrottled).await;
     assert_eq!(world.connection_ready().await.0, "Unknown");
-    world.declare("storefront", json!({})).await;
     world.until_ready("storefront").await;
     world.until_connection(Reason::Available).await;
     let events = world.events("storefront").await;
