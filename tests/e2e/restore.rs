@@ -2,9 +2,9 @@
 
 use harness::ControlPlane;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use provident_core::api::{BINDING_ANNOTATION, OAuthClient, Reason};
+use provident_core::api::{BINDING_ANNOTATION, ClusterProvidentConnection, OAuthClient, Reason};
 use provident_emulator::Operation;
 use serde_json::json;
 
@@ -123,6 +123,12 @@ async fn s44_restored_into_another_cluster_with_the_binding_key_from_the_backup(
     keys.create(&PostParams::default(), &saved).await.unwrap();
     restore_secret(&world, &backup.secret).await;
     world.declare("web", backup.spec).await;
+    // A new cluster's connection has no manager yet.
+    let all: Api<ClusterProvidentConnection> = Api::all(world.client.clone());
+    let free = Patch::Merge(json!({ "status": { "managedBy": null } }));
+    all.patch_status(&world.connection, &PatchParams::default(), &free)
+        .await
+        .unwrap();
     let _operator = world.start_operator();
     assert_eq!(world.until_ready("web").await, client_id);
     assert_eq!(world.emulator.commits(Operation::Create), 1);

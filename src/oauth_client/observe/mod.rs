@@ -180,7 +180,11 @@ fn recorded_client(held: &Held, status: &OAuthClientStatus) -> RecordedClient {
 // What the schema cannot check is reported before anything is done for the object.
 fn invalid_spec(object: &OAuthClient) -> Option<Blocked> {
     let errors = api::validate(&object.spec);
-    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    // An interval that an older schema accepted falls back to the default.
+    let errors = errors
+        .iter()
+        .filter(|error| error.field != "spec.refreshInterval");
+    let messages: Vec<String> = errors.map(ToString::to_string).collect();
     (!messages.is_empty()).then(|| {
         Blocked::new(
             Reason::InvalidObject,
