@@ -287,7 +287,11 @@ fn end(object: &OAuthClient, vendor: &StoredClient) -> End {
     let differs = differing_field(object, &as_if_active).is_some();
     let restricted = spec.ip_restriction.unwrap_or(vendor.ip_restriction);
     let addresses = spec.allowed_ips.as_ref().unwrap_or(&vendor.allowed_ips);
-    if differs && spec.drift_policy == DriftPolicy::Report {
+    let report = spec.drift_policy == DriftPolicy::Report;
+    // The worst first: an inactive client serves nobody, whatever else differs.
+    if report && !vendor.is_active && spec.is_active != Some(false) {
+        End::ConditionUpdate(Reason::DeactivatedAtVendor)
+    } else if differs && report {
         End::Drifted
     } else if differs && restricted && addresses.is_empty() {
         // The spec is silent on the restriction, so the API server cannot know; the vendor refuses.

@@ -1,7 +1,7 @@
 //! Executes the steps of the plan, each as one request, and hands what they show to `Facts::apply`.
 
 use provident_core::api::{ConditionStatus, Reason};
-use provident_core::plan::{Blocked, Effect, Observation, Step};
+use provident_core::plan::{self, Blocked, Effect, Observation, Step};
 
 use super::apply::{blocked, take_in, why};
 use super::mistakes::Mistake;
@@ -201,21 +201,25 @@ fn deactivate(
 fn release(world: &mut World, p: usize, fault: Fault) {
     let pass = pass(world, p);
     let (view, current) = (pass.view, pass.view_current);
-    let deactivates = !view.spec.retain && !pass.facts.crd_terminating;
+    // Somebody took the owner off the Secret to keep its credentials working.
+    let orphans = plan::is_orphaning(&pass.facts);
+    let deactivates = !view.spec.retain && !pass.facts.crd_terminating && !orphans;
     let owned = observe::bound_to(pass.secret, view.uid);
     if current && fault != Fault::RequestLost {
         if create::in_flight_for(world, view.uid) {
             world.broken.insert(Broken::PlaceGone);
         }
-        if let Some(client) = owned.filter(|_| deactivates && view.client.is_none())
-            && world.client(client_no(&client)).active
+        if let Some(client) = owned
+            .as_ref()
+            .filter(|_| deactivates && view.client.is_none())
+            && world.client(client_no(client)).active
         {
             world.broken.insert(Broken::LeftActive);
         }
         world.store_object(Some(p), None);
-        if view.spec.retain || world.crd_terminating {
+        if view.spec.retain || world.crd_terminating || orphans {
             // `Retain` requests that the client stays active.
-            if let Some(client) = view.client {
+            if let Some(client) = view.client.or(owned.as_ref().map(client_no)) {
                 world.client(client).excused = true;
             }
             excuse(world);
