@@ -188,7 +188,7 @@ fn reading_what_a_watch_brings_costs_no_more_than_it_did() {
         ("kept: a settled client", 1884, kept(|| object.clone())),
         (
             "kept: the marks of its Secret",
-            318,
+            355,
             kept(|| SecretMetadata::of(&secret.metadata)),
         ),
     ] {
