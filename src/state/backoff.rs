@@ -28,6 +28,19 @@ struct Wait {
     resets_since: Instant,
 }
 
+impl Wait {
+    fn new(inputs: u64, now: Instant) -> Self {
+        Self {
+            requeues: 0,
+            failures: 0,
+            not_before: now,
+            inputs,
+            resets: 0,
+            resets_since: now,
+        }
+    }
+}
+
 impl Backoff {
     /// Time left for which the object is not reconciled, unless its `inputs` (any hash of what would change the outcome)
     /// have changed.
@@ -63,15 +76,9 @@ impl Backoff {
     /// long to wait once that has happened many times in a row; `None` means as soon as the caller likes.
     pub fn requeued(&self, uid: &str, inputs: u64) -> Option<Duration> {
         let mut waits = self.0.lock();
-        let now = Instant::now();
-        let wait = waits.entry(uid.to_owned()).or_insert(Wait {
-            requeues: 0,
-            failures: 0,
-            not_before: now,
-            inputs,
-            resets: 0,
-            resets_since: now,
-        });
+        let wait = waits
+            .entry(uid.to_owned())
+            .or_insert_with(|| Wait::new(inputs, Instant::now()));
         wait.requeues += 1;
         let slowed = wait.requeues.checked_sub(FREE_REQUEUES)?;
         Some(jittered(
@@ -82,14 +89,9 @@ impl Backoff {
     fn note(&self, uid: &str, inputs: u64, bound: impl FnOnce(Duration) -> Duration) -> Duration {
         let mut waits = self.0.lock();
         let now = Instant::now();
-        let wait = waits.entry(uid.to_owned()).or_insert(Wait {
-            requeues: 0,
-            failures: 0,
-            not_before: now,
-            inputs,
-            resets: 0,
-            resets_since: now,
-        });
+        let wait = waits
+            .entry(uid.to_owned())
+            .or_insert_with(|| Wait::new(inputs, now));
         let grown = FIRST.saturating_mul(1 << wait.failures.min(9)).min(LONGEST);
         let delay = bound(jittered(grown));
         wait.failures += 1;
