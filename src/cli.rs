@@ -169,7 +169,7 @@ pub enum CliError {
 }
 
 impl Cli {
-    /// Runs the command until it is done or told to stop.
+    /// Runs the command until it is done or receives a stop signal.
     ///
     /// # Errors
     /// See [`CliError`].
@@ -240,14 +240,14 @@ fn stop_on_signal() -> Result<CancellationToken, CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signal)?;
     let stop = CancellationToken::new();
-    let told = stop.clone();
+    let stopping = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!("told to stop");
-        told.cancel();
+        info!("Received a stop signal; shutting down");
+        stopping.cancel();
     });
     Ok(stop)
 }

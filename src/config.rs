@@ -1,10 +1,10 @@
-//! What an operator is told at start.
+//! The operator's configuration, fixed at start.
 
 use std::time::Duration;
 
 use crate::cluster;
 
-/// What an operator is told at start.
+/// The operator's configuration, fixed at start.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The operator's own namespace: tokens of cluster connections and the binding key live there.
@@ -31,8 +31,8 @@ pub struct Config {
     /// How long an attempt of another process counts as one that may still run. Two minutes cover a create that is sent
     /// 5 s after its claim and answered 60 s later.
     pub attempt_wait: Duration,
-    /// A watch is begun anew after this, and 5 s later where the server does not end it: so long a change may go unseen on
-    /// a connection that has died in silence.
+    /// How long a watch may last before it is restarted; 5 s later the operator ends one that the server does not. A change
+    /// may go unseen for that long on a TCP connection that died without a reset.
     pub watch_timeout: Duration,
     /// Objects reconciled at once, per watched namespace.
     pub max_concurrent_reconciles: u16,

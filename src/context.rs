@@ -51,7 +51,7 @@ pub struct Context {
     /// Number of first lists that are in the stores: per watched namespace one of clients, and one of Secrets if they are
     /// watched.
     pub lists: watch::Sender<usize>,
-    /// Whether the CRDs have all fields that this version uses, as far as can be known; `None` until they were looked at.
+    /// Whether the CRDs have all fields that this version uses, as far as can be known; `None` until they have been read.
     pub crds_ready: watch::Sender<Option<bool>>,
     /// Whether this process may start work.
     pub leadership: Leadership,

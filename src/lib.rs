@@ -8,7 +8,7 @@
 //! - [`vendor`], [`cluster`]: HTTP calls to the vendor, and requests to the Kubernetes API server
 //! - [`provident_core`]: what to do next, and all types that decide it; pure, in a crate of its own
 //!
-//! Supporting modules, none of which depends on a controller: [`admin`], [`config`], [`metrics`], [`telemetry`].
+//! Supporting modules, which depend on no controller: [`admin`], [`config`], [`metrics`], [`telemetry`].
 
 pub mod admin;
 pub mod cli;

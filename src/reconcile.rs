@@ -11,7 +11,7 @@ use crate::cluster;
 use crate::context::Context;
 use crate::metrics::End;
 
-/// When an object is looked at again, unless it changes before.
+/// When an object is reconciled again, unless it changes before.
 pub(crate) enum Next {
     /// Only when it changes.
     OnChange,
@@ -21,10 +21,10 @@ pub(crate) enum Next {
     Retry(Duration),
 }
 
-/// A pass that failed, for the log and the metric; what the user must know stands in status.
+/// A reconcile that failed, for the log and the metric; status reports what the user must know.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not answer, or refused something of our own.
+    /// The API server did not answer, or refused a request that concerns the operator itself.
     #[error("Kubernetes API: {}", cluster::describe(.0))]
     Cluster(#[from] kube::Error),
 }

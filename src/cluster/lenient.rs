@@ -93,7 +93,7 @@ fn readable_metadata(text: &RawValue) -> ObjectMeta {
     serde_json::from_str(&format!("{{{}}}", fields.join(","))).unwrap_or_default()
 }
 
-// An error may quote what stands in a field: control and format characters are escaped.
+// An error may quote a field's value: control and format characters are escaped.
 fn visible(c: char) -> impl Iterator<Item = char> {
     let hidden = c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');

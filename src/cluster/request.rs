@@ -1,4 +1,4 @@
-//! What a request asks of the API server, in labels of which there are few.
+//! Classifies requests to the API server by labels of low cardinality.
 
 use http::{Method, Uri};
 

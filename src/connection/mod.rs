@@ -37,9 +37,9 @@ const LONGEST_WAIT: Duration = Duration::from_mins(2);
 const STALE: Duration = Duration::from_secs(1);
 /// While the binding key is not at hand.
 const KEY_WAIT: Duration = Duration::from_secs(5);
-/// A healthy connection is looked at again after this, if nothing about it changes.
+/// How long until a healthy connection is reconciled again, if nothing about it changes.
 const RESYNC: Duration = Duration::from_hours(1);
-/// A connection of another installation is looked at again after this: it may have been given up.
+/// How long until a connection of another installation is reconciled again: that installation may have released it.
 const MANAGED_ELSEWHERE: Duration = Duration::from_mins(1);
 /// The clients that keep a connection are counted again after this, so that status follows without a write for each.
 const COUNT_AGAIN: Duration = Duration::from_secs(10);
@@ -147,7 +147,7 @@ async fn look<K: AnyConnection>(
     ctx.state.connections.set(&this, update);
     ctx.metrics
         .connections
-        .told(this.kind.as_str(), &this.namespace, &this.name, shown.1);
+        .set_reason(this.kind.as_str(), &this.namespace, &this.name, shown.1);
     if !status::write(object, ctx, &before, &after, shown).await? {
         return Ok((Next::After(STALE), None));
     }
@@ -178,7 +178,7 @@ async fn without_key<K: AnyConnection>(
     let after = status::after(object, before, &unusable, &condition, &condition, &manager);
     ctx.metrics
         .connections
-        .told(this.kind.as_str(), &this.namespace, &this.name, reason);
+        .set_reason(this.kind.as_str(), &this.namespace, &this.name, reason);
     status::write(object, ctx, before, &after, condition).await?;
     Ok((Next::Retry(KEY_WAIT), Some(reason)))
 }

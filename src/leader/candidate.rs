@@ -1,4 +1,4 @@
-//! What a candidate does next about the lease: pure, and told the time. Another host's clock is never compared with ours:
+//! What a candidate does next about the lease: pure; the caller passes the time. Another host's clock is never compared with ours:
 //! a lease is as old as the time since this process saw its record change.
 
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ impl Candidate {
         Step::Write(Box::new(self.ours(wall)))
     }
 
-    /// Takes in the lease as it was read. One that is another's is looked at again after `pause`, or when it is free.
+    /// Takes in the lease as it was read. One that another process holds is read again after `pause`, or when it is free.
     pub fn looked(&mut self, lease: Option<Lease>, now: Instant, pause: Duration) {
         let unchanged = match (&self.seen, &lease) {
             (Some((before, since)), Some(lease)) if before.spec == lease.spec => Some(*since),

@@ -3,7 +3,7 @@
 //! The leader holds a Lease (`coordination.k8s.io/v1`), written with its `resourceVersion`, so that of two that want it one
 //! gets it. That saves work and no more: what makes a create happen once is its claim, whoever leads.
 //!
-//! After a crash another one leads within 18 s; after an [`Election::run`] that was told to leave, at its next look.
+//! After a crash another one leads within 18 s; after an [`Election::run`] that was stopped, at its next read of the lease.
 
 mod candidate;
 mod read;
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::state::leadership::Leadership;
 use provident_core::api::MANAGER;
 
-/// A lease that is another's is looked at this often, less up to a fifth, so that not all come at once.
+/// How often a lease that another process holds is read, less up to a fifth, so that not all candidates read it at once.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Giving it back is tried so often. Without it the others wait until the lease is old.
 const RELEASE_TRIES: usize = 2;
@@ -62,9 +62,9 @@ pub struct Election {
     candidate: Candidate,
     term: watch::Sender<Option<Instant>>,
     metrics: Metrics,
-    /// Who held it when this was last told.
-    told: Option<String>,
-    /// Whether the last request failed, so that a long outage is told once.
+    /// The holder that was last logged.
+    logged_holder: Option<String>,
+    /// Whether the last request failed, so that a long outage is logged once.
     failing: bool,
 }
 
@@ -89,20 +89,20 @@ impl Election {
             candidate: Candidate::new(name, identity, Instant::now()),
             term,
             metrics,
-            told: None,
+            logged_holder: None,
             failing: false,
         };
         (election, Leadership::new(held))
     }
 
-    /// Waits for the lease and keeps it until it is `told` to leave; then gives it back. No request is cut short by that: a
+    /// Waits for the lease and keeps it until `stop` is cancelled; then gives it back. No request is cut short by that: a
     /// write on its way would take the lease for a process that has left.
     ///
     /// # Errors
-    /// The lease was held and is lost. It is not tried for again: what this process knows may be of yesterday.
-    pub async fn run(mut self, told: CancellationToken) -> Result<(), Lost> {
+    /// The lease was held and is lost. This process does not try to get it again, because what it knows may be out of date.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Lost> {
         loop {
-            if told.is_cancelled() {
+            if stop.is_cancelled() {
                 self.release().await;
                 return Ok(());
             }
@@ -117,7 +117,7 @@ impl Election {
                     self.wrote(written, started);
                 }
                 Step::Wait(wait) => {
-                    told.run_until_cancelled(tokio::time::sleep(wait)).await;
+                    stop.run_until_cancelled(tokio::time::sleep(wait)).await;
                 }
                 Step::Lost => {
                     self.metrics.leads(false);
@@ -149,8 +149,8 @@ impl Election {
                 self.candidate
                     .looked(lease, Instant::now(), jittered(LOOK_EVERY));
                 let other = self.candidate.other();
-                if self.told.as_deref() != other {
-                    self.told = other.map(str::to_owned);
+                if self.logged_holder.as_deref() != other {
+                    self.logged_holder = other.map(str::to_owned);
                     if let Some(leader) = other {
                         info!(
                             lease = self.lease,

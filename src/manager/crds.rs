@@ -20,9 +20,9 @@ use crate::cluster;
 use crate::context::Context;
 use provident_core::api::{self, APPLY_CRDS, ClusterProvidentConnection};
 
-/// Definitions that are whole are looked at again after this: somebody may put older ones back.
+/// How long until complete definitions are read again: older ones may have been applied meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
-/// Those that are not, or of which nothing is known yet.
+/// The same for incomplete definitions, and for those that could not be read.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// What is known of the definitions.

@@ -44,7 +44,7 @@ const KEY_CHECK: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The lease was lost. The process ends the same way then, but waits for what is not stored without a bound, until it is
-/// told to stop.
+/// stopped.
 pub async fn run(
     client: Client,
     config: Config,
@@ -123,7 +123,7 @@ pub async fn run(
             Some(ctx.config.namespace.clone()),
         ));
     }
-    // Each returns when it is told to stop and its running passes have ended.
+    // Each returns once `stop` is cancelled and its running reconciles have ended.
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "Controller ended unexpectedly; shutting down");
@@ -135,20 +135,20 @@ pub async fn run(
     background.cancel();
     match election {
         None => Ok(()),
-        // Not before: nobody else begins while an answer is on its way into the cluster.
+        // Only now: no other replica may begin while an answer is still being stored.
         Some(election) => election.leave().await,
     }
 }
 
-/// The election that runs beside all else.
+/// The election, which runs beside the controllers.
 struct Running {
-    told: CancellationToken,
+    stop: CancellationToken,
     ended: JoinHandle<Result<(), Lost>>,
 }
 
 impl Running {
     async fn leave(self) -> Result<(), Lost> {
-        self.told.cancel();
+        self.stop.cancel();
         self.ended.await.unwrap_or_else(|error| {
             tracing::error!(%error, "Leader election ended unexpectedly");
             Ok(())
@@ -156,7 +156,7 @@ impl Running {
     }
 }
 
-// However the election ends, what it stood for is over: `stopping` is cancelled.
+// However the election ends, this process no longer leads, so `stopping` is cancelled.
 fn elect(
     client: &Client,
     config: &Config,
@@ -175,14 +175,14 @@ fn elect(
         pod.unwrap_or(MANAGER),
         metrics.clone(),
     );
-    let (told, lost) = (CancellationToken::new(), stopping.clone().drop_guard());
-    let leave = told.clone();
+    let (stop, lost) = (CancellationToken::new(), stopping.clone().drop_guard());
+    let leave = stop.clone();
     let ended = tokio::spawn(async move {
         let ended = election.run(leave).await;
         drop(lost);
         ended
     });
-    (leadership, Some(Running { told, ended }))
+    (leadership, Some(Running { stop, ended }))
 }
 
 // The grace counts from the end of the last pass, or from SIGTERM if that comes later. A lost lease sets no bound.

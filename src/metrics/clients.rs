@@ -1,4 +1,4 @@
-//! `OAuthClient` objects: how many there are of which reason, and how old what is known of them at the vendor is.
+//! `OAuthClient` objects: how many there are for each reason, and how long ago each was last verified.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;

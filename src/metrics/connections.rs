@@ -1,4 +1,4 @@
-//! Connections, by what is told of them.
+//! Connections, by the reason of their Ready condition.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::registry::Registry;
@@ -27,8 +27,8 @@ impl Connections {
         ))
     }
 
-    /// A connection was looked at, and `reason` told of it.
-    pub fn told(&self, kind: &'static str, namespace: &str, name: &str, reason: Reason) {
+    /// A connection was reconciled, and its Ready condition has `reason`.
+    pub fn set_reason(&self, kind: &'static str, namespace: &str, name: &str, reason: Reason) {
         let reason = reason.as_str();
         let key = (kind, namespace.to_owned(), name.to_owned());
         self.0.set(key, Some(ConditionUpdate { kind, reason }));

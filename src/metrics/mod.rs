@@ -1,5 +1,5 @@
-//! Figures, as Prometheus reads them. No label names an object, its namespace or its client: what one of them is like
-//! stands in its status.
+//! Prometheus metrics. No label names an object, its namespace or its client: the state of a single object is in its
+//! status.
 //!
 //! Names follow <https://prometheus.io/docs/practices/naming/>: the prefix `provident_operator_`, base units, `_total` on
 //! counters alone.
@@ -52,9 +52,9 @@ pub struct Metrics {
     pub api_server: ApiServer,
     /// The binding key.
     pub binding_key: BindingKey,
-    /// Objects, by what is told of them, and when they were verified.
+    /// Clients, by the reason of their Ready condition, and when they were verified.
     pub clients: Clients,
-    /// Connections, by what is told of them.
+    /// Connections, by the reason of their Ready condition.
     pub connections: Connections,
     /// What became of creates, rotations and Secrets.
     pub outcomes: Outcomes,

@@ -57,7 +57,7 @@ impl Outcomes {
             repairs: register(
                 registry,
                 "secret_repairs",
-                "Secrets put right after somebody changed or deleted them",
+                "Secrets repaired after someone else changed or deleted them",
             ),
             orphaned: register(
                 registry,
@@ -110,8 +110,8 @@ impl Outcomes {
         self.creates.get_or_create(&Known { outcome }).inc();
     }
 
-    /// An object's Ready condition has this reason now, and had another.
-    pub fn told(&self, reason: Reason) {
+    /// The reason of an object's Ready condition changed to this one.
+    pub fn reason_changed(&self, reason: Reason) {
         if matches!(
             reason,
             Reason::CreateOutcomeUnknown | Reason::ExistingClientReturned
@@ -126,7 +126,7 @@ impl Outcomes {
         self.rotations.get_or_create(&Known { outcome }).inc();
     }
 
-    /// A Secret was put right.
+    /// A Secret was repaired.
     pub fn repaired(&self) {
         self.repairs.inc();
     }

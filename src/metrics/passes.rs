@@ -35,13 +35,13 @@ struct Error {
 pub enum End {
     /// There was nothing left to do.
     Success,
-    /// A step could not be done, for a reason that stands in status.
+    /// A step was blocked, for a reason that status reports.
     Stopped(Reason),
-    /// The view was stale, or it was not its turn: nothing was told.
+    /// The view was stale, or it was not its turn; status was not written.
     Again,
     /// The object is gone.
     Gone,
-    /// The API server did not do its part.
+    /// A request to the API server failed.
     ApiServer,
     /// A defect.
     Panic,

@@ -111,12 +111,12 @@ impl Queue {
         }
     }
 
-    /// A change asks for a pass over the object now.
+    /// A change requests a reconcile of the object now.
     pub fn asked<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>) {
         self.due(Item::of(object), Instant::now());
     }
 
-    /// The object is to be looked at again after this long.
+    /// The object is to be reconciled again after this long.
     pub fn again<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>, after: Duration) {
         // What is never due is not waited for.
         if let Some(at) = Instant::now().checked_add(after) {

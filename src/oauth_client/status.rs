@@ -98,7 +98,7 @@ async fn announce(
     let Some((reason, message)) = transition(before, after) else {
         return;
     };
-    outcomes.told(reason);
+    outcomes.reason_changed(reason);
     info!(%reason, detail = message, "Ready condition changed");
     // A client that is ready at the first look says so in status alone: an event is one more stored write.
     let as_expected = is_first_look(before) && is_ready(after);

@@ -15,10 +15,10 @@ use provident_core::api::{
     AccessRule, ConnectionKind, ConnectionRef, OAuthClient, Reason, UnknownOutcomePolicy,
 };
 
-/// Messages that one who is slow to listen may have before it; beyond it is told to look at all.
+/// How many messages a slow receiver may be behind. Beyond that it loses them and checks every connection instead.
 const BEHIND: usize = 1024;
 
-/// Which connection: a reference, and for a namespaced one where it stands.
+/// Identifies a connection of either kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionKey {
     /// Its kind.
@@ -62,7 +62,7 @@ impl ConnectionKey {
         there && reference.kind == self.kind && reference.name == self.name
     }
 
-    /// What its clients are told while the vendor refuses its credential.
+    /// The message of its clients' conditions while the vendor refuses its credential.
     #[must_use]
     pub fn refused(&self) -> String {
         format!(
@@ -145,7 +145,7 @@ pub enum Availability {
     Unusable(Reason, String),
 }
 
-/// What is told of a connection.
+/// A change to what the registry holds of a connection.
 pub struct Update {
     /// See [`ConnectionEntry::access`].
     pub access: Option<Vec<AccessRule>>,

@@ -11,15 +11,15 @@ use tracing::warn;
 
 /// One delivery, connecting included.
 const DELIVERY_WITHIN: Duration = Duration::from_secs(10);
-/// A collector that is away is told of this often.
-const TOLD_EVERY: Duration = Duration::from_mins(10);
+/// How often an unreachable collector is logged.
+const LOG_EVERY: Duration = Duration::from_mins(10);
 
 /// The exporter's thread knows no event loop, so deliveries are made on ours.
 #[derive(Debug)]
 pub(super) struct Courier {
     http: reqwest::Client,
     runtime: Handle,
-    told: Mutex<Option<Instant>>,
+    last_logged: Mutex<Option<Instant>>,
 }
 
 impl Courier {
@@ -33,14 +33,17 @@ impl Courier {
         Ok(Self {
             http,
             runtime: Handle::current(),
-            told: Mutex::default(),
+            last_logged: Mutex::default(),
         })
     }
 
     fn failed(&self, why: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| told.elapsed() > TOLD_EVERY) {
-            *told = Some(Instant::now());
+        let mut last_logged = self
+            .last_logged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last_logged.is_none_or(|last_logged| last_logged.elapsed() > LOG_EVERY) {
+            *last_logged = Some(Instant::now());
             warn!(
                 error = why,
                 "Failed to deliver traces; reconciling continues without them"

@@ -83,7 +83,7 @@ pub fn begin(format: Format, filter: &str, traces: Option<&Traces>) -> Result<()
     Ok(())
 }
 
-// A message that was formatted may quote anything, so only one that stands in the source is logged.
+// A formatted message may quote anything, so only a literal one is logged.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
     let message = panic.payload().downcast_ref::<&'static str>();

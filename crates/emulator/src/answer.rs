@@ -23,13 +23,13 @@ pub(super) enum Outcome {
     /// The new secret of this client. The vendor does not document this body.
     Rotated(StoredClient),
     /// An access token.
-    /// With the lifetime that is told.
+    /// With the lifetime that is given.
     Token(String, Grant, Option<Value>),
     /// No.
     Refused(ApiError),
 }
 
-/// Whose secrets an error repeats if it is told to.
+/// The client whose secrets an error repeats, if a fault asks for it.
 pub(super) struct Confidential {
     pub(super) authorization: Option<String>,
     pub(super) client_secret: Option<String>,

@@ -23,7 +23,7 @@ impl GateState {
         self.released.is_cancelled()
     }
 
-    /// A call stands here until the gate is released. Once released, it is as if the gate was never there.
+    /// A call waits here until the gate is released. Once released, it is as if the gate was never there.
     pub(super) async fn pass(&self) {
         if self.is_released() {
             return;

@@ -4,7 +4,7 @@
 //! is not repeated in the other. What the document leaves open is answered in one plain way, and each other way is a
 //! [`Fault`] or a switch of [`Faults`].
 //!
-//! It keeps a client's rate limits and address restrictions as they are told and enforces neither. A limit on the
+//! It keeps a client's rate limits and address restrictions as they are given and enforces neither. A limit on the
 //! administration API itself is a [`RateLimit`].
 //!
 //! ```
@@ -287,7 +287,7 @@ impl Emulator {
         self.shared.journal.most_in_flight()
     }
 
-    /// Waits until the condition holds. It is looked at again whenever a call arrives, is carried out or is answered.
+    /// Waits until the condition holds. It is checked again whenever a call arrives, is carried out or is answered.
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
         let mut changes = self.shared.journal.subscribe();
         while !condition(self) {

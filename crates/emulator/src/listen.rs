@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Binds `address`. `[::]` stands for IPv6 and IPv4, whatever the system's default is, and for IPv4 alone where IPv6 is off.
+/// Binds `address`. `[::]` means IPv6 and IPv4, whatever the system default is, and IPv4 alone where IPv6 is off.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         return bind(address);

@@ -1,4 +1,4 @@
-//! Identifiers and secrets that nobody can guess.
+//! Identifiers and secrets that cannot be guessed.
 
 use std::fmt::Write;
 

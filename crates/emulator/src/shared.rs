@@ -45,7 +45,7 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Changes the clients and stores them before anybody is told; under the lock, so that writes keep their order.
+    /// Changes the clients and stores them before it answers; under the lock, so that writes keep their order.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);

@@ -78,7 +78,7 @@ async fn calls(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
 }
 
 async fn add_fault(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
-    told(&shared, &headers, body, |rule: Rule| {
+    authorized(&shared, &headers, body, |rule: Rule| {
         shared.faults.add(rule);
     })
 }
@@ -98,7 +98,7 @@ async fn set_rate_limit(
     headers: HeaderMap,
     body: ReadBody,
 ) -> Response<Body> {
-    told(&shared, &headers, body, |limit: RateLimit| {
+    authorized(&shared, &headers, body, |limit: RateLimit| {
         shared.faults.set_rate_limit(Some(limit));
     })
 }
@@ -120,14 +120,14 @@ struct Latency {
 }
 
 async fn set_latency(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
-    told(&shared, &headers, body, |latency: Latency| {
+    authorized(&shared, &headers, body, |latency: Latency| {
         let latency = Duration::from_millis(latency.milliseconds);
         shared.faults.set_latency_of_all(latency);
     })
 }
 
-/// Takes in a body of somebody who may send it.
-fn told<T: for<'de> Deserialize<'de>>(
+/// Passes an authorized caller's body to `take`.
+fn authorized<T: for<'de> Deserialize<'de>>(
     shared: &Shared,
     headers: &HeaderMap,
     body: ReadBody,

@@ -19,7 +19,7 @@ const READ_ONLY: [&str; 5] = ["id", "clientId", "clientSecret", "createdAt", "up
 /// The field that answers spell differently, as requests spell it and as answers do.
 const IP_RESTRICTION: [&str; 2] = ["ipRestriction", "ip_restriction"];
 
-/// The fields of a request. Which ones there are, and of which types, [`StoredClient`] says.
+/// The fields of a request. [`StoredClient`] defines which ones exist, and their types.
 #[derive(Debug)]
 pub(super) struct RequestFields(Map<String, Value>);
 

@@ -75,7 +75,7 @@ enum Action {
     Enter(Place),
 }
 
-/// Copies what stands at a place.
+/// Copies the value at the current position.
 struct Copy<'a> {
     out: &'a mut Vec<u8>,
     place: Place,

@@ -70,7 +70,7 @@ pub(crate) async fn adopt(
     Ok(Observation::Client(answer))
 }
 
-// Before the first PUT, so that it surprises nobody.
+// Published before the first PUT, so that the change is announced before it happens.
 async fn announce(held: &Held, id: &ClientId, answer: &ClientAnswer) {
     let differs = names(&answer.differs);
     let then = match held.object.spec.drift_policy {

@@ -113,10 +113,10 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
-/// An object that nobody has looked at yet must not be taken for ready by kstatus, `helm --wait` or Flux, which read a
+/// An object that has not been reconciled yet must not be taken for ready by kstatus, `helm --wait` or Flux, which read a
 /// missing condition as success. Hence a default that says so, with an `observedGeneration` that is never current.
 fn default_status(root: &mut JSONSchemaProps) {
-    // Set after the descriptions: nobody writes a status by hand.
+    // Set after the descriptions, because users do not write status by hand.
     if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
         status.default = Some(JSON(json!({
             "observedGeneration": -1,

@@ -11,7 +11,7 @@ pub struct DurationError {
     text: String,
 }
 
-/// Reads `<number>h<number>m<number>s`, of which any part may be left out but not all. The schema of each field holds its
+/// Parses `<number>h<number>m<number>s`. Each part is optional, but at least one is required. The schema of each field holds its
 /// bounds.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ pub enum ProofRead {
     Unsuitable(String),
 }
 
-/// The fact that follows. A client that nobody stated is never reported as refused: what is wrong then is its binding.
+/// The fact that follows. A client that the object does not ask to adopt is never reported as refused: its binding is what is wrong then.
 #[must_use]
 pub fn adoption_fact(candidate: &Candidate<'_>) -> AdoptionFact {
     match check(candidate) {

@@ -35,9 +35,9 @@ pub struct Facts {
     pub was_ready: bool,
     /// Status says that the vendor rejected this generation, so the same request is not sent again.
     pub rejected: bool,
-    /// A verification is due: by schedule, or because somebody requested one.
+    /// A verification is due, by schedule or on request.
     pub due: bool,
-    /// Somebody requested a verification that did not happen yet.
+    /// A requested verification has not happened yet.
     pub verification_requested: bool,
     /// `status.clientId`, checked against its binding.
     pub record: RecordedClient,

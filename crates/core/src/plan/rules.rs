@@ -59,7 +59,7 @@ fn adopted(facts: &Facts) -> Option<ClientId> {
     }
 }
 
-/// The object has an attempt whose outcome nobody will learn, and no client: only a person, or the policy, may go on.
+/// The object has no client, and an attempt whose outcome cannot be learned: only a person, or the policy, may decide.
 #[must_use]
 pub fn is_held(facts: &Facts) -> bool {
     let unknown = |attempt: &Attempt| attempt.state.is_unknown();

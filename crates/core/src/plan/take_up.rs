@@ -1,4 +1,4 @@
-//! Which client an existing Secret stands for, and what status records of client and attempt.
+//! Which client an existing Secret belongs to, and what status records of client and attempt.
 
 use super::facts::{AttemptId, AttemptState, Binding, Facts, Owner, SecretFacts};
 use super::rules::client;
@@ -22,7 +22,7 @@ pub enum TakeUp {
     Stranger,
 }
 
-/// Which client an existing Secret stands for. A Secret counts as ours by its controller owner or, restored or retained
+/// Which client an existing Secret belongs to. A Secret counts as ours by its controller owner or, restored or retained
 /// without one, by its binding.
 #[must_use]
 pub fn take_up(secret: &SecretFacts) -> TakeUp {

@@ -152,7 +152,7 @@ pub fn is_current(observed: &Secret, desired: &Secret) -> bool {
 }
 
 /// `observed` with everything of ours as `desired` has it: what we wrote once and the spec has dropped goes, what
-/// others put there stays. It keeps the `resourceVersion`, so that it replaces what was looked at and nothing newer.
+/// others put there stays. It keeps the `resourceVersion`, so that it replaces the version that was read and nothing newer.
 #[must_use]
 pub fn merge(observed: &Secret, desired: &Secret) -> Secret {
     let before: Managed = observed

@@ -16,7 +16,7 @@ use super::types::{MAX_CLIENT_SECRET, VendorClient};
 const MOST_FIELDS: usize = 256;
 
 /// The fields of an object as they stand in the text: what is not asked for is never built, so that a small body of many
-/// values cannot become a large one in memory. Of a field that stands twice neither is taken for true.
+/// values cannot become a large one in memory. If a field occurs twice, neither value is used.
 struct Fields<'a>(BTreeMap<Cow<'a, str>, Option<&'a RawValue>>);
 
 impl<'a> Fields<'a> {

@@ -99,7 +99,7 @@ fn suspended(facts: &Facts) -> Report {
 }
 
 // The client is as declared, as far as the last verification shows. A connection that is down reports that itself; one that
-// is gone, or a verification that somebody requested, must be answered here.
+// is gone, or a requested verification, must be answered here.
 fn unverified(facts: &Facts, report: Report) -> Report {
     let requeue = report.requeue;
     match report.ready {
@@ -182,7 +182,7 @@ fn synced(
         (update.clone(), update)
     };
     let fields = names(&found.differs);
-    // The worst first: an inactive client serves nobody, whatever else differs.
+    // The worst first: an inactive client cannot get tokens, whatever else differs.
     if let Some(message) = deactivated(spec, found) {
         return both(Reason::DeactivatedAtVendor, message);
     }
@@ -223,7 +223,7 @@ fn synced(
     (ready, available("The vendor's client equals the spec"))
 }
 
-// An inactive client that nobody declared inactive, and that no update is about to activate.
+// A client that is inactive although the spec does not say so, and that no update is about to activate.
 fn deactivated(spec: &OAuthClientSpec, found: &Found) -> Option<String> {
     if found.active {
         return None;
