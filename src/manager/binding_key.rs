@@ -13,6 +13,7 @@ use crate::cluster::{self, is_already_exists};
 use crate::context::Context;
 use provident_core::api::{MANAGED_LABEL, MANAGER};
 use provident_core::binding::{BindingKey, KEY_BYTES};
+use provident_core::secret::OPAQUE;
 
 /// So many objects are named in a message.
 const SHOWN: usize = 5;
@@ -99,7 +100,7 @@ fn key_secret(name: &str, bytes: ByteString) -> Secret {
             ..ObjectMeta::default()
         },
         immutable: Some(true),
-        type_: Some("Opaque".to_owned()),
+        type_: Some(OPAQUE.to_owned()),
         data: Some(BTreeMap::from([(KEY.to_owned(), bytes)])),
         ..Secret::default()
     }

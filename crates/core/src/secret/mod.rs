@@ -161,28 +161,20 @@ pub fn merge(observed: &Secret, desired: &Secret) -> Secret {
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
     let mut merged = observed.clone();
-    merged.data = Some(overlay(
-        observed.data.as_ref(),
-        desired.data.as_ref(),
-        &before.data,
-    ));
+    overlay(&mut merged.data, desired.data.as_ref(), &before.data);
     let (meta, wanted) = (&mut merged.metadata, &desired.metadata);
-    meta.labels = Some(overlay(
-        observed.metadata.labels.as_ref(),
-        wanted.labels.as_ref(),
-        &before.labels,
-    ));
-    meta.annotations = Some(overlay(
-        observed.metadata.annotations.as_ref(),
+    overlay(&mut meta.labels, wanted.labels.as_ref(), &before.labels);
+    overlay(
+        &mut meta.annotations,
         wanted.annotations.as_ref(),
         &before.annotations,
-    ));
+    );
     let ours = wanted.owner_references.clone().unwrap_or_default();
     let is_ours = |owner: &OwnerReference| ours.iter().any(|our| our.uid == owner.uid);
     let owners = meta.owner_references.get_or_insert_default();
     if !ours.iter().all(|our| owners.contains(our)) {
         owners.retain(|owner| !is_ours(owner));
-        owners.extend(ours.clone());
+        owners.extend(ours);
     }
     merged
 }
@@ -198,14 +190,14 @@ pub fn disown(observed: &Secret, object: &OAuthClient) -> Secret {
 }
 
 fn overlay<V: Clone>(
-    observed: Option<&BTreeMap<String, V>>,
+    merged: &mut Option<BTreeMap<String, V>>,
     desired: Option<&BTreeMap<String, V>>,
     before: &BTreeSet<String>,
-) -> BTreeMap<String, V> {
-    let mut merged = observed.cloned().unwrap_or_default();
+) {
+    let merged = merged.get_or_insert_default();
     merged.retain(|key, _| !before.contains(key));
-    merged.extend(desired.cloned().unwrap_or_default());
-    merged
+    let desired = desired.into_iter().flatten();
+    merged.extend(desired.map(|(key, value)| (key.clone(), value.clone())));
 }
 
 #[cfg(test)]
