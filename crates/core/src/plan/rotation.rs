@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use super::facts::{Facts, Found};
 use super::rules::is_suspended;
@@ -95,28 +95,27 @@ pub fn next_rotation(
     let Some(window) = &rotation.window else {
         return Ok(due);
     };
-    let at = due.max(now);
-    Ok(match opened(window, at)? {
+    let length = parse_duration(&window.duration).map_err(|_| NoSchedule)?;
+    let (cron, zone) = read(window)?;
+    let at = due.max(now).to_zoned(zone);
+    Ok(match opened(&cron, &at, length)? {
         Some(opening) => opening.max(due),
-        None => opens(window, at)?,
+        None => opens(&cron, &at)?,
     })
 }
 
 // The opening of the window that is open at this time.
-fn opened(window: &RotationWindow, at: Timestamp) -> Result<Option<Timestamp>, NoSchedule> {
-    let length = parse_duration(&window.duration).map_err(|_| NoSchedule)?;
-    let (cron, zone) = read(window)?;
-    let Ok(opening) = cron.find_previous_occurrence(&at.to_zoned(zone), true) else {
+fn opened(cron: &Cron, at: &Zoned, length: Duration) -> Result<Option<Timestamp>, NoSchedule> {
+    let Ok(opening) = cron.find_previous_occurrence(at, true) else {
         return Ok(None);
     };
     let opening = opening.timestamp();
     let closes = opening.checked_add(length).map_err(|_| NoSchedule)?;
-    Ok((at < closes).then_some(opening))
+    Ok((at.timestamp() < closes).then_some(opening))
 }
 
-fn opens(window: &RotationWindow, after: Timestamp) -> Result<Timestamp, NoSchedule> {
-    let (cron, zone) = read(window)?;
-    let next = cron.find_next_occurrence(&after.to_zoned(zone), true);
+fn opens(cron: &Cron, after: &Zoned) -> Result<Timestamp, NoSchedule> {
+    let next = cron.find_next_occurrence(after, true);
     Ok(next.map_err(|_| NoSchedule)?.timestamp())
 }
 
