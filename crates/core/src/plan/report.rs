@@ -116,6 +116,14 @@ const MISMATCH: &str =
     "The operator did not record this clientId for this object: its binding is not valid";
 const KEY_MISSING: &str = "The operator's binding key is missing, so no recorded clientId can be trusted. Restore its Secret from the backup";
 
+// The connection's message names the Secret to restore.
+fn key_missing(facts: &Facts) -> &str {
+    match &facts.connection {
+        ConnectionFacts::Unusable(Reason::BindingKeyMissing, message) => message,
+        _ => KEY_MISSING,
+    }
+}
+
 fn finished(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) -> Report {
     match facts.record {
         RecordedClient::Unverified if client(facts).is_none() => {
@@ -131,10 +139,7 @@ fn finished(spec: &OAuthClientSpec, facts: &Facts, context: MessageContext<'_>) 
             );
         }
         RecordedClient::KeyMissing => {
-            let message = match &facts.connection {
-                ConnectionFacts::Unusable(Reason::BindingKeyMissing, message) => message,
-                _ => KEY_MISSING,
-            };
+            let message = key_missing(facts);
             return not_ready(Reason::BindingKeyMissing, message, Requeue::Backoff);
         }
         RecordedClient::Bound(_) | RecordedClient::Empty | RecordedClient::Unverified => {}

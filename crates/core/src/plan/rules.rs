@@ -122,7 +122,12 @@ pub(super) fn may_retry(facts: &Facts, attempt: &Attempt) -> bool {
     let by_policy = facts.auto_retry == AutoRetry::Due
         && attempt.retry_of.is_none()
         && attempt.state != AttemptState::Unknown(Ambiguity::ExistingClient);
-    facts.retry.as_ref() == Some(&attempt.id) || by_policy
+    is_retry_requested(facts, attempt) || by_policy
+}
+
+/// A person allows this attempt to be repeated once.
+pub(super) fn is_retry_requested(facts: &Facts, attempt: &Attempt) -> bool {
+    facts.retry.as_ref() == Some(&attempt.id)
 }
 
 /// An older object has the same client, so this one does nothing.

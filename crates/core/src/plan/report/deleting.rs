@@ -1,6 +1,6 @@
 //! The report on an object that is being deleted.
 
-use super::{KEY_MISSING, MISMATCH, MessageContext, Report, not_ready, unchanged};
+use super::{MISMATCH, MessageContext, Report, key_missing, not_ready, unchanged};
 use crate::api::Reason;
 use crate::plan::blocked::Requeue;
 use crate::plan::facts::{ConnectionFacts, Facts, RecordedClient};
@@ -22,18 +22,11 @@ pub(super) fn deleting(facts: &Facts, context: MessageContext<'_>) -> Report {
         (None, _, RecordedClient::Unverified) => {
             (Reason::BindingMismatch, MISMATCH, Requeue::Verification)
         }
-        (
-            None,
-            ConnectionFacts::Unusable(Reason::BindingKeyMissing, message),
-            RecordedClient::KeyMissing,
-        ) => (
+        (None, _, RecordedClient::KeyMissing) => (
             Reason::BindingKeyMissing,
-            message.as_str(),
+            key_missing(facts),
             Requeue::Backoff,
         ),
-        (None, _, RecordedClient::KeyMissing) => {
-            (Reason::BindingKeyMissing, KEY_MISSING, Requeue::Backoff)
-        }
         (None, ConnectionFacts::Unusable(reason, message), _) => {
             (*reason, message.as_str(), Requeue::Backoff)
         }

@@ -4,7 +4,9 @@ use super::{MessageContext, Report, conflict, not_ready, unchanged, unusable};
 use crate::api::{OAuthClientSpec, Reason};
 use crate::plan::blocked::Requeue;
 use crate::plan::facts::{AdoptionFact, AttemptState, AutoRetry, Facts};
-use crate::plan::rules::{answer_is_unrecorded, attempt_may_answer, is_held, is_suspended};
+use crate::plan::rules::{
+    answer_is_unrecorded, attempt_may_answer, is_held, is_retry_requested, is_suspended,
+};
 use crate::plan::take_up::{TakeUp, take_up};
 use crate::vendor::outcome::Ambiguity;
 
@@ -23,7 +25,9 @@ pub(super) fn unbound(
     if let AdoptionFact::Refused(reason, message) = &facts.adoption {
         return not_ready(*reason, message.clone(), Requeue::Backoff);
     }
-    if is_held(facts) && !retry_requested(facts) && facts.adoption == AdoptionFact::None {
+    let attempt = facts.attempt.as_ref();
+    let retry_requested = attempt.is_some_and(|attempt| is_retry_requested(facts, attempt));
+    if is_held(facts) && !retry_requested && facts.adoption == AdoptionFact::None {
         return held(facts, context);
     }
     match take_up(&facts.secret) {
@@ -97,11 +101,6 @@ pub fn unproven_secret(secret: &str) -> String {
          current secret as spec.secret.stringData declares it. Restore the Secret from a newer backup, name its client in \
          spec.adoption, or delete that Secret to create a new client"
     )
-}
-
-fn retry_requested(facts: &Facts) -> bool {
-    facts.retry.is_some()
-        && facts.retry.as_ref() == facts.attempt.as_ref().map(|attempt| &attempt.id)
 }
 
 // Status may still say that no operator is running, from before the crash that interrupted the attempt.
