@@ -1,11 +1,11 @@
 //! The wall clock, in the forms in which Kubernetes writes times.
 
 use jiff::Timestamp;
+use provident_core::api::stored_time;
 
 /// Now, in whole seconds, as Kubernetes writes times.
 pub(crate) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    stored_time(Timestamp::now()).0
 }
 
 /// Seconds since the epoch.

@@ -12,6 +12,7 @@ use super::health::{ApiHealth, Health, HealthListener, HealthTracker};
 use super::http::NetworkPolicy;
 use super::limiter::{Limiter, RetryAfter};
 use super::token::Credential;
+use provident_core::binding::hex;
 use provident_core::vendor::error::{CallError, TokenError};
 use provident_core::vendor::types::ClientId;
 
@@ -291,9 +292,5 @@ fn random_client_id() -> Option<ClientId> {
 pub fn random_hex() -> Result<String, aws_lc_rs::error::Unspecified> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes)?;
-    Ok(bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .concat())
+    Ok(hex(&bytes))
 }

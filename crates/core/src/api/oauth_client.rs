@@ -12,6 +12,7 @@ use strum::IntoStaticStr;
 use super::{
     AdoptionSpec, ConditionType, OAuthClientStatus, RestartTarget, RotationSpec, condition, schema,
 };
+use crate::binding::hex;
 
 /// What a Secret holds when `spec.secret.stringData` says nothing else: key and template.
 pub const DEFAULT_STRING_DATA: [(&str, &str); 3] = [
@@ -305,11 +306,7 @@ impl OAuthClient {
             return full;
         }
         let hash = digest(&SHA256, full.as_bytes());
-        let suffix = hash
-            .as_ref()
-            .iter()
-            .take(5)
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let suffix: String = hex(hash.as_ref()).chars().take(10).collect();
         let kept = full
             .get(..MAX_DEFAULT_NAME - suffix.len() - 1)
             .unwrap_or_default();
