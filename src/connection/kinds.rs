@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, CustomResourceExt, Resource};
 use serde::de::DeserializeOwned;
 
@@ -43,7 +44,12 @@ pub trait AnyConnection:
 
     /// Which one it is.
     fn key(&self) -> ConnectionKey {
-        let meta = self.meta();
+        Self::key_of(self.meta())
+    }
+
+    /// Which one has this metadata.
+    #[must_use]
+    fn key_of(meta: &ObjectMeta) -> ConnectionKey {
         ConnectionKey {
             kind: Self::KIND,
             namespace: meta.namespace.clone().unwrap_or_default(),

@@ -6,7 +6,6 @@ use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -52,12 +51,12 @@ pub(super) async fn connections<K: AnyConnection>(
                 shared
                     .state
                     .connections
-                    .unreadable(&key_of::<K>(object.meta()));
+                    .unreadable(&K::key_of(object.meta()));
             }
         }
         // A deleted connection is gone at once, for its clients too; and again when a reconcile that may be running has ended.
         watcher::Event::Delete(object) => {
-            let key = key_of::<K>(object.meta());
+            let key = K::key_of(object.meta());
             shared.removed(&key);
             shared
                 .state
@@ -123,14 +122,6 @@ pub(super) async fn connections<K: AnyConnection>(
         biased;
         () = controller => {}
         () = unlisted => {}
-    }
-}
-
-fn key_of<K: AnyConnection>(meta: &ObjectMeta) -> ConnectionKey {
-    ConnectionKey {
-        kind: K::KIND,
-        namespace: meta.namespace.clone().unwrap_or_default(),
-        name: meta.name.clone().unwrap_or_default(),
     }
 }
 

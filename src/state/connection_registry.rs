@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use kube::ResourceExt;
 use tokio::sync::broadcast;
 
 use crate::vendor::connection::VendorConnection;
@@ -56,8 +55,8 @@ impl ConnectionKey {
     /// Whether a client names this connection.
     #[must_use]
     pub fn is_of(&self, object: &OAuthClient) -> bool {
-        let there =
-            self.namespace.is_empty() || object.namespace().as_ref() == Some(&self.namespace);
+        let there = self.namespace.is_empty()
+            || object.metadata.namespace.as_ref() == Some(&self.namespace);
         let reference = &object.spec.connection_ref;
         there && reference.kind == self.kind && reference.name == self.name
     }
