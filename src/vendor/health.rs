@@ -75,6 +75,36 @@ pub struct HealthTracker {
     listener: Option<HealthListener>,
 }
 
+impl State {
+    fn health(&self) -> Health {
+        if let Some(error) = &self.token {
+            let text = error.to_string();
+            match error {
+                TokenError::Refused { .. } => return Health::CredentialsRejected(text),
+                _ if error.is_outage() => return Health::Unreachable(text),
+                TokenError::Status(_) | TokenError::MalformedResponse(_) => {
+                    return Health::UnexpectedResponse(text);
+                }
+                // A limit says nothing about the connection.
+                TokenError::Throttled(_) | TokenError::Unreachable(_) => {}
+            }
+        }
+        match (&self.api, &self.create) {
+            (ApiHealth::Untested, _) => Health::Unverified(None),
+            (ApiHealth::Unproven(_) | ApiHealth::Accepted, Some((text, at)))
+                if at.elapsed() < CREATE_FAULT_LASTS =>
+            {
+                Health::UnexpectedCreateResponse(text.clone())
+            }
+            (ApiHealth::Unproven(text), _) => Health::Unverified(Some(text.clone())),
+            (ApiHealth::Accepted, _) => Health::Ready,
+            (ApiHealth::Rejected(text), _) => Health::CredentialsRejected(text.clone()),
+            (ApiHealth::Unreachable(text), _) => Health::Unreachable(text.clone()),
+            (ApiHealth::Unexpected(text), _) => Health::UnexpectedResponse(text.clone()),
+        }
+    }
+}
+
 impl HealthTracker {
     /// `accepted`: an earlier process has found the API to accept this credential.
     pub(super) fn new(accepted: bool, listener: Option<HealthListener>) -> Self {
@@ -95,32 +125,7 @@ impl HealthTracker {
 
     /// The health of the connection now.
     pub(super) fn health(&self) -> Health {
-        let state = self.state.lock();
-        if let Some(error) = &state.token {
-            let text = error.to_string();
-            match error {
-                TokenError::Refused { .. } => return Health::CredentialsRejected(text),
-                _ if error.is_outage() => return Health::Unreachable(text),
-                TokenError::Status(_) | TokenError::MalformedResponse(_) => {
-                    return Health::UnexpectedResponse(text);
-                }
-                // A limit says nothing about the connection.
-                TokenError::Throttled(_) | TokenError::Unreachable(_) => {}
-            }
-        }
-        match (&state.api, &state.create) {
-            (ApiHealth::Untested, _) => Health::Unverified(None),
-            (ApiHealth::Unproven(_) | ApiHealth::Accepted, Some((text, at)))
-                if at.elapsed() < CREATE_FAULT_LASTS =>
-            {
-                Health::UnexpectedCreateResponse(text.clone())
-            }
-            (ApiHealth::Unproven(text), _) => Health::Unverified(Some(text.clone())),
-            (ApiHealth::Accepted, _) => Health::Ready,
-            (ApiHealth::Rejected(text), _) => Health::CredentialsRejected(text.clone()),
-            (ApiHealth::Unreachable(text), _) => Health::Unreachable(text.clone()),
-            (ApiHealth::Unexpected(text), _) => Health::UnexpectedResponse(text.clone()),
-        }
+        self.state.lock().health()
     }
 
     pub(super) fn is_api_unreachable(&self) -> bool {
@@ -203,9 +208,13 @@ impl HealthTracker {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let before = self.health();
-        change(&mut self.state.lock());
-        self.notify(self.health() != before);
+        let mut state = self.state.lock();
+        let before = state.health();
+        change(&mut state);
+        let news = state.health() != before;
+        // The listener runs without the lock.
+        drop(state);
+        self.notify(news);
     }
 
     fn notify(&self, news: bool) {

@@ -140,7 +140,7 @@ impl Client {
         let body = read(&mut response).await;
         let answer = Answer {
             status: response.status(),
-            headers: response.headers().clone(),
+            headers: std::mem::take(response.headers_mut()),
             body,
         };
         permit.response(
