@@ -69,17 +69,16 @@ fn lost(former: Option<&OAuthClientStatus>, now: Option<&OAuthClientStatus>) -> 
     let Some(now) = now else { return true };
     let client = (former.client_id.is_some() && former.client_id != now.client_id)
         || (former.binding_mac.is_some() && former.binding_mac != now.binding_mac);
-    let attempt =
-        former.create_attempt.is_some() && now.create_attempt.is_none() && now.client_id.is_none();
     let is_gone = |type_| {
         api::find(&former.conditions, type_).is_some()
             && api::find(&now.conditions, type_).is_none()
     };
-    // Another process finished an attempt that this one waits for.
-    let finished = former.create_attempt.is_some()
+    let is_ready =
+        || api::find(&now.conditions, ConditionType::Ready).is_some_and(|r| r.status == "True");
+    // Lost, or finished by another process while this one waits for it.
+    let attempt = former.create_attempt.is_some()
         && now.create_attempt.is_none()
-        && api::find(&now.conditions, ConditionType::Ready)
-            .is_none_or(|ready| ready.status != "True");
+        && (now.client_id.is_none() || !is_ready());
     let conditions = [
         ConditionType::Ready,
         ConditionType::Synced,
@@ -87,7 +86,6 @@ fn lost(former: Option<&OAuthClientStatus>, now: Option<&OAuthClientStatus>) -> 
     ];
     client
         || attempt
-        || finished
         || former.observed_generation > now.observed_generation
         || conditions.into_iter().any(is_gone)
 }

@@ -85,7 +85,7 @@ pub(crate) async fn observe(
     let record = recorded_client(&held, &status);
     let attempt = attempt(&held, &status);
     let connection = observe_connection(&mut held, attempt.as_ref(), deleting).await?;
-    let rotation = rotation::observe_rotation(&mut held, &record, deleting).await?;
+    let rotation = rotation::observe_rotation(&mut held, &status, &record, deleting).await?;
     let requested = held.object.annotations().get(RECONCILE).cloned();
     let verification_requested = requested.is_some() && requested != status.last_handled_reconcile;
     let is_due = || {

@@ -17,10 +17,10 @@ use crate::oauth_client::status::is_first_look;
 
 pub(crate) async fn observe_rotation(
     held: &mut Held,
+    status: &OAuthClientStatus,
     record: &RecordedClient,
     deleting: bool,
 ) -> Result<Rotation, Abort> {
-    let status = held.object.status.clone().unwrap_or_default();
     let uid = held.uid();
     let open = status.rotation.as_ref().map(|record| Open {
         token: Token {
@@ -39,23 +39,23 @@ pub(crate) async fn observe_rotation(
     let suspended = held.object.spec.suspend == Some(true);
     let bound = matches!(record, RecordedClient::Bound(_));
     // A token that came with the object is acknowledged: it may be a copy of one that was acted on long ago.
-    let came_with_object = is_first_look(&status) && open.is_none();
+    let came_with_object = is_first_look(status) && open.is_none();
     if deleting || suspended || !bound || came_with_object {
         return Ok(Rotation {
             open,
             ..Rotation::default()
         });
     }
-    if let Some(requested) = requested(held, &status, None, open.as_ref()) {
+    if let Some(requested) = requested(held, status, None, open.as_ref()) {
         return Ok(Rotation {
             requested: Some(requested),
             waiting: None,
             open,
         });
     }
-    let (due, waiting) = due(held, &status, open.as_ref()).await?;
+    let (due, waiting) = due(held, status, open.as_ref()).await?;
     Ok(Rotation {
-        requested: requested(held, &status, due, open.as_ref()),
+        requested: requested(held, status, due, open.as_ref()),
         waiting,
         open,
     })
