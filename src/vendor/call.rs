@@ -27,16 +27,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Every operation.
-    pub const ALL: [Self; 6] = [
-        Self::Create,
-        Self::Get,
-        Self::Update,
-        Self::Deactivate,
-        Self::Rotate,
-        Self::Token,
-    ];
-
     /// As a label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -18,7 +18,6 @@ use provident_core::vendor::error::CallError;
 use provident_core::vendor::outcome::Reply;
 use provident_core::vendor::types::{ClientId, ClientRequest, Field, FieldValue, VendorClient};
 
-pub use super::http::CONNECT_WITHIN;
 pub use super::response::CreateReply;
 
 /// A create, from its first byte to the last byte of its answer.

@@ -1,10 +1,10 @@
 //! What the operator did, as the reason of a Kubernetes event.
 
-use strum::{Display, IntoStaticStr, VariantArray};
+use strum::{Display, IntoStaticStr};
 
 /// The reasons of events about actions. A change of the condition `Ready` has an event too, under its
 /// [`Reason`](super::Reason). Like those, these names are API and do not change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, IntoStaticStr)]
 pub enum EventReason {
     /// The operator changed the client at the vendor to match the spec. The message names the fields.
     ClientUpdated,
@@ -34,9 +34,6 @@ pub enum EventReason {
 }
 
 impl EventReason {
-    /// All of them, each once.
-    pub const ALL: &'static [Self] = Self::VARIANTS;
-
     /// The reason as it is written in an event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
