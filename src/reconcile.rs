@@ -5,6 +5,8 @@ use std::time::Duration;
 use kube::Resource;
 use kube::api::PatchParams;
 use provident_core::api::MANAGER;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tracing::Span;
 
 use crate::cluster;
@@ -40,6 +42,36 @@ pub(crate) fn record_end<K: Resource<DynamicType = ()>>(ctx: &Context, end: End,
     if matches!(end, End::ApiServer | End::Panic) {
         span.record("otel.status_code", "ERROR");
     }
+}
+
+/// The JSON merge patch (RFC 7386) that turns one status into the other; lists are replaced whole.
+pub(crate) fn difference<S: Serialize>(before: &S, after: &S) -> Value {
+    // Plain structs always serialize.
+    let object = |status: &S| match serde_json::to_value(status) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (before, after) = (object(before), object(after));
+    let mut patch: Map<String, Value> = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .map(|key| (key.clone(), Value::Null))
+        .collect();
+    for (key, value) in after {
+        let value = match before.get(&key) {
+            Some(same) if *same == value => continue,
+            // Nothing of a replaced record may remain.
+            Some(Value::Object(old)) => {
+                let mut whole: Map<String, Value> =
+                    old.keys().map(|key| (key.clone(), Value::Null)).collect();
+                whole.extend(value.as_object().cloned().unwrap_or_default());
+                Value::Object(whole)
+            }
+            _ => value,
+        };
+        patch.insert(key, value);
+    }
+    Value::Object(patch)
 }
 
 /// Our field manager, on every patch.

@@ -1,6 +1,6 @@
 //! The status of a connection, and the event of its transitions.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::Patch;
 use serde_json::json;
 use tracing::info;
@@ -10,8 +10,7 @@ use crate::cluster;
 use crate::cluster::events::{EventType, publish};
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
-use crate::reconcile::Error;
-use crate::reconcile::patch_params;
+use crate::reconcile::{Error, difference, patch_params};
 use crate::state::connection_registry::Availability;
 use provident_core::api::{
     self, ConditionStatus, ConditionType, ConnectionStatus, Reason, stored_time,
@@ -89,18 +88,9 @@ pub(super) async fn write<K: AnyConnection>(
         return Ok(true);
     }
     let meta = object.meta();
-    let time = |time: &Option<Time>| json!(time);
     let patch = json!({
         "metadata": { "resourceVersion": meta.resource_version },
-        "status": {
-            "observedGeneration": after.observed_generation,
-            "managedBy": after.managed_by,
-            "acceptedCredentialHash": after.accepted_credential_hash,
-            "verifiedAccountHash": after.verified_account_hash,
-            "failingSince": time(&after.failing_since),
-            "tokenExpirationTime": time(&after.token_expiration_time),
-            "conditions": after.conditions,
-        },
+        "status": difference(before, after),
     });
     let api = K::api(ctx.client.clone(), meta.namespace.as_deref());
     let name = meta.name.clone().unwrap_or_default();

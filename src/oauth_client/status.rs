@@ -11,7 +11,6 @@ use provident_core::plan::{
     RotationState, Vendor,
 };
 use provident_core::vendor::outcome::Ambiguity;
-use serde_json::{Map, Value};
 use tracing::{debug, info};
 
 use super::Abort;
@@ -19,6 +18,7 @@ use super::held::Held;
 use super::requeue::{age, next_rotation_of, refresh_interval, until_verification};
 use crate::clock;
 use crate::cluster::events::EventType;
+use crate::reconcile::difference;
 
 /// Ends a reconcile: writes what it found, and returns when to reconcile again.
 pub(crate) async fn write(held: &mut Held, facts: &Facts) -> Result<Requeue, Abort> {
@@ -323,36 +323,6 @@ pub(crate) fn is_first_look(status: &OAuthClientStatus) -> bool {
     status
         .observed_generation
         .is_none_or(|generation| generation < 0)
-}
-
-// What a JSON merge patch (RFC 7386) must say to turn one into the other; lists are replaced whole.
-fn difference(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Value {
-    // Plain structs always serialize.
-    let object = |status| match serde_json::to_value(status) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
-    let (before, after) = (object(before), object(after));
-    let mut patch: Map<String, Value> = before
-        .keys()
-        .filter(|key| !after.contains_key(*key))
-        .map(|key| (key.clone(), Value::Null))
-        .collect();
-    for (key, value) in after {
-        let value = match before.get(&key) {
-            Some(same) if *same == value => continue,
-            // Nothing of a replaced record may remain.
-            Some(Value::Object(old)) => {
-                let mut whole: Map<String, Value> =
-                    old.keys().map(|key| (key.clone(), Value::Null)).collect();
-                whole.extend(value.as_object().cloned().unwrap_or_default());
-                Value::Object(whole)
-            }
-            _ => value,
-        };
-        patch.insert(key, value);
-    }
-    Value::Object(patch)
 }
 
 // A transition is published once: when the status or reason of Ready changes.
