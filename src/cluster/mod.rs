@@ -6,12 +6,14 @@ mod metadata;
 mod request;
 mod request_metrics;
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder};
 use kube::runtime::watcher;
-use kube::{Client, Config, Error};
+use kube::{Api, Client, Config, Error};
+use serde::de::DeserializeOwned;
 use tower::layer::util::Stack;
 use tower::timeout::TimeoutLayer;
 
@@ -101,6 +103,22 @@ pub fn refusal(error: &Error) -> Option<u16> {
             Some(status.code)
         }
         _ => None,
+    }
+}
+
+/// Whether the object `name` is being deleted or gone; `None` if reading it is refused. Reads its metadata, uncached.
+///
+/// # Errors
+/// The API server did not answer.
+pub(crate) async fn is_terminating<K>(api: &Api<K>, name: &str) -> Result<Option<bool>, Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    match api.get_metadata(name).await {
+        Ok(object) => Ok(Some(object.metadata.deletion_timestamp.is_some())),
+        Err(error) if is_not_found(&error) => Ok(Some(true)),
+        Err(error) if refusal(&error).is_some() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -136,7 +136,10 @@ pub(crate) fn observe_client(ctx: &Context, event: &Event<OAuthClient>) {
         None => false,
         Some(Protection::None) => !deleted,
         Some(Protection::Finalizer) => deleted && !ctx.is_used(&key),
-        Some(Protection::Terminating) => users(ctx, &key).is_empty(),
+        Some(Protection::Terminating) => !ctx.stores.iter().any(|stores| {
+            let user = |client: &OAuthClient| key.is_of(client) && needs(client);
+            stores.clients.find(user).is_some()
+        }),
     };
     if due {
         registry.trigger(&key);
@@ -192,12 +195,8 @@ async fn live_users(ctx: &Context, this: &ConnectionKey) -> Result<Vec<String>, 
 // Whoever deletes the definition means all its objects, and would wait for ever for clients that stay.
 async fn crd_is_terminating<K: AnyConnection>(ctx: &Context) -> Result<bool, Error> {
     let all: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
-    match all.get_metadata(K::crd_name()).await {
-        Ok(crd) => Ok(crd.metadata.deletion_timestamp.is_some()),
-        Err(error) if cluster::is_not_found(&error) => Ok(true),
-        Err(error) if cluster::refusal(&error).is_some() => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    let terminating = cluster::is_terminating(&all, K::crd_name()).await?;
+    Ok(terminating.unwrap_or(false))
 }
 
 enum Written<K> {

@@ -16,29 +16,22 @@ use crate::oauth_client::held::Held;
 pub(crate) async fn crd_is_terminating(ctx: &Context) -> Result<bool, Abort> {
     let all: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
     let name = OAuthClient::crd_name();
-    match all.get_metadata(name).await {
-        Ok(crd) => Ok(crd.metadata.deletion_timestamp.is_some()),
-        Err(error) if cluster::is_not_found(&error) => Ok(true),
-        Err(error) if cluster::refusal(&error).is_some() => {
-            ctx.crd_unreadable.call_once(|| {
-                warn!(
-                    name,
-                    "Not allowed to read the CustomResourceDefinition. If it is deleted, the operator deactivates all clients"
-                );
-            });
-            Ok(false)
-        }
-        Err(error) => Err(Abort::Api(error)),
+    let terminating = cluster::is_terminating(&all, name).await;
+    let terminating = terminating.map_err(Abort::Api)?;
+    if terminating.is_none() {
+        ctx.crd_unreadable.call_once(|| {
+            warn!(
+                name,
+                "Not allowed to read the CustomResourceDefinition. If it is deleted, the operator deactivates all clients"
+            );
+        });
     }
+    Ok(terminating.unwrap_or(false))
 }
 
 /// Whether the object's namespace is being deleted. An installation without the right to read namespaces cannot know.
 pub(crate) async fn namespace_is_terminating(held: &Held) -> Result<bool, Abort> {
     let all: Api<Namespace> = Api::all(held.ctx.client.clone());
-    match all.get_metadata(&held.namespace()).await {
-        Ok(namespace) => Ok(namespace.metadata.deletion_timestamp.is_some()),
-        Err(error) if cluster::is_not_found(&error) => Ok(true),
-        Err(error) if cluster::refusal(&error).is_some() => Ok(false),
-        Err(error) => Err(Abort::Api(error)),
-    }
+    let terminating = cluster::is_terminating(&all, &held.namespace()).await;
+    Ok(terminating.map_err(Abort::Api)?.unwrap_or(false))
 }
