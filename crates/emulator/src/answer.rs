@@ -220,12 +220,10 @@ fn with_length(status: StatusCode, length: usize, body: Body) -> Response<Body> 
 
 fn with_headers(mut response: Response<Body>, count: u16) -> Response<Body> {
     let filler = "x".repeat(1024);
-    for index in 0..count {
-        let name = HeaderName::try_from(format!("x-filler-{index}"));
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(&filler)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    let headers: Vec<_> = (0..count)
+        .map(|index| (format!("x-filler-{index}"), filler.clone()))
+        .collect();
+    add_headers(&mut response, &headers);
     response
 }
 

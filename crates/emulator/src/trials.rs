@@ -24,7 +24,6 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::answer::error;
-use super::error::ApiError;
 use super::faults::Operation;
 use super::journal::Count;
 use super::limit::RateLimit;
@@ -53,10 +52,9 @@ async fn clients_page(State(shared): Shares) -> ([(HeaderName, HeaderValue); 1],
 }
 
 async fn clients(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
-    match shared.authorize(&headers) {
-        Ok(()) => Json(shared.state().clients()).into_response(),
-        Err(refusal) => error(&refusal, None),
-    }
+    authorized(&shared, &headers, || {
+        Json(shared.state().clients()).into_response()
+    })
 }
 
 #[derive(Serialize)]
@@ -67,30 +65,26 @@ struct Calls {
 }
 
 async fn calls(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
-    match shared.authorize(&headers) {
-        Ok(()) => Json(Calls {
+    authorized(&shared, &headers, || {
+        Json(Calls {
             operations: shared.journal.counts(),
             most_in_flight: shared.journal.most_in_flight(),
         })
-        .into_response(),
-        Err(refusal) => error(&refusal, None),
-    }
+        .into_response()
+    })
 }
 
 async fn add_fault(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
-    authorized(&shared, &headers, body, |rule: Rule| {
+    configure(&shared, &headers, body, |rule: Rule| {
         shared.faults.add(rule);
     })
 }
 
 async fn clear_faults(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
-    match shared.authorize(&headers) {
-        Ok(()) => {
-            shared.faults.clear();
-            no_content()
-        }
-        Err(refusal) => error(&refusal, None),
-    }
+    authorized(&shared, &headers, || {
+        shared.faults.clear();
+        no_content()
+    })
 }
 
 async fn set_rate_limit(
@@ -98,19 +92,16 @@ async fn set_rate_limit(
     headers: HeaderMap,
     body: ReadBody,
 ) -> Response<Body> {
-    authorized(&shared, &headers, body, |limit: RateLimit| {
+    configure(&shared, &headers, body, |limit: RateLimit| {
         shared.faults.set_rate_limit(Some(limit));
     })
 }
 
 async fn clear_rate_limit(State(shared): Shares, headers: HeaderMap) -> Response<Body> {
-    match shared.authorize(&headers) {
-        Ok(()) => {
-            shared.faults.set_rate_limit(None);
-            no_content()
-        }
-        Err(refusal) => error(&refusal, None),
-    }
+    authorized(&shared, &headers, || {
+        shared.faults.set_rate_limit(None);
+        no_content()
+    })
 }
 
 #[derive(Deserialize)]
@@ -120,14 +111,14 @@ struct Latency {
 }
 
 async fn set_latency(State(shared): Shares, headers: HeaderMap, body: ReadBody) -> Response<Body> {
-    authorized(&shared, &headers, body, |latency: Latency| {
+    configure(&shared, &headers, body, |latency: Latency| {
         let latency = Duration::from_millis(latency.milliseconds);
         shared.faults.set_latency_of_all(latency);
     })
 }
 
 /// Passes an authorized caller's body to `take`.
-fn authorized<T: for<'de> Deserialize<'de>>(
+fn configure<T: for<'de> Deserialize<'de>>(
     shared: &Shared,
     headers: &HeaderMap,
     body: ReadBody,
@@ -137,12 +128,23 @@ fn authorized<T: for<'de> Deserialize<'de>>(
         Ok(body) => body,
         Err(rejection) => return unreadable(&rejection),
     };
-    let read: Result<T, ApiError> = shared.authorize(headers).and_then(|()| parse(&body));
-    match read {
+    authorized(shared, headers, || match parse(&body) {
         Ok(read) => {
             take(read);
             no_content()
         }
+        Err(refusal) => error(&refusal, None),
+    })
+}
+
+/// Answers an authorized caller.
+fn authorized(
+    shared: &Shared,
+    headers: &HeaderMap,
+    answer: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
+    match shared.authorize(headers) {
+        Ok(()) => answer(),
         Err(refusal) => error(&refusal, None),
     }
 }

@@ -51,7 +51,7 @@ pub async fn burst(env: &TestEnv, prefix: &str, count: usize) -> Result<Burst> {
     let took = witness.all_ready(&names).await?.duration_since(start);
     witness.all_secrets(&names).await?;
     let usage = Usage::read(env)?.since(&used);
-    let latencies = floor::latencies(&witness, &asked);
+    let latencies = floor::latencies(&witness, &asked, Witness::secret);
     // The requests after Ready, such as the reconcile that finds nothing to do, are part of the cost.
     env.silence(Duration::from_secs(3)).await?;
     let after = (Counts::read(&env.client).await?, env.vendor.calls().await?);

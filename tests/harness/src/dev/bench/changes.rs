@@ -1,15 +1,13 @@
 //! Changes to existing clients: all edited at once, all rotated at once, and one that always fails among the others.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::burst;
 use super::counts::{Counts, precise};
+use super::floor;
 use super::load::{self, quantile};
 use super::table::{Row, Table, ms};
 use super::test_env::{GROUP, TestEnv};
@@ -64,7 +62,7 @@ async fn change(
     let done = |witness: &Witness, name: &str| done(witness, name, start);
     let asked = load::patch_all(&env.objects(GROUP), names, patch).await?;
     let took = witness.all(names, &done).await?.duration_since(start);
-    let took_each: Vec<Duration> = took_each(&witness, &asked, done);
+    let took_each = floor::latencies(&witness, &asked, done);
     env.silence(Duration::from_secs(3)).await?;
     let count = u64::try_from(names.len())?;
     let requests = Counts::read(&env.client).await?.since(&before.0);
@@ -90,16 +88,6 @@ async fn change(
         ),
     ));
     Ok(())
-}
-
-fn took_each(
-    witness: &Witness,
-    asked: &HashMap<String, Instant>,
-    done: impl Fn(&Witness, &str) -> Option<Instant>,
-) -> Vec<Duration> {
-    let took =
-        |(name, asked): (&String, &Instant)| Some(done(witness, name)?.duration_since(*asked));
-    asked.iter().filter_map(took).collect()
 }
 
 /// Measures other clients while the vendor answers every call for one client with 500.

@@ -76,7 +76,7 @@ pub async fn burst(env: &TestEnv, prefix: &str, count: usize, workers: usize) ->
     let took = witness.all_ready(&names).await?.duration_since(start);
     Ok(Speed {
         took,
-        latencies: latencies(&witness, &asked),
+        latencies: latencies(&witness, &asked, Witness::secret),
         usage: Usage::read(env)?.since(&used),
     })
 }
@@ -99,13 +99,14 @@ pub async fn one_by_one(env: &TestEnv, prefix: &str, count: usize) -> Result<Spe
     Ok(speed)
 }
 
-/// The time from declaration to Secret of each client.
+/// The time from asking for each client until `done`.
 pub fn latencies(
     witness: &Witness,
     asked: &std::collections::HashMap<String, Instant>,
+    done: impl Fn(&Witness, &str) -> Option<Instant>,
 ) -> Vec<Duration> {
     let taken =
-        |(name, asked): (&String, &Instant)| Some(witness.secret(name)?.duration_since(*asked));
+        |(name, asked): (&String, &Instant)| Some(done(witness, name)?.duration_since(*asked));
     asked.iter().filter_map(taken).collect()
 }
 
