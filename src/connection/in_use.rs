@@ -182,7 +182,7 @@ async fn live_users(ctx: &Context, this: &ConnectionKey) -> Result<Vec<String>, 
         let list = api.list(&params).await?;
         let users = list.iter().filter(|client| match &client.0 {
             Ok(client) => needs(client),
-            // It may have a client all the same.
+            // It may have a client even so.
             Err(invalid) => {
                 !invalid.status["clientId"].is_null() || !invalid.status["createAttempt"].is_null()
             }

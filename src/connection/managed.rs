@@ -38,7 +38,7 @@ pub(super) fn manager(status: &ConnectionStatus, config: &Config) -> Manager {
     }
 }
 
-/// Leaves the connection to its manager, and tells the clients of this installation that name it.
+/// Leaves the connection to its manager, and reports that to the clients of this installation that name it.
 pub(super) fn leave_to<K: AnyConnection>(ctx: &Context, object: &K, other: &str) {
     let this = object.key();
     let message = format!(

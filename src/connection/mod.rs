@@ -63,7 +63,7 @@ pub(crate) async fn reconcile<K: AnyConnection>(
     Ok(looked?.0)
 }
 
-// When to look again, and what is wrong with it.
+// When to reconcile again, and why the connection is not ready.
 async fn look<K: AnyConnection>(
     object: &K,
     ctx: &Arc<Context>,
@@ -222,7 +222,7 @@ async fn health(
     (condition, availability(this, connection))
 }
 
-// Clients look again when the connection becomes usable or ready, another one, or lets others in.
+// Clients are reconciled again when the connection becomes usable or ready, is replaced, or changes who may use it.
 fn is_news(
     ctx: &Context,
     this: &ConnectionKey,

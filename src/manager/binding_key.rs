@@ -15,7 +15,7 @@ use provident_core::api::{MANAGED_LABEL, MANAGER};
 use provident_core::binding::{BindingKey, KEY_BYTES};
 use provident_core::secret::OPAQUE;
 
-/// So many objects are named in a message.
+/// Maximum number of objects named in a message.
 const SHOWN: usize = 5;
 /// The key in its Secret's `data`.
 const KEY: &str = "key";
@@ -47,10 +47,11 @@ pub enum Found {
     Key(Box<BindingKey>, ByteString),
 }
 
-/// Reads the key, and makes it if it is not there and no object carries a binding, as `bound` lists them. It is not asked else.
+/// Reads the key, and creates it if it is missing and no object carries a binding. `bound` lists those objects; it is called only
+/// if the key is missing.
 ///
 /// # Errors
-/// See [`KeyError`]; to be tried again.
+/// See [`KeyError`]; the caller retries.
 pub async fn load(
     client: &Client,
     namespace: &str,

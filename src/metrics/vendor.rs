@@ -48,13 +48,13 @@ impl Vendor {
             turns: register_as(
                 registry,
                 "vendor_turn_seconds",
-                "Time that a call has waited for its turn of a connection's limit",
+                "Time that a call waited for a permit of its connection's rate limiter",
                 short(),
             ),
             put_off: register(
                 registry,
                 "vendor_waits",
-                "Calls put off by a connection's limit, to come back later",
+                "Calls postponed by a connection's rate limiter",
             ),
         }
     }

@@ -111,7 +111,7 @@ async fn secret_of(
     let to = Bound {
         connection: &client.target.connection,
         namespace: &namespace,
-        // A client that is held under a former uid is held all the same.
+        // A client that is held under a former uid counts as held too.
         namespace_uid: None,
         name: &client.object.name,
     };

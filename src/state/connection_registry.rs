@@ -1,4 +1,4 @@
-//! The connections of this process: filled by the connection's own controller, read by every pass.
+//! The connections of this process: filled by the connection's own controller, read by every reconcile of a client.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -108,7 +108,7 @@ impl fmt::Display for ConnectionKey {
     }
 }
 
-/// A connection as a client's pass finds it.
+/// A connection as a client's reconcile finds it.
 #[derive(Clone)]
 pub struct ConnectionEntry {
     /// Grows whenever something about it changes that may end a client's wait.
@@ -140,7 +140,7 @@ impl ConnectionEntry {
 pub enum Availability {
     /// It can.
     Usable(Arc<VendorConnection>),
-    /// It cannot, with the message for the clients behind it.
+    /// It cannot, with the message for the clients that use it.
     Unusable(Reason, String),
 }
 
@@ -154,7 +154,7 @@ pub struct Update {
     pub availability: Availability,
     /// See [`ConnectionEntry::vanished`].
     pub vanished: bool,
-    /// Those behind it are to look again.
+    /// The clients that use it are to be reconciled again.
     pub news: bool,
 }
 
@@ -220,12 +220,12 @@ impl ConnectionRegistry {
         entries.insert(key.clone(), Arc::new(entry));
         drop(entries);
         if update.news {
-            // Without a receiver nobody is left to tell.
+            // Without a receiver there is nobody to notify.
             let _ = self.changed.send(key.clone());
         }
     }
 
-    /// A connection was deleted. While clients need it, as `used` tells, what was last known of it is kept for a namespace
+    /// A connection was deleted. While clients need it, as `used` reports, what was last known of it is kept for a namespace
     /// that is being deleted.
     pub fn remove(&self, key: &ConnectionKey, used: impl Fn(&ConnectionKey) -> bool) {
         self.protections.write().remove(key);

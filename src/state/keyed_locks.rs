@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// `KeyedLocks` of what only one pass may be at.
+/// Locks by name, for what only one reconcile may do at a time.
 #[derive(Default)]
 pub struct KeyedLocks(Mutex<HashSet<String>>);
 
@@ -16,7 +16,7 @@ pub struct KeyedLock {
 }
 
 impl KeyedLocks {
-    /// Takes a name; `None` while another pass has it.
+    /// Takes a name; `None` while another reconcile holds it.
     pub fn take(self: &Arc<Self>, name: String) -> Option<KeyedLock> {
         let mut taken = self.0.lock();
         taken.insert(name.clone()).then(|| KeyedLock {

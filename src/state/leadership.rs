@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-/// Whether this process may begin work; clones tell the same.
+/// Whether this process may begin work; clones share it.
 #[derive(Clone)]
 pub struct Leadership(Option<watch::Receiver<Option<Instant>>>);
 

@@ -1,4 +1,5 @@
-//! What the watch tells of generated Secrets: of each its marks alone. Whole, they would be most of the process's memory.
+//! The generated Secrets as the watch shows them: only the metadata the operator needs, because whole Secrets would take up
+//! most of the process's memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ struct Known {
 }
 
 impl Secrets {
-    /// Takes in one event of the watch; says whether it asks for a pass: a Secret is not as it was.
+    /// Records one event of the watch. Returns whether it requires a reconcile, because a Secret changed.
     pub fn observe(&self, event: &Event<PartialObjectMeta<Secret>>) -> bool {
         let mut known = self.0.write();
         match event {

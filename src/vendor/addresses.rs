@@ -40,7 +40,7 @@ impl Resolve for PublicOnly {
 }
 
 /// Whether an address is one of the public internet. The ranges of a cluster's pods and services cannot be known, but
-/// they are private ones (RFC 1918, RFC 6598, RFC 4193), so those are refused too; who has a gateway there lists its name
+/// they are private ones (RFC 1918, RFC 6598, RFC 4193), so those are refused too; whoever has a gateway there lists its name
 /// as an internal host.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {

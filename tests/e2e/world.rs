@@ -1,4 +1,4 @@
-//! What a test stands on: two namespaces, a vendor, a connection to it, and operators that come and go.
+//! The surroundings of a test: two namespaces, a vendor, a connection to it, and operators that come and go.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub struct World {
     pub hosts: Vec<String>,
     /// For operators to come: the bound of a request to the API server.
     pub request_within: Duration,
-    /// For operators to come: when a watch is begun anew.
+    /// For operators started later: how long a watch lasts before it is restarted.
     pub watch_timeout: Duration,
     /// For operators to come: how often a credential is read that is not watched.
     pub credential_poll: Duration,
@@ -159,7 +159,7 @@ impl World {
         self.start_operator_with(&Faults::new())
     }
 
-    /// Starts an operator with faults that stand already.
+    /// Starts an operator with faults that are already set.
     pub fn start_operator_with(&self, faults: &Faults) -> Operator {
         let own = [
             format!("http://{}", self.emulator.address()),

@@ -30,7 +30,7 @@ pub struct EmulatorArgs {
     /// A scope that clients may have; repeat the flag, or separate with commas
     #[arg(long = "scope", env = "PROVIDENT_EMULATOR_SCOPES", value_delimiter = ',', default_values = DEFAULT_SCOPES)]
     pub scopes: Vec<String>,
-    /// Secret of an administrator client, with which an operator gets access tokens to the API; without it there is none
+    /// Secret of an administrator client, which lets an operator get access tokens for the API; if unset, there is no such client
     #[arg(
         long,
         env = "PROVIDENT_EMULATOR_ADMIN_CLIENT_SECRET",

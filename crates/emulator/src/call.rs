@@ -254,7 +254,7 @@ fn token(
     Ok(Outcome::Token(token, grant, stated))
 }
 
-/// The value of a field that must stand exactly once; others are ignored.
+/// The value of a field that must occur exactly once; others are ignored.
 fn form_field(body: &[u8], name: &'static str) -> Result<String, ApiError> {
     let mut values = form_urlencoded::parse(body)
         .filter(|(key, _)| key == name)

@@ -175,7 +175,7 @@ struct Inner {
 }
 
 impl Faults {
-    /// Adds a rule behind those that stand. Of the rules that fit a call the first is used, and only that one.
+    /// Adds a rule after the existing ones. Only the first rule that fits a call is used.
     pub fn add(&self, rule: Rule) {
         if rule.count != Some(0) {
             self.lock().rules.push(Standing::new(rule));
@@ -253,7 +253,7 @@ impl Faults {
         inner.latency.clear();
     }
 
-    /// Whether successful answers stand in `{"data": …}`.
+    /// Whether successful answers are wrapped in `{"data": …}`.
     pub fn set_envelope(&self, on: bool) {
         self.lock().switches.envelope = on;
     }
@@ -295,7 +295,7 @@ impl Faults {
         let rules = &mut self.lock().rules;
         let index = rules
             .iter_mut()
-            .position(|standing| standing.meets(operation, client))?;
+            .position(|active| active.meets(operation, client))?;
         let rule = &mut rules.get_mut(index)?.rule;
         let fault = rule.fault.clone();
         if let Some(count) = &mut rule.count {

@@ -79,7 +79,7 @@ pub struct Options {
     pub token: Option<String>,
     /// Keeps the clients, secrets included, through a restart; mode 0600. One emulator at a time.
     pub state_file: Option<PathBuf>,
-    /// Whether successful answers stand in `{"data": …}`.
+    /// Whether successful answers are wrapped in `{"data": …}`.
     pub envelope: bool,
     /// The scopes a client may have; any other is answered 422.
     pub scopes: Vec<String>,
@@ -175,7 +175,7 @@ impl Emulator {
         };
         tracing::warn!(
             base_url = emulator.base_url(),
-            "THIS IS NOT THE VENDOR: an emulator of the Provident API is listening; its clients open nothing"
+            "THIS IS NOT THE VENDOR: an emulator of the Provident API is listening; its clients give access to nothing"
         );
         Ok(emulator)
     }

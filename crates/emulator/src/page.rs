@@ -21,7 +21,7 @@ code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere }
 .active { color: #18703c } .inactive { color: #a12622 }
 </style>
 <h1>Provident emulator</h1>
-<p class="note">This is <strong>not the vendor</strong>. It is a stand-in for tests and trials; its clients open nothing.</p>
+<p class="note">This is <strong>not the vendor</strong>. It is a stand-in for tests and trials; its clients give access to nothing.</p>
 "#;
 
 /// The whole page; every value that a caller chose is escaped.

@@ -22,7 +22,7 @@ use crate::oauth_client::{Abort, SOON};
 /// Reads the Secret, and what `spec.adoption` names.
 pub(crate) async fn read_secret(facts: &Facts, held: &mut Held) -> Result<Observation, Abort> {
     let mut secret = held.read_secret().await?;
-    // A Secret that no watch shows may be of the version that status records all the same.
+    // A Secret that no watch shows may still have the version that status records.
     let status = held.object.status.as_ref();
     let recorded = status
         .filter(|status| status.observed_generation == held.object.metadata.generation)

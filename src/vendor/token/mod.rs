@@ -32,7 +32,7 @@ const MARGIN: Duration = Duration::from_mins(1);
 pub enum Credential {
     /// A bearer token.
     Token(SecretString),
-    /// With which a token is got.
+    /// Client credentials that are exchanged for a token.
     Client {
         /// `client_id`
         id: String,
@@ -138,7 +138,7 @@ impl Tokens {
         }
     }
 
-    /// Notes that the vendor refused this token. Whether another one may be had: then the call may be repeated.
+    /// Notes that the vendor refused this token. Returns whether another one can be obtained, so that the call may be repeated.
     ///
     /// A token that was issued only seconds ago is kept: the vendor may refuse it for one client only, whose calls must
     /// not take the token away from all others.

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 
 use super::AccessRule;
 
-/// Stands for every scope in a rule.
+/// Means every scope in a rule.
 const EVERY_SCOPE: &str = "*";
 
 /// Why a connection may not be used.

@@ -37,7 +37,7 @@ pub enum ConditionStatus {
     True,
     /// It does not hold.
     False,
-    /// Not known, because what would tell cannot be asked now.
+    /// Not known, because the source of the answer is not available now.
     Unknown,
 }
 

@@ -26,9 +26,9 @@ pub enum Disposition {
     AlreadyStored,
     /// Store it.
     Store,
-    /// Too orphaned: the object is gone, or has another client or attempt. Overwrite nothing, and deactivate the client.
+    /// Too late: the object is gone, or has another client or attempt. Overwrite nothing, and deactivate the client.
     Orphaned,
-    /// Too orphaned, but a living object or its Secret has the client: leave it alone.
+    /// Too late, but an existing object or its Secret has the client: leave it alone.
     HeldElsewhere,
 }
 
@@ -38,7 +38,7 @@ pub enum Disposition {
 pub fn disposition(
     attempt: &AttemptId,
     client: &ClientId,
-    standing: &ObjectState,
+    object: &ObjectState,
     held: bool,
 ) -> Disposition {
     let orphaned = if held {
@@ -46,7 +46,7 @@ pub fn disposition(
     } else {
         Disposition::Orphaned
     };
-    match standing {
+    match object {
         ObjectState::Gone => orphaned,
         ObjectState::There {
             client: Some(recorded),

@@ -179,11 +179,14 @@ fn needs_verification(facts: &Facts) -> bool {
 
 /// The vendor's client differs in a field that an update has not failed to change, and the policy says to correct it.
 pub(super) fn accepts_correction(spec: &OAuthClientSpec, facts: &Facts, found: &Found) -> bool {
-    let differs_anew = found
+    let has_new_difference = found
         .differs
         .iter()
         .any(|field| !facts.not_applied.contains(field));
-    differs_anew && spec.drift_policy == DriftPolicy::Correct && !facts.rejected && !facts.updated
+    has_new_difference
+        && spec.drift_policy == DriftPolicy::Correct
+        && !facts.rejected
+        && !facts.updated
 }
 
 /// A Secret is written only if its controller owner is this object, if it has none and is bound to this very client, or if

@@ -41,7 +41,7 @@ pub async fn storm(table: &mut Table, env: &TestEnv, count: usize) -> Result<()>
             .promise("one each, no duplicate", burst.created == clients),
     );
     table.add(Row::new(
-        "creates sent, of which every tenth was rejected",
+        "creates sent (every tenth was rejected)",
         (after.of("create") - before.of("create")).to_string(),
     ));
     table.add(
