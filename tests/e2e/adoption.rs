@@ -8,7 +8,7 @@ use provident_emulator::{Fault, Operation, When};
 use serde_json::{Value, json};
 
 use crate::more::client_id;
-use crate::settled::told;
+use crate::settled::condition_of;
 use crate::world::World;
 
 /// A client that a person made at the vendor.
@@ -149,7 +149,7 @@ async fn report_shows_what_adoption_would_change_before_anything_is_put() {
     });
     world.declare("web", spec).await;
     world.until_ready("web").await;
-    let (status, reason, message) = told(&world.get("web").await, ConditionType::Synced);
+    let (status, reason, message) = condition_of(&world.get("web").await, ConditionType::Synced);
     assert_eq!((status.as_str(), reason.as_str()), ("False", "Drifted"));
     assert!(message.contains("differs in: name."), "{message}");
     assert_eq!(world.emulator.count(Operation::Update), 0);

@@ -32,7 +32,7 @@ impl World {
 
     async fn until_connection_event(&self, text: &str) {
         // Events about a cluster connection are in namespace default.
-        let told = async || {
+        let reported = async || {
             let list = self
                 .get_json("/apis/events.k8s.io/v1/namespaces/default/events")
                 .await;
@@ -42,7 +42,8 @@ impl World {
                     && event["note"].as_str().unwrap_or_default().contains(text)
             })
         };
-        self.eventually("an event about the connection", told).await;
+        self.eventually("an event about the connection", reported)
+            .await;
     }
 }
 
@@ -133,7 +134,7 @@ async fn a_planted_binding_does_not_keep_a_first_start_from_making_its_key() {
         world.declare("other", json!({})).await;
         let _operator = world.start_operator();
         world.until_ready("other").await;
-        // Whose Secret it is, is told to whoever declared the object of that name.
+        // The message about whose Secret it is goes to whoever declared the object of that name.
         world.until_reason("web", Reason::BindingMismatch).await;
         assert!(world.key().await.is_some());
         world.check().await;

@@ -51,7 +51,7 @@ impl World {
                     if let Some(at) = text.find(&form) {
                         let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
                         panic!(
-                            "a secret of the vendor's stands in {place}: {}…",
+                            "a secret of the vendor's occurs in {place}: {}…",
                             &text[line..at]
                         );
                     }
@@ -61,7 +61,7 @@ impl World {
     }
 }
 
-// Plain; as a URL or a form writes it; as base64 writes it wherever it stands in what is encoded, in both alphabets.
+// Plain; as a URL or a form writes it; as base64 writes it at any offset of the encoded text, in both alphabets.
 fn forms(secret: &str) -> BTreeSet<String> {
     let url: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let mut forms = BTreeSet::from([secret.to_owned(), url.to_lowercase(), url]);

@@ -1,4 +1,4 @@
-//! Connections: both kinds, and what is told of them.
+//! Connections: both kinds, and what is reported of them.
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
@@ -199,7 +199,7 @@ async fn an_outage_is_told_once_by_the_connection_and_pointed_at_by_its_clients(
         let answer = Fault::Answer(Answer::new(When::BeforeCommit, 503));
         world.emulator.faults().always(operation, answer);
     }
-    // One meets the outage; the others find it told.
+    // One meets the outage; the others find it reported.
     world
         .patch(
             "first",
@@ -238,12 +238,12 @@ async fn an_outage_is_told_once_by_the_connection_and_pointed_at_by_its_clients(
     world.until_connection(Reason::Available).await;
     assert_eq!(world.connection_status().await.failing_since, None);
     let events = world.connection_events("default", &world.connection).await;
-    let told = |reason: &str| {
+    let reported = |reason: &str| {
         let begins = |event: &&String| event.starts_with(reason);
         events.iter().filter(begins).count()
     };
-    assert_eq!(told("VendorUnavailable"), 1, "{events:#?}");
-    assert!(told("Available") >= 1, "{events:#?}");
+    assert_eq!(reported("VendorUnavailable"), 1, "{events:#?}");
+    assert!(reported("Available") >= 1, "{events:#?}");
     world.check().await;
 }
 

@@ -46,7 +46,7 @@ async fn a_restart_with_settled_clients_writes_nothing_and_asks_the_vendor_nothi
     let calls = world.emulator.calls().len();
 
     let operator = world.start_operator();
-    // Proof that it is up and has looked at them: a client declared after all of them is served.
+    // Proof that it is up and has reconciled them: a client declared after all of them is served.
     world.declare("last", json!({})).await;
     world.until_ready("last").await;
     world.silence().await;

@@ -1,4 +1,4 @@
-//! Client credentials: one token for all, renewed by itself, and told when it cannot be had.
+//! Client credentials: one token for all, renewed by the operator, and reported when it cannot be obtained.
 
 use std::time::Duration;
 
@@ -40,15 +40,15 @@ async fn client_credentials_get_one_token_that_all_clients_share() {
         world.until_ready(&format!("client-{index}")).await;
     }
     assert_eq!(world.emulator.count(Operation::Token), 1);
-    let mut told = None;
+    let mut reported = None;
     let is_told = async || {
-        told = world.connection_status().await.token_expiration_time;
-        told.is_some()
+        reported = world.connection_status().await.token_expiration_time;
+        reported.is_some()
     };
     world
-        .eventually("told when the token runs out", is_told)
+        .eventually("status shows when the token expires", is_told)
         .await;
-    let expires = told.unwrap();
+    let expires = reported.unwrap();
     let left = stored_time(jiff::Timestamp::now())
         .0
         .duration_until(expires.0);

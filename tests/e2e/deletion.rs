@@ -121,7 +121,7 @@ async fn s24_an_answer_for_a_former_object_is_never_its_namesakes() {
     world.declare("web", json!({})).await;
     world.arrived(&gate, 1).await;
     let old = world.only_client().client_id;
-    // Somebody takes the finalizer off by hand, and the object is declared anew, all during the create.
+    // Somebody takes the finalizer off by hand, and the object is declared again, all during the create.
     world.delete("web").await;
     world
         .patch("web", json!({ "metadata": { "finalizers": null } }))

@@ -6,7 +6,7 @@ use provident_core::api::{ConditionType, Reason};
 use provident_emulator::{Call, Fault, Operation, Rule, When};
 use serde_json::json;
 
-use crate::settled::{these, told, writes};
+use crate::settled::{condition_of, these, writes};
 use crate::world::{World, is_ready};
 
 fn updated_fields(world: &World, from: usize) -> Vec<Vec<String>> {
@@ -96,7 +96,7 @@ async fn s36_report_names_the_drift_and_never_puts() {
     });
     let object = world.verify_now("web").await;
     assert!(is_ready(&object), "the Secret opens the client: Ready");
-    let (status, reason, message) = told(&object, ConditionType::Synced);
+    let (status, reason, message) = condition_of(&object, ConditionType::Synced);
     assert_eq!(
         (status.as_str(), reason.as_str()),
         ("False", Reason::Drifted.as_str())
@@ -110,18 +110,18 @@ async fn s36_report_names_the_drift_and_never_puts() {
         .patch("web", json!({ "spec": { "tokenLifetimeSeconds": 10800 } }))
         .await;
     let named = |object: &_| {
-        told(object, ConditionType::Synced)
+        condition_of(object, ConditionType::Synced)
             .2
             .contains("tokenLifetimeSeconds")
     };
-    world.until("web", "told of the edit", named).await;
+    world.until("web", "the edit is reported", named).await;
     world.silence().await;
     assert_eq!(updated_fields(&world, calls), Vec::<Vec<String>>::new());
 
     world
         .patch("web", json!({ "spec": { "driftPolicy": "Correct" } }))
         .await;
-    let synced = |object: &_| told(object, ConditionType::Synced).0 == "True";
+    let synced = |object: &_| condition_of(object, ConditionType::Synced).0 == "True";
     world.until("web", "corrected", synced).await;
     assert_eq!(updated_fields(&world, calls).len(), 1);
     assert_eq!(
@@ -156,7 +156,7 @@ async fn s37_a_value_the_vendor_normalises_is_put_once_and_told() {
         .await;
     world.silence().await;
     assert_eq!(updated_fields(&world, 0), [["name"]]);
-    let secret_ready = told(&world.get("web").await, ConditionType::SecretReady);
+    let secret_ready = condition_of(&world.get("web").await, ConditionType::SecretReady);
     assert_eq!(secret_ready.0, "True", "the application works");
 
     // Neither a verification nor a restart fights over it.
@@ -268,7 +268,7 @@ async fn a_missing_client_is_told_acknowledged_and_ends_by_itself() {
     world.emulator.faults().add(missing);
     operator.faults.forget();
     let object = world.verify_now("web").await;
-    let (status, reason, message) = told(&object, ConditionType::Ready);
+    let (status, reason, message) = condition_of(&object, ConditionType::Ready);
     assert_eq!(
         (status.as_str(), reason.as_str()),
         ("False", Reason::ClientMissing.as_str())
@@ -277,7 +277,7 @@ async fn a_missing_client_is_told_acknowledged_and_ends_by_itself() {
         message.contains("delete and recreate this OAuthClient"),
         "{message}"
     );
-    assert_eq!(told(&object, ConditionType::Synced).0, "False");
+    assert_eq!(condition_of(&object, ConditionType::Synced).0, "False");
     world.silence().await;
     assert_eq!(
         writes(&operator.faults),

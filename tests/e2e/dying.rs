@@ -93,12 +93,13 @@ async fn s28_a_stripped_finalizer_is_told_where_the_client_is_left_behind() {
         .patch("web", json!({ "metadata": { "finalizers": null } }))
         .await;
     world.until_gone("web").await;
-    let told = async || {
+    let reported = async || {
         let log = world.log.text();
-        let told = |line: &str| line.contains("without our finalizer") && line.contains(&client_id);
-        log.lines().any(told)
+        let reported =
+            |line: &str| line.contains("without our finalizer") && line.contains(&client_id);
+        log.lines().any(reported)
     };
-    world.eventually("the log names the client", told).await;
+    world.eventually("the log names the client", reported).await;
     let counted = "provident_operator_orphaned_clients_total 1";
     assert!(
         operator.metrics.text().contains(counted),

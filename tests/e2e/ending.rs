@@ -39,8 +39,11 @@ async fn s25_a_deletion_waits_for_the_vendor_with_backoff_and_names_its_exit() {
         .filter(|asked| *asked == Operation::Update);
     // Two objects with waits of 1, 2, 4 s and more, each cut short at most three times a minute.
     assert!(updates.count() <= 20, "{:?}", world.operations_from(calls));
-    let told = writes(&operator.faults).get("oauthclients/status").copied();
-    assert!(told <= Some(4), "told once, not at every try: {told:?}");
+    let reported = writes(&operator.faults).get("oauthclients/status").copied();
+    assert!(
+        reported <= Some(4),
+        "reported once, not at every attempt: {reported:?}"
+    );
     // The exit that the message names; the client and its Secret stay.
     world
         .patch("web", json!({ "spec": { "deletionPolicy": "Retain" } }))

@@ -136,14 +136,14 @@ async fn figures_tell_of_a_hold_and_of_what_is_told_of_a_connection() {
             1,
         ),
     ]);
-    let told = |reason: &str| {
+    let reported = |reason: &str| {
         let kind = "ClusterProvidentConnection";
         operator.figure(&format!(
             "connections{{kind=\"{kind}\",reason=\"{reason}\"}}"
         ))
     };
     world.edit_connection(json!({ "suspend": true })).await;
-    let suspended = async || told("Suspended") > 0.0 && told("Available") < 1.0;
+    let suspended = async || reported("Suspended") > 0.0 && reported("Available") < 1.0;
     world
         .eventually("the connection is counted", suspended)
         .await;

@@ -1,4 +1,4 @@
-//! Others write the Secret too: what they add stays, what they fight over is told, and templates are as documented.
+//! Others write the Secret too: what they add stays, conflicts over fields are reported, and templates are as documented.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use provident_emulator::Operation;
 use serde_json::json;
 
 use crate::requests::{secret_write, sent};
-use crate::settled::{these, told, writes};
+use crate::settled::{condition_of, these, writes};
 use crate::world::{World, is_ready};
 
 fn text(data: &std::collections::BTreeMap<String, ByteString>, key: &str) -> String {
@@ -131,7 +131,10 @@ async fn an_immutable_secret_that_must_change_is_told_and_written_anew_once_dele
     let refused = world
         .until_told("web", Reason::SecretImmutable, &words)
         .await;
-    assert_eq!(told(&refused, ConditionType::SecretReady).0, "False");
+    assert_eq!(
+        condition_of(&refused, ConditionType::SecretReady).0,
+        "False"
+    );
     let (secrets, params) = (world.secrets(), DeleteParams::default());
     secrets.delete("web", &params).await.unwrap();
     assert_eq!(world.until_ready("web").await, client_id);
@@ -185,7 +188,7 @@ async fn a_secret_that_is_fought_over_is_left_alone_for_a_minute_and_told() {
         .until_told("web", Reason::SecretConflict, &words)
         .await;
     assert_eq!(
-        told(&contested, ConditionType::SecretReady).1,
+        condition_of(&contested, ConditionType::SecretReady).1,
         Reason::SecretConflict.as_str()
     );
     world.silence().await;
@@ -214,12 +217,12 @@ async fn a_secret_that_is_fought_over_is_left_alone_for_a_minute_and_told() {
     };
     world.eventually("the edit is written", written).await;
     let lost = |object: &OAuthClient| {
-        let (status, reason, _) = told(object, ConditionType::Ready);
+        let (status, reason, _) = condition_of(object, ConditionType::Ready);
         let observed = object.status.as_ref().unwrap().observed_generation;
         observed == object.metadata.generation
             && (status.as_str(), reason.as_str()) == ("False", Reason::SecretConflict.as_str())
     };
-    world.until("web", "told again", lost).await;
+    world.until("web", "it is reported again", lost).await;
     // Once the other one is gone it ends by itself.
     go_on.store(false, Ordering::SeqCst);
     let two_minutes = Duration::from_secs(130);

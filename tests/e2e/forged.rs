@@ -65,7 +65,9 @@ async fn s08_a_forged_client_id_in_status_is_never_asked_for_nor_deactivated() {
     let waits = |object: &_| {
         crate::world::ready(object).is_some_and(|ready| ready.message.contains("deletionPolicy"))
     };
-    world.until("thief", "told how to be deleted", waits).await;
+    world
+        .until("thief", "the message says how to delete it", waits)
+        .await;
     untouched(&world, &victim);
     world
         .patch("thief", json!({ "spec": { "deletionPolicy": "Retain" } }))

@@ -121,8 +121,8 @@ async fn a_namespace_that_is_deleted_while_no_operator_runs_does_not_wait_for_lo
     // Nobody could deactivate it, so it is named where it can still be read, and counted.
     assert!(world.is_active(&client_id));
     let log = world.log.text();
-    let told = |line: &str| line.contains("Released without") && line.contains(&client_id);
-    assert!(log.lines().any(told), "{log}");
+    let reported = |line: &str| line.contains("Released without") && line.contains(&client_id);
+    assert!(log.lines().any(reported), "{log}");
     let counted = "provident_operator_orphaned_clients_total 1";
     assert!(operator.metrics.text().contains(counted));
     world.check().await;

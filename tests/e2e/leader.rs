@@ -46,7 +46,7 @@ impl World {
         start.elapsed()
     }
 
-    /// An operator that leads and one that stands by.
+    /// An operator that leads and one on standby.
     pub async fn leader_and_standby(&self) -> (Operator, Operator) {
         let leader = self.start_operator();
         self.until_leads(&leader).await;
@@ -55,7 +55,7 @@ impl World {
         (leader, standby)
     }
 
-    // It has looked at the lease, and `/readyz` says so of its lists.
+    // It has read the lease, and `/readyz` says so of its lists.
     async fn until_stands_by(&self, operator: &Operator) {
         let stop = CancellationToken::new();
         let address = admin::serve(
@@ -273,11 +273,13 @@ async fn a_lease_that_somebody_deletes_is_made_anew_and_the_leader_stays() {
     world.until_leads(&leader).await;
     let (leases, params) = (world.leases(), DeleteParams::default());
     let _ = leases.delete("provident-operator", &params).await.unwrap();
-    let anew = async || {
+    let created_again = async || {
         let lease = leases.get_opt("provident-operator").await.unwrap();
         lease.is_some()
     };
-    world.eventually("the lease is made anew", anew).await;
+    world
+        .eventually("the lease is created again", created_again)
+        .await;
     assert!(leads(&leader) && !leader.has_left());
     world.declare("web", json!({})).await;
     world.until_ready("web").await;

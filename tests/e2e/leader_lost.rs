@@ -1,4 +1,4 @@
-//! A leader that loses its lease: what runs ends well, nothing is begun, and never do two work.
+//! A leader that loses its lease: what runs ends well, nothing new starts, and two never work at once.
 
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,7 @@ async fn s51_an_answer_is_stored_though_the_lease_is_lost_and_the_api_server_awa
         .eventually("the lease is lost", async || !leads(&first))
         .await;
     world.watch_for(world.grace * 4).await;
-    assert!(!first.has_left(), "nobody has told it to stop");
+    assert!(!first.has_left(), "nobody has stopped it");
     first.faults.set_outage(false);
     world
         .eventually("it leaves", async || first.has_left())

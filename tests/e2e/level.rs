@@ -125,7 +125,7 @@ async fn while_suspended_neither_drift_nor_a_deleted_secret_is_put_right() {
         .patch("web", json!({ "spec": { "suspend": null } }))
         .await;
     let back = async || world.secret("web").await.is_some() && is_ready(&world.get("web").await);
-    world.eventually("all is put right", back).await;
+    world.eventually("everything is repaired", back).await;
     world.silence().await;
     assert_eq!(
         world.operations_from(calls),

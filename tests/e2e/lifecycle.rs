@@ -14,7 +14,7 @@ use crate::world::{World, is_ready, is_stalled, ready};
 /// Worlds at once; more only makes them wait for each other.
 const AT_ONCE: usize = 4;
 
-/// A life up to the part that is looked at, that part, and its end.
+/// A life up to the part under test, that part, and its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
     Create,

@@ -72,7 +72,7 @@ impl Operator {
                         _ = crashed => {}
                     }
                 });
-                // Every task it spawned ends here, wherever it stands.
+                // Every task it spawned ends here, whatever it is doing.
                 runtime.shutdown_background();
             });
         });
@@ -98,7 +98,7 @@ impl Operator {
         self.stop.cancel();
     }
 
-    /// Stops all of it where it stands, as SIGSTOP does, until the guard is dropped. Clocks run on.
+    /// Stops all of it at once, as SIGSTOP does, until the guard is dropped. Clocks run on.
     pub async fn freeze(&self) -> Frozen {
         let (thaw, thawed) = mpsc::channel();
         let (tell, frozen) = oneshot::channel();

@@ -36,7 +36,7 @@ impl World {
     // The account has every right that it needs, and needs none that it has not.
     fn asks_for_nothing_refused(&self) {
         let mut refused = self.audit.refused();
-        // Without a ClusterRole whether the definitions are whole, or are being deleted, cannot be told. It does without.
+        // Without a ClusterRole whether the definitions are whole, or are being deleted, cannot be known. It does without.
         let blind = self.mode == Mode::Tenant;
         refused.retain(|asked| !(blind && asked.resource == "customresourcedefinitions"));
         assert_eq!(refused, [], "refused by RBAC");
@@ -118,14 +118,16 @@ impl World {
     async fn tells_the_truth(&self, object: &OAuthClient) {
         let name = object.name_any();
         if !is_ready(object) {
-            let told = ready(object).is_some_and(|ready| {
+            let reported = ready(object).is_some_and(|ready| {
                 ready.status == "False"
                     && !ready.message.is_empty()
                     && ready.observed_generation == object.metadata.generation
             });
-            if !told {
-                self.fail(&format!("{name} is neither Ready nor told why not"))
-                    .await;
+            if !reported {
+                self.fail(&format!(
+                    "{name} is neither Ready nor reported with a reason"
+                ))
+                .await;
             }
             return;
         }

@@ -36,14 +36,14 @@ async fn s26_a_secret_that_the_deletion_orphans_keeps_its_client() {
     let usual = world.settled("usual", json!({})).await;
     world.delete_orphaning("running").await;
     world.outlived_by_its_secret("running", &running).await;
-    let told = async || {
+    let reported = async || {
         let events = world.events("running").await;
         events.iter().any(|event| {
             event.starts_with("ClientReleased: ") && event.contains("--cascade=orphan")
         })
     };
     world
-        .eventually("an event says that the client stays", told)
+        .eventually("an event says that the client stays", reported)
         .await;
     // Deleted while no operator runs: the garbage collector is done before it starts.
     operator.crash().await;

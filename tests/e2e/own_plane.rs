@@ -80,7 +80,7 @@ async fn s43_an_etcd_put_back_makes_no_second_client() {
     let creates = world.emulator.commits(Operation::Create);
     control_plane.restore(&backup).await.unwrap();
 
-    // Neither the operator that lived through it nor one that starts anew makes a second client.
+    // Neither the operator that lived through it nor one that starts again makes a second client.
     world.watch_for(std::time::Duration::from_secs(5)).await;
     assert_eq!(world.emulator.commits(Operation::Create), creates);
     operator.crash().await;

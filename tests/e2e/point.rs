@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use harness::faults::{Effect, Fault, Faults, Moment, RequestInfo};
 use tokio::sync::watch;
 
-/// The first request of some kind, which stands still there until [`Point::release`]; for a crash, it never goes on.
+/// The first request of some kind, which is held there until [`Point::release`]; for a crash, it never goes on.
 pub struct Point {
     reached: watch::Receiver<bool>,
     released: watch::Sender<bool>,

@@ -147,7 +147,7 @@ async fn s08_the_next_tenant_of_a_namespace_name_gets_no_secret_with_a_binding_t
     }
     assert_eq!(world.emulator.commits(Operation::Create), names.len());
     assert_eq!(world.emulator.commits(Operation::Update), 0);
-    // What a person is told to do leads on: without that Secret it is a new client.
+    // Following the message resolves it: without that Secret it is a new client.
     let params = DeleteParams::default();
     world.secrets().delete("secret", &params).await.unwrap();
     assert_ne!(world.until_ready("secret").await, victims[0].client_id);
@@ -184,7 +184,7 @@ async fn s44_restored_into_a_new_namespace_a_client_is_taken_up_on_the_proof_of_
     world.patch_status("full", status).await;
     let operator = world.start_operator();
     for ((name, _), client_id) in specs.iter().zip(&clients) {
-        // Restored as ready, it is verified and bound anew.
+        // Restored as ready, it is verified and bound again.
         let owned = async || {
             let secret = world.secret(name).await.unwrap();
             !secret.owner_references().is_empty()

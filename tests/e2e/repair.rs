@@ -39,7 +39,7 @@ impl World {
                 return start.elapsed();
             }
             if start.elapsed() > PATIENCE {
-                self.fail(&format!("the Secret of {name} is not put right"))
+                self.fail(&format!("the Secret of {name} is not repaired"))
                     .await;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -124,7 +124,7 @@ async fn s35_whatever_is_changed_of_ours_is_put_right_once() {
     }
     world.silence().await;
     times.sort();
-    println!("put right after: {times:?}");
+    println!("repaired after: {times:?}");
     assert!(times[times.len() / 2].0 < PROMISED, "{times:?}");
     if world.operations_from(calls) != vec![Operation::Get; edits.len()] {
         world.fail("not one GET each").await;

@@ -18,7 +18,7 @@ pub fn dry_run(world: &World) -> Such {
     })
 }
 
-/// A stored write of a generated Secret. A create's name stands in its body only, so it is any object's.
+/// A stored write of a generated Secret. A create has its name in its body only, so it is any object's.
 pub fn secret_write(world: &World) -> Such {
     in_namespace(world, |request| {
         request.is_write() && request.resource == "secrets"

@@ -88,7 +88,7 @@ async fn workloads_restart_once_per_content_in_order_and_never_because_the_opera
         None
     );
 
-    // Another template is another content; a target that is not there is told, and stops nobody.
+    // Another template is another content; a missing target is reported, and stops nobody.
     let more = json!({ "spec": {
         "secret": { "stringData": { "clientId": "$(clientId)", "clientSecret": "$(clientSecret)", "extra": "x" } },
         "rolloutRestartTargets": [{ "kind": "Deployment", "name": "gone" }, { "kind": "Deployment", "name": "app" }],

@@ -80,7 +80,7 @@ async fn s06_a_claim_from_a_stale_view_is_refused() {
     assert_eq!(
         stale.faults.count(taken),
         0,
-        "the other one has told all there is to tell"
+        "the other one has reported all there is to report"
     );
     other.crash().await;
     world.check().await;

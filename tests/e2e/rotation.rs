@@ -72,7 +72,7 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
         )
         .await;
     world.silence().await;
-    // GET what stands before, rotate, GET what it is now; record, Secret, status.
+    // GET the previous state, rotate, GET the new one; record, Secret, status.
     assert_eq!(
         world.operations_from(calls),
         [Operation::Get, Operation::Rotate, Operation::Get]
@@ -82,7 +82,7 @@ async fn s32_one_token_rotates_once_and_costs_three_calls_and_three_writes() {
         these([("oauthclients/status", 2), ("secrets", 1)])
     );
 
-    // Neither a restart nor the same value again asks anew.
+    // Neither a restart nor the same value again asks again.
     operator.crash().await;
     let _operator = world.start_operator();
     world.ask_for_rotation("web", "1").await;
@@ -164,12 +164,12 @@ async fn s33_a_rotation_without_effect_is_told_and_a_new_token_ends_it() {
     let nothing = Fault::answer(When::BeforeCommit, 200);
     world.emulator.faults().once(Operation::Rotate, nothing);
     world.ask_for_rotation("web", "1").await;
-    let told = world.until_told(
+    let reported = world.until_told(
         "web",
         Reason::RotationNotApplied,
         &["rotation \"1\"", "oauth.provident.ae/rotate="],
     );
-    told.await;
+    reported.await;
     // What the vendor accepted is not asked again by another process either.
     operator.crash().await;
     operator = world.start_operator();

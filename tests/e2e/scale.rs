@@ -49,7 +49,7 @@ async fn s45_a_restart_with_many_settled_clients_writes_nothing_and_asks_the_ven
     let many = f64::from(u32::try_from(MANY).unwrap());
     let looked = async || operator.figure(passes) >= many;
     world
-        .eventually("every object was looked at again", looked)
+        .eventually("every object was reconciled again", looked)
         .await;
     world.silence().await;
     let written = |record: &Record| {

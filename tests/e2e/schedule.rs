@@ -1,4 +1,4 @@
-//! Rotation by schedule, and who is told of a secret that was replaced elsewhere.
+//! Rotation by schedule, and where the operator reports a secret that was replaced elsewhere.
 
 use std::time::Duration;
 

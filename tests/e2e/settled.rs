@@ -84,7 +84,7 @@ pub fn handled(object: &OAuthClient) -> Option<String> {
 }
 
 /// Status, reason and message of a condition.
-pub fn told(object: &OAuthClient, type_: ConditionType) -> (String, String, String) {
+pub fn condition_of(object: &OAuthClient, type_: ConditionType) -> (String, String, String) {
     let found = object.condition(type_).cloned();
     found.map_or_else(Default::default, |c| (c.status, c.reason, c.message))
 }

@@ -53,7 +53,7 @@ impl World {
             .count()
     }
 
-    /// An edit, so that the object is looked at and its client would have to be asked for.
+    /// An edit, so that the object is reconciled and its client would have to be asked for.
     async fn touch(&self, name: &str, lifetime: i32) {
         let edit = json!({ "spec": { "tokenLifetimeSeconds": lifetime } });
         self.patch(name, edit).await;

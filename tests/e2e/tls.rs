@@ -115,21 +115,27 @@ async fn the_authorities_of_a_config_map_are_trusted_besides_the_public_ones_and
         .await;
     let base_url = format!("https://{address}/v2");
     world.edit_connection(json!({ "baseUrl": base_url })).await;
-    let told = world.until_connection(Reason::VendorUnavailable).await;
+    let reported = world.until_connection(Reason::VendorUnavailable).await;
     assert!(
-        told.contains("signed by an unknown authority") && told.contains("spec.caConfigMapRef"),
-        "{told}"
+        reported.contains("signed by an unknown authority")
+            && reported.contains("spec.caConfigMapRef"),
+        "{reported}"
     );
 
     let missing = json!({ "caConfigMapRef": { "name": "corp-ca" } });
     world.edit_connection(missing).await;
-    let told = world.until_connection(Reason::CaNotFound).await;
-    assert!(told.contains("kubectl create configmap corp-ca"), "{told}");
-    world.put_authorities("no certificate").await;
-    let told = world.until_connection(Reason::CaInvalid).await;
+    let reported = world.until_connection(Reason::CaNotFound).await;
     assert!(
-        told.contains("spec.caConfigMapRef") && told.contains("corp-ca") && told.contains("PEM"),
-        "{told}"
+        reported.contains("kubectl create configmap corp-ca"),
+        "{reported}"
+    );
+    world.put_authorities("no certificate").await;
+    let reported = world.until_connection(Reason::CaInvalid).await;
+    assert!(
+        reported.contains("spec.caConfigMapRef")
+            && reported.contains("corp-ca")
+            && reported.contains("PEM"),
+        "{reported}"
     );
     world.put_authorities(&pem).await;
     world.until_connection(Reason::Available).await;

@@ -48,7 +48,7 @@ impl Collector {
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    /// What stands on all of them.
+    /// What all of them carry.
     fn resource(&self, key: &str) -> String {
         let requests = self.0.lock().unwrap();
         let resource = requests[0].resource_spans[0].resource.clone().unwrap();
@@ -118,8 +118,8 @@ impl Program {
     /// Tells it to stop; how long that took, and its log, which the world's oracles look through too.
     async fn stop(mut self, world: &World) -> (Duration, String) {
         let pid = self.process.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(told.unwrap().success());
+        let reported = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(reported.unwrap().success());
         let start = Instant::now();
         let left = async || self.process.try_wait().unwrap().is_some();
         world.eventually("it has left", left).await;
@@ -205,9 +205,9 @@ async fn a_collector_that_never_answers_delays_nothing_and_is_told_of_once() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = mute.local_addr().unwrap();
     let program = Program::start(&world, address, "50").await;
-    let told = async || program.log().contains("Failed to deliver traces");
+    let reported = async || program.log().contains("Failed to deliver traces");
     world
-        .eventually_within(Duration::from_mins(1), "it is told", told)
+        .eventually_within(Duration::from_mins(1), "it is logged", reported)
         .await;
     let start = Instant::now();
     world.settled("web", json!({})).await;

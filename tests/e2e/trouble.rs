@@ -117,10 +117,10 @@ async fn s48_a_token_emptied_or_deleted_is_told_and_back_in_use_at_once() {
                 .await
                 .unwrap();
         }
-        let told = world.until_connection(Reason::CredentialsNotFound).await;
+        let reported = world.until_connection(Reason::CredentialsNotFound).await;
         assert!(
-            told.contains(TOKEN_SECRET) && told.contains(&world.system),
-            "{told}"
+            reported.contains(TOKEN_SECRET) && reported.contains(&world.system),
+            "{reported}"
         );
         // What is settled stays so; what has work says why it waits.
         assert!(is_ready(&world.get("web").await));
@@ -176,7 +176,7 @@ async fn s49_a_panic_in_one_pass_is_counted_and_the_others_go_on() {
 async fn s49_a_panic_right_after_the_create_makes_no_second_client() {
     let world = World::start().await;
     let operator = world.start_operator();
-    // The Secret is about to be written: the answer stands in memory and the log only.
+    // The Secret is about to be written: the answer is in memory and the log only.
     let panics = Effect::run(|_| async { panic!("injected") });
     let write = crate::requests::secret_write(&world);
     crate::requests::strike_nth(&operator.faults, 1, write, ClusterFault::before(panics));

@@ -1,4 +1,4 @@
-//! Creates of which nobody knows what they made: held, visibly, and while the vendor is away no other is sent.
+//! Creates with an unknown outcome: held, visibly, and while the vendor is away no other is sent.
 
 use provident_core::api::Reason;
 use provident_emulator::{Fault, Operation, Rule, When};

@@ -172,10 +172,10 @@ async fn a_suspended_connection_holds_creates_and_deletions_and_tells_the_way_ou
     let calls = world.emulator.calls().len();
 
     // The connection tells; those behind it point at it.
-    let told = world.until_connection(Reason::Suspended).await;
+    let reported = world.until_connection(Reason::Suspended).await;
     assert!(
-        told.contains("spec.suspend is true") && told.contains("Set it to false"),
-        "{told}"
+        reported.contains("spec.suspend is true") && reported.contains("Set it to false"),
+        "{reported}"
     );
     let command = format!(
         "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
@@ -257,11 +257,11 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     );
     let message = world.until_reason("web", Reason::ConnectionNotReady).await;
     assert!(message.contains(&command), "{message}");
-    let told = world.until_connection(Reason::HostNotAllowed).await;
+    let reported = world.until_connection(Reason::HostNotAllowed).await;
     let flag = format!("--allowed-internal-host http://localhost:{port}");
     assert!(
-        told.contains("spec.baseUrl") && told.contains(&flag),
-        "{told}"
+        reported.contains("spec.baseUrl") && reported.contains(&flag),
+        "{reported}"
     );
     assert_eq!(world.emulator.calls(), []);
 

@@ -154,12 +154,12 @@ async fn s56_an_upgrade_and_the_way_back_make_no_client_and_at_most_one_write_pe
             world.patch_status(name, written).await;
         }
         let operator = world.start_operator();
-        let told = async || {
+        let reported = async || {
             readyz(&operator)
                 .await
                 .contains("kubectl apply --server-side")
         };
-        world.eventually("readyz says what to run", told).await;
+        world.eventually("readyz says what to run", reported).await;
         let log = world.log.text();
         assert!(
             log.contains("oauthclients.oauth.provident.ae lacks"),
@@ -244,7 +244,7 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
     world
         .patch_raw("web", "/status", json!({ "status": { "future": "b" } }))
         .await;
-    let told = async || {
+    let reported = async || {
         let object = world.raw("web").await;
         let conditions = object["status"]["conditions"].as_array().unwrap().clone();
         conditions.iter().any(|condition| {
@@ -255,7 +255,7 @@ async fn s54_an_object_that_cannot_be_read_is_told_so_and_stops_nobody_else() {
                 && message.contains("Sometimes")
         })
     };
-    world.eventually("it is told so in its status", told).await;
+    world.eventually("its status reports it", reported).await;
     world
         .until_event_with("web", Reason::InvalidObject, &["spec.driftPolicy"])
         .await;
@@ -332,11 +332,11 @@ async fn s54_a_connection_that_cannot_be_read_is_not_used_until_it_can() {
         "/apis/oauth.provident.ae/v1alpha1/clusterprovidentconnections/{}",
         world.connection
     );
-    let told = async || {
+    let reported = async || {
         let text = world.get_json(&path).await["status"].to_string();
         text.contains(Reason::InvalidObject.as_str()) && text.contains("Sometimes")
     };
-    world.eventually("it is told so in its status", told).await;
+    world.eventually("its status reports it", reported).await;
     world.declare("new", json!({})).await;
     let message = world.until_reason("new", Reason::InvalidObject).await;
     assert!(

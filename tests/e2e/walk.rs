@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use self::moves::{Change, Move, all, fields};
 use self::samples::{SCOPES, padded, sample};
 use crate::declared::{differing_field, wrong_on_secret};
-use crate::settled::told;
+use crate::settled::condition_of;
 use crate::world::{PATIENCE, World};
 
 const NAME: &str = "walker";
@@ -66,7 +66,7 @@ fn variable(name: &str) -> Option<u64> {
     )
 }
 
-/// Every client field is stated, so that its end can be told from its start at the vendor too.
+/// Every client field is stated, so that its end differs from its start at the vendor too.
 fn start() -> Value {
     json!({
         "name": "Walker", "redirectUris": ["https://walk.example/start"], "allowedScopes": ["listings:read"],
@@ -111,7 +111,7 @@ async fn s55_a_walk_through_the_schema_converges_after_every_step_and_comes_back
             todo = known.clone();
             random.shuffle(&mut todo);
         }
-        // A walk that stands still shows little.
+        // A walk that does not move shows little.
         let step = world
             .way_out(idle)
             .await
@@ -171,7 +171,7 @@ impl Seen {
         ];
         Self {
             spec: serde_json::to_value(&object.spec).unwrap(),
-            conditions: types.map(|type_| told(&object, type_)).into(),
+            conditions: types.map(|type_| condition_of(&object, type_)).into(),
             vendor,
             secret,
         }
@@ -243,8 +243,8 @@ impl World {
         if observed != object.metadata.generation {
             return false;
         }
-        let (ready, reason, _) = told(&object, ConditionType::Ready);
-        let synced = told(&object, ConditionType::Synced);
+        let (ready, reason, _) = condition_of(&object, ConditionType::Ready);
+        let synced = condition_of(&object, ConditionType::Synced);
         let vendor = self.emulator.client(client_id).unwrap();
         let as_told = match end {
             End::Ready => {

@@ -108,12 +108,14 @@ async fn live(world: &World) {
         .delete(crate::world::TOKEN_SECRET, &DeleteParams::default())
         .await
         .unwrap();
-    let told = async || {
+    let reported = async || {
         let status = own.get("own").await.unwrap().status.unwrap();
         let ready = find(&status.conditions, ConditionType::Ready);
         ready.is_some_and(|ready| ready.reason == Reason::CredentialsNotFound.as_str())
     };
-    world.eventually("the lost credential is told", told).await;
+    world
+        .eventually("the lost credential is reported", reported)
+        .await;
     world.delete("own").await;
     world.until_reason("own", Reason::ConnectionNotReady).await;
     let token = json!({ "token": world.emulator.token() });

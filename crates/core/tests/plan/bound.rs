@@ -8,7 +8,7 @@ use provident_core::plan::{
 use provident_core::vendor::types::decode_client;
 use serde_json::json;
 
-use crate::{attempt, found, id, kept, ours, plain, ready, spec, texts, told};
+use crate::{attempt, found, id, kept, ours, plain, ready, report_of, spec, texts};
 
 #[test]
 fn s23_s26_a_deletion_deactivates_first_and_a_client_that_is_gone_needs_none() {
@@ -37,7 +37,11 @@ fn s23_s26_a_deletion_deactivates_first_and_a_client_that_is_gone_needs_none() {
 #[test]
 fn settled_is_silent_and_drift_is_corrected_or_reported() {
     assert_eq!(plan::next(&plain(), &kept()), None);
-    assert_eq!(told(&plain(), &kept()).ready, None, "nothing is written");
+    assert_eq!(
+        report_of(&plain(), &kept()).ready,
+        None,
+        "nothing is written"
+    );
     let drifted = Facts {
         vendor: found(vec![Field::Name]),
         ..kept()
@@ -49,8 +53,8 @@ fn settled_is_silent_and_drift_is_corrected_or_reported() {
     let report = spec(json!({ "driftPolicy": "Report" }));
     assert_eq!(plan::next(&report, &drifted), None);
     let (ready, synced) = (
-        told(&report, &drifted).ready.unwrap(),
-        told(&report, &drifted).synced.unwrap(),
+        report_of(&report, &drifted).ready.unwrap(),
+        report_of(&report, &drifted).synced.unwrap(),
     );
     assert_eq!(
         (ready.0, synced.1),
@@ -168,7 +172,7 @@ fn a_correction_that_could_not_be_sent_is_not_as_declared() {
     assert_eq!(report(&facts), None, "nothing is pending for it");
     facts.vendor = found(vec![Field::Name]);
     assert_eq!(
-        report(&facts).map(|told| told.1),
+        report(&facts).map(|report| report.1),
         Some(Reason::VendorUnavailable)
     );
 }
@@ -212,7 +216,7 @@ fn a_worse_condition_is_never_hidden_by_a_milder_one() {
             };
             apply_milder(&mut facts);
             apply_worse(&mut facts);
-            let synced = told(&report_only, &facts).synced.unwrap();
+            let synced = report_of(&report_only, &facts).synced.unwrap();
             assert_eq!(synced.1, *reason);
             let ready = ready(&report_only, &facts);
             let truth = if *reason == Reason::Drifted {
@@ -245,7 +249,7 @@ fn a_suspended_ready_object_stays_ready_for_its_new_generation() {
     let (status, reason, _) = ready(&suspended, &facts);
     assert_eq!((status, reason), (ConditionStatus::True, Reason::Suspended));
     facts.was_ready = false;
-    assert_eq!(told(&suspended, &facts).ready, None);
+    assert_eq!(report_of(&suspended, &facts).ready, None);
 }
 
 #[test]
@@ -255,7 +259,11 @@ fn a_failing_rotation_and_an_unanswered_verification_show() {
         blocked: Some(blocked),
         ..kept()
     };
-    assert_eq!(told(&plain(), &facts).ready, None, "nothing is pending");
+    assert_eq!(
+        report_of(&plain(), &facts).ready,
+        None,
+        "nothing is pending"
+    );
     let rotating = Facts {
         rotation: plan::Rotation {
             requested: Some(plan::Token {
@@ -277,7 +285,7 @@ fn a_failing_rotation_and_an_unanswered_verification_show() {
         connection: plan::ConnectionFacts::Unusable(Reason::ConnectionNotFound, "gone".to_owned()),
         ..kept()
     };
-    let report = told(&plain(), &unconnected);
+    let report = report_of(&plain(), &unconnected);
     let synced = report.synced.unwrap();
     assert_eq!(
         (report.ready, synced.0, synced.1),

@@ -1,4 +1,4 @@
-//! The facts of an object that nobody has looked at yet; each case changes what it is about.
+//! The facts of an object that has not been reconciled yet; each case changes what it is about.
 
 use provident_core::plan::{
     AdoptionFact, AutoRetry, Conflict, ConnectionFacts, Facts, RecordedClient, Rotation,

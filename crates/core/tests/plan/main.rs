@@ -1,4 +1,4 @@
-//! The plan, case by case: what is done next, and what people are told. `tests/model` has every interleaving of it.
+//! The plan, case by case: the next step, and the report. `tests/model` has every interleaving of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(
@@ -74,7 +74,7 @@ fn kept() -> Facts {
     }
 }
 
-fn told(spec: &OAuthClientSpec, facts: &Facts) -> Report {
+fn report_of(spec: &OAuthClientSpec, facts: &Facts) -> Report {
     plan::report(spec, facts, texts())
 }
 
@@ -89,5 +89,5 @@ fn texts() -> MessageContext<'static> {
 }
 
 fn ready(spec: &OAuthClientSpec, facts: &Facts) -> (ConditionStatus, Reason, String) {
-    told(spec, facts).ready.expect("Ready is told")
+    report_of(spec, facts).ready.expect("Ready is reported")
 }

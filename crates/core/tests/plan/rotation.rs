@@ -7,7 +7,7 @@ use provident_core::plan::{
 };
 use serde_json::json;
 
-use crate::{found, id, kept, ours, plain, ready, spec, told};
+use crate::{found, id, kept, ours, plain, ready, report_of, spec};
 
 fn token(text: &str) -> Token {
     Token {
@@ -89,10 +89,10 @@ fn s29_s30_what_was_sent_is_not_sent_again_until_it_is_proven_lost() {
         assert_eq!(next(&plain(), &facts), Some(Step::Preflight), "{state:?}");
         facts.preflight = true;
         let again = Some(Step::RecordRotation(token("1")));
-        assert_eq!(next(&plain(), &facts), again, "recorded anew: {state:?}");
+        assert_eq!(next(&plain(), &facts), again, "recorded again: {state:?}");
     }
     assert_eq!(
-        told(&plain(), &open(RotationState::InProgress)).requeue,
+        report_of(&plain(), &open(RotationState::InProgress)).requeue,
         Requeue::RotationOver
     );
 }
@@ -110,10 +110,10 @@ fn s31_a_changed_secret_is_the_end_of_it_whatever_was_answered() {
         assert_eq!(next(&plain(), &facts), Some(Step::WriteSecret(id())));
         facts.secret = ours(Content::Current);
         assert_eq!(next(&plain(), &facts), None);
-        assert_eq!(told(&plain(), &facts).requeue, Requeue::Verification);
+        assert_eq!(report_of(&plain(), &facts).requeue, Requeue::Verification);
         facts.rotation.requested = Some(token("2"));
         assert_eq!(
-            told(&plain(), &facts).requeue,
+            report_of(&plain(), &facts).requeue,
             Requeue::Now,
             "then the next one"
         );
@@ -134,8 +134,8 @@ fn s33_an_accepted_rotation_without_effect_is_told_and_ends_with_a_new_token() {
         ..facts
     };
     facts.rotation.requested = Some(token("2"));
-    let anew = Some(Step::RecordRotation(token("2")));
-    assert_eq!(next(&plain(), &facts), anew);
+    let again = Some(Step::RecordRotation(token("2")));
+    assert_eq!(next(&plain(), &facts), again);
 }
 
 #[test]
@@ -173,11 +173,14 @@ fn a_schedule_that_waits_says_why_and_looks_again() {
     let mut facts = kept();
     facts.rotation.waiting = Some(Wait::Turn);
     assert_eq!(next(&plain(), &facts), None);
-    assert!(matches!(told(&plain(), &facts).requeue, Requeue::After(_)));
+    assert!(matches!(
+        report_of(&plain(), &facts).requeue,
+        Requeue::After(_)
+    ));
     facts.vendor = found(vec![]);
     for (wait, word) in [(Wait::Clock, "clocks"), (Wait::Schedule, "spec.rotation")] {
         facts.rotation.waiting = Some(wait);
-        let (_, reason, message) = told(&plain(), &facts).synced.unwrap();
+        let (_, reason, message) = report_of(&plain(), &facts).synced.unwrap();
         assert_eq!(reason, Reason::Available);
         assert!(message.contains(word), "{message}");
     }

@@ -47,7 +47,7 @@ fn an_unknown_outcome_is_tried_again_without_a_person_only_where_the_connection_
     };
     assert_eq!(plan::next(&plain(), &closed), None);
 
-    // Who waits for it is not told that a person must act.
+    // Whoever waits for it must not read that a person has to act.
     let (_, reason, message) = ready(&plain(), &held(AutoRetry::Early, silent()));
     assert_eq!(reason, Reason::Pending);
     assert!(message.contains("unknownOutcomePolicy"), "{message}");

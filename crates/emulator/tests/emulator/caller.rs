@@ -133,7 +133,7 @@ impl Caller {
         .await
     }
 
-    /// A request as it stands, to any path of the server and with any headers.
+    /// A request as given, to any path of the server and with any headers.
     pub async fn raw(
         &self,
         method: Method,

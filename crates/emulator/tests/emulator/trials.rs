@@ -49,10 +49,13 @@ async fn calls_are_counted_for_those_who_may_ask() {
     let caller = Caller::of(&emulator);
     caller.created("Storefront").await;
     assert_eq!(caller.get("nobody").await.status, 404);
-    let (status, told) = beside(&emulator, Method::GET, "/calls", Value::Null).await;
+    let (status, reported) = beside(&emulator, Method::GET, "/calls", Value::Null).await;
     assert_eq!(status, 200);
     let operations = json!({ "create": { "read": 1, "done": 1 }, "get": { "read": 1, "done": 0 } });
-    assert_eq!(told, json!({ "operations": operations, "mostInFlight": 1 }));
+    assert_eq!(
+        reported,
+        json!({ "operations": operations, "mostInFlight": 1 })
+    );
     for path in ["/calls", "/clients"] {
         let bare = reqwest::get(format!("http://{}{path}", emulator.address())).await;
         assert_eq!(bare.unwrap().status(), 401, "{path}");
@@ -63,9 +66,9 @@ async fn calls_are_counted_for_those_who_may_ask() {
 async fn all_clients_are_told_with_their_secrets() {
     let emulator = start().await;
     let client = Caller::of(&emulator).created("Storefront").await;
-    let (_, told) = beside(&emulator, Method::GET, "/clients", Value::Null).await;
-    assert_eq!(told, json!([client]));
-    assert!(!text(&told[0], "clientSecret").is_empty());
+    let (_, reported) = beside(&emulator, Method::GET, "/clients", Value::Null).await;
+    assert_eq!(reported, json!([client]));
+    assert!(!text(&reported[0], "clientSecret").is_empty());
 }
 
 #[tokio::test]
