@@ -148,7 +148,7 @@ pub(crate) fn observe_client(ctx: &Context, event: &Event<OAuthClient>) {
 
 // A client needs its connection as long as there is something at the vendor to deactivate. Merely naming a connection, which
 // any tenant can, holds nothing back.
-fn needs(client: &OAuthClient) -> bool {
+pub(crate) fn needs(client: &OAuthClient) -> bool {
     let status = client.status.as_ref();
     status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some())
 }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::{Error, patch_params};
-use crate::state::connection_registry::{Availability, Update};
+use crate::state::connection_registry::{Availability, ConnectionKey, Update};
 
 /// Who manages a connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) fn leave_to<K: AnyConnection>(ctx: &Context, object: &K, other: &str)
     let message = format!(
         "Connection {this} is managed by another installation of {MANAGER} ({other}), and a connection has one. Use another \
          connection; or, if that installation is gone, run: {}",
-        take_over(object)
+        take_over(&this)
     );
     let known = ctx.state.connections.get(&this);
     let news = !known.is_some_and(|entry| {
@@ -84,15 +84,10 @@ pub(super) async fn give_up<K: AnyConnection>(ctx: &Context, object: &K) -> Resu
     }
 }
 
-fn take_over<K: AnyConnection>(object: &K) -> String {
-    let namespace = object
-        .namespace()
-        .map(|namespace| format!(" -n {namespace}"))
-        .unwrap_or_default();
+fn take_over(this: &ConnectionKey) -> String {
     format!(
-        "kubectl patch {} {}{namespace} --subresource=status --type merge -p '{{\"status\":{{\"managedBy\":null}}}}'",
-        K::crd_name(),
-        object.name_any()
+        "kubectl patch {} --subresource=status --type merge -p '{{\"status\":{{\"managedBy\":null}}}}'",
+        this.kubectl_target()
     )
 }
 

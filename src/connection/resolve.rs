@@ -24,6 +24,7 @@ use provident_core::api::{
 };
 use provident_core::binding::BindingKey;
 use provident_core::plan::ConditionUpdate;
+use provident_core::secret;
 
 /// Where the Secret and the `ConfigMap` of a connection are: beside a namespaced one, beside the operator for a cluster's.
 pub(crate) fn home<'a>(key: &'a ConnectionKey, config: &'a Config) -> &'a str {
@@ -162,11 +163,7 @@ async fn credential(
     };
     let mut values = Vec::new();
     for key in &keys {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(*key));
-        let text = bytes
-            .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
-            .map(str::trim)
-            .unwrap_or_default();
+        let text = secret::text(&secret, key);
         // RFC 6749 appendix A and RFC 6750 section 2.1 have no other characters.
         if text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Ok(Err(format!(

@@ -34,11 +34,15 @@ enum Found {
     Lacking(Vec<String>),
 }
 
-/// Looks at the definitions for as long as it runs.
+/// Checks the definitions again and again, for as long as it runs.
 pub(super) async fn watch_crds(ctx: Arc<Context>) {
+    let used = |crd: &CustomResourceDefinition| {
+        ctx.config.cluster_connections || crd.name_any() != ClusterProvidentConnection::crd_name()
+    };
+    let wanted: Vec<_> = api::crds().into_iter().filter(used).collect();
     let mut reported = None;
     loop {
-        let wait = match look(&ctx).await {
+        let wait = match look(&ctx.client, &wanted).await {
             Ok(Found::Lacking(what)) => {
                 ctx.crds_ready.send_replace(Some(false));
                 if reported.as_ref() != Some(&what) {
@@ -70,12 +74,8 @@ pub(super) async fn watch_crds(ctx: Arc<Context>) {
     }
 }
 
-async fn look(ctx: &Context) -> Result<Found, kube::Error> {
-    let used = |crd: &CustomResourceDefinition| {
-        ctx.config.cluster_connections || crd.name_any() != ClusterProvidentConnection::crd_name()
-    };
-    let wanted: Vec<_> = api::crds().into_iter().filter(used).collect();
-    let looked = try_join_all(wanted.iter().map(|crd| lacks(&ctx.client, crd))).await;
+async fn look(client: &Client, wanted: &[CustomResourceDefinition]) -> Result<Found, kube::Error> {
+    let looked = try_join_all(wanted.iter().map(|crd| lacks(client, crd))).await;
     match looked {
         Ok(each) => {
             let what: Vec<String> = each.into_iter().flatten().collect();

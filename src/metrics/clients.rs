@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -68,7 +69,7 @@ impl Clients {
             .set(uid.clone(), reason.map(|reason| ConditionUpdate { reason }));
         let status = object.status.as_ref();
         let has_client = status.is_some_and(|status| status.client_id.is_some());
-        let mut all = self.verified();
+        let mut all = self.verified.lock();
         if !has_client || suspended || object.metadata.deletion_timestamp.is_some() {
             all.remove(&uid);
             return;
@@ -89,26 +90,22 @@ impl Clients {
         let reason = Reason::InvalidObject.to_string();
         self.reasons
             .set(uid.to_owned(), Some(ConditionUpdate { reason }));
-        self.verified().remove(uid);
+        self.verified.lock().remove(uid);
     }
 
     /// An object is gone.
     pub fn forget(&self, uid: &str) {
         self.reasons.set(uid.to_owned(), None);
-        self.verified().remove(uid);
+        self.verified.lock().remove(uid);
     }
 
     pub(super) fn refresh(&self) {
-        let (all, now) = (self.verified(), Instant::now());
+        let (all, now) = (self.verified.lock(), Instant::now());
         let since = |at: Instant| now.checked_duration_since(at);
         let oldest = all.values().filter_map(|entry| since(entry.last)).max();
         let overdue = all.values().filter_map(|entry| since(entry.due)).max();
         drop(all);
         self.oldest.set(seconds(oldest));
         self.overdue.set(seconds(overdue));
-    }
-
-    fn verified(&self) -> MutexGuard<'_, HashMap<String, Verified>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

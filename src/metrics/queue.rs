@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -132,14 +133,14 @@ impl Queue {
 
     /// There is no such object any more.
     pub fn gone<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>) {
-        self.state().due.remove(&Item::of(object));
+        self.state.lock().due.remove(&Item::of(object));
     }
 
     /// A pass over the object begins.
     #[must_use]
     pub fn begun<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>) -> Working {
         let (item, now) = (Item::of(object), Instant::now());
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let opened = *state.opened.get_or_insert(now);
         let due = state.due.remove(&item).unwrap_or(now).max(opened);
         state.running.insert(item.clone(), now);
@@ -158,7 +159,7 @@ impl Queue {
     // As the controller does it: the earlier time counts.
     fn due(&self, item: Item, at: Instant) {
         let kind = item.kind.clone();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.kinds.insert(kind.clone());
         let mut fresh = false;
         state
@@ -176,7 +177,7 @@ impl Queue {
     }
 
     pub(super) fn refresh(&self) {
-        let (state, now) = (self.state(), Instant::now());
+        let (state, now) = (self.state.lock(), Instant::now());
         let none = |kind: &Cow<'static, str>| (kind.clone(), Figures::default());
         let mut kinds: HashMap<_, _> = state.kinds.iter().map(none).collect();
         for (item, due) in &state.due {
@@ -202,10 +203,6 @@ impl Queue {
             self.longest.get_or_create(&kind).set(longest);
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[derive(Default)]
@@ -218,7 +215,7 @@ struct Figures {
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.queue.state().running.remove(&self.item);
+        self.queue.state.lock().running.remove(&self.item);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -32,7 +33,7 @@ where
 
     /// Counts `key` under `label` from now on, or no more.
     pub(super) fn set(&self, key: K, label: Option<L>) {
-        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut labels = self.labels.lock();
         let before = match &label {
             Some(label) => labels.insert(key, label.clone()),
             None => labels.remove(&key),

@@ -1,10 +1,11 @@
 //! Watches on the API server: whether they fail, and when each last spoke.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -76,27 +77,28 @@ impl Watches {
 
     /// A watch, or the list before it, is requested. Its silence counts from the first request.
     pub fn begun(&self, watch: &Watch) {
-        self.heard()
+        self.heard
+            .lock()
             .entry(watch.clone())
             .or_insert_with(Instant::now);
     }
 
     /// A watch spoke, or was ended by the API server.
     pub fn spoke(&self, watch: &Watch) {
-        self.heard().insert(watch.clone(), Instant::now());
+        self.heard.lock().insert(watch.clone(), Instant::now());
     }
 
     /// How long the watch that has been silent longest has been so.
     #[must_use]
     pub fn silent_for(&self) -> Duration {
-        let heard = self.heard();
+        let heard = self.heard.lock();
         let silences = heard.values().map(Instant::elapsed);
         silences.max().unwrap_or_default()
     }
 
     pub(super) fn refresh(&self) {
         let mut longest: HashMap<&'static str, Duration> = HashMap::new();
-        for (watch, heard) in &*self.heard() {
+        for (watch, heard) in &*self.heard.lock() {
             let silence = longest.entry(watch.resource).or_default();
             *silence = heard.elapsed().max(*silence);
         }
@@ -104,9 +106,5 @@ impl Watches {
             let gauge = self.silence.get_or_create(&Of { resource });
             gauge.set(silence.as_secs_f64());
         }
-    }
-
-    fn heard(&self) -> MutexGuard<'_, HashMap<Watch, Instant>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ use provident_core::vendor::types::{ClientId, VendorClient};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::Abort;
+use super::{Abort, SOON};
 use crate::cluster;
 use crate::cluster::events::{EventType, publish};
 use crate::context::Context;
@@ -70,6 +70,24 @@ impl Held {
 
     pub fn namespace(&self) -> String {
         self.object.namespace().unwrap_or_default()
+    }
+
+    /// Takes a lock for the rest of this reconcile.
+    ///
+    /// # Errors
+    /// [`Abort::Requeue`] while another reconcile holds it.
+    pub fn take_lock(&mut self, name: String) -> Result<(), Abort> {
+        let lock = self.ctx.state.locks.take(name);
+        self.lock = Some(lock.ok_or(Abort::Requeue(SOON))?);
+        Ok(())
+    }
+
+    /// The version of the Secret that status records for this generation.
+    pub fn recorded_secret_version(&self) -> Option<&str> {
+        let status = self.object.status.as_ref();
+        status
+            .filter(|status| status.observed_generation == self.object.metadata.generation)
+            .and_then(|status| status.secret_resource_version.as_deref())
     }
 
     /// What the binding of this object's client covers.

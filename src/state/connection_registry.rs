@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use kube::CustomResourceExt;
 use parking_lot::RwLock;
 
 use tokio::sync::broadcast;
@@ -11,7 +12,8 @@ use tokio::sync::broadcast;
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::health::HealthListener;
 use provident_core::api::{
-    AccessRule, ConnectionKind, ConnectionRef, OAuthClient, Reason, UnknownOutcomePolicy,
+    AccessRule, ClusterProvidentConnection, ConnectionKind, ConnectionRef, OAuthClient,
+    ProvidentConnection, Reason, UnknownOutcomePolicy,
 };
 
 /// How many messages a slow receiver may be behind. Beyond that it loses them and checks every connection instead.
@@ -82,18 +84,23 @@ impl ConnectionKey {
     /// The command that shows it.
     #[must_use]
     pub fn command(&self) -> String {
-        match self.kind {
+        format!("kubectl describe {}", self.kubectl_target())
+    }
+
+    /// The resource, the name and, if it has one, the namespace, as kubectl takes them.
+    #[must_use]
+    pub fn kubectl_target(&self) -> String {
+        let Self {
+            kind,
+            namespace,
+            name,
+        } = self;
+        match kind {
             ConnectionKind::ClusterProvidentConnection => {
-                format!(
-                    "kubectl describe clusterprovidentconnections.oauth.provident.ae {}",
-                    self.name
-                )
+                format!("{} {name}", ClusterProvidentConnection::crd_name())
             }
             ConnectionKind::ProvidentConnection => {
-                format!(
-                    "kubectl describe providentconnections.oauth.provident.ae {} -n {}",
-                    self.name, self.namespace
-                )
+                format!("{} {name} -n {namespace}", ProvidentConnection::crd_name())
             }
         }
     }

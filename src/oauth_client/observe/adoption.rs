@@ -23,10 +23,7 @@ use crate::oauth_client::{Abort, SOON};
 pub(crate) async fn read_secret(facts: &Facts, held: &mut Held) -> Result<Observation, Abort> {
     let mut secret = held.read_secret().await?;
     // A Secret that no watch shows may still have the version that status records.
-    let status = held.object.status.as_ref();
-    let recorded = status
-        .filter(|status| status.observed_generation == held.object.metadata.generation)
-        .and_then(|status| status.secret_resource_version.as_deref());
+    let recorded = held.recorded_secret_version();
     let version = held.secret.as_ref().and_then(ResourceExt::resource_version);
     if recorded.is_some() && version.as_deref() == recorded {
         secret = secret.with_content(Content::Current);
@@ -116,11 +113,7 @@ fn prove_by_own_secret(held: &mut Held, client: ClientId) -> Result<AdoptionFact
         OtherHolder::Yes { .. } => return Ok(AdoptionFact::None),
         OtherHolder::No => {}
     }
-    let type_ = held
-        .secret
-        .as_ref()
-        .and_then(|found| found.type_.as_deref());
-    if type_.is_some_and(|type_| type_ != secret::OPAQUE) {
+    if held.secret.as_ref().is_some_and(is_of_other_type) {
         return Ok(AdoptionFact::None);
     }
     held.proof = Some(Proof::OwnSecret);
@@ -161,7 +154,7 @@ async fn prove(
     };
     let read = match &found {
         None => ProofRead::NoSecret,
-        Some(found) => match text(found, &proof.key) {
+        Some(found) => match secret::text(found, &proof.key) {
             "" => ProofRead::Empty,
             text => {
                 if let Some(why) = unsuitable(held, found).filter(|_| in_place) {
@@ -187,12 +180,9 @@ async fn prove(
     }))
 }
 
-fn text<'a>(secret: &'a Secret, key: &str) -> &'a str {
-    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
-    bytes
-        .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
-        .map(str::trim)
-        .unwrap_or_default()
+fn is_of_other_type(found: &Secret) -> bool {
+    let type_ = found.type_.as_deref();
+    type_.is_some_and(|type_| type_ != secret::OPAQUE)
 }
 
 // Why a Secret must not be taken over.
@@ -204,11 +194,7 @@ fn unsuitable(held: &Held, found: &Secret) -> Option<String> {
                 .to_owned(),
         );
     }
-    if found
-        .type_
-        .as_deref()
-        .is_some_and(|type_| type_ != secret::OPAQUE)
-    {
+    if is_of_other_type(found) {
         return Some(
             "is not of type Opaque. Copy its value to a Secret of another name".to_owned(),
         );

@@ -14,6 +14,7 @@ use provident_core::plan::{Attempt, AttemptState, AutoRetry, ConnectionFacts};
 use provident_core::vendor::outcome::Ambiguity;
 
 use super::terminating::namespace_is_terminating;
+use crate::connection::in_use::needs;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::oauth_client::held::Held;
@@ -200,9 +201,7 @@ pub(crate) fn auto_retry(
 
 /// How long to put off an object that needs a permit before anything else, when many others of its namespace wait already.
 pub(crate) fn reserve_create_slot(ctx: &Context, object: &OAuthClient) -> Option<Duration> {
-    let status = object.status.as_ref();
-    let started = status.is_some_and(|s| s.client_id.is_some() || s.create_attempt.is_some());
-    if started || object.metadata.deletion_timestamp.is_some() {
+    if needs(object) || object.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let entry = ctx.state.connections.get(&ConnectionKey::of(object))?;

@@ -9,7 +9,7 @@ use provident_core::vendor::types::ClientId;
 use crate::cluster::LenientObject;
 use crate::connection::bound;
 use crate::oauth_client::held::Held;
-use crate::oauth_client::{Abort, SOON};
+use crate::oauth_client::Abort;
 
 /// Whether another object has a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +68,7 @@ pub(crate) fn other_holder(held: &Held, id: &ClientId) -> OtherHolder {
 /// since the watch may not show yet what another process, or an adoption that has just ended, recorded. An adoption that is
 /// under way makes this object wait.
 pub(crate) async fn is_held_elsewhere(held: &mut Held, id: &ClientId) -> Result<bool, Abort> {
-    let Some(lock) = held.ctx.state.locks.take(format!("adopt/{id}")) else {
-        return Err(Abort::Requeue(SOON));
-    };
-    held.lock = Some(lock);
+    held.take_lock(format!("adopt/{id}"))?;
     let uid = held.object.uid();
     // An object that cannot be decoded may hold the client: it keeps it.
     let holds = |other: &LenientObject<OAuthClient>| {

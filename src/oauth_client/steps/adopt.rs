@@ -21,10 +21,7 @@ pub(crate) async fn adopt(
     held: &mut Held,
     id: &ClientId,
 ) -> Result<Observation, Abort> {
-    let Some(lock) = held.ctx.state.locks.take(format!("adopt/{id}")) else {
-        return Err(Abort::Requeue(SOON));
-    };
-    held.lock = Some(lock);
+    held.take_lock(format!("adopt/{id}"))?;
     if other_holder(held, id) != OtherHolder::No {
         return Err(Abort::Requeue(SOON));
     }

@@ -26,15 +26,7 @@ pub(crate) async fn preflight(facts: &Facts, held: &mut Held) -> Result<Observat
         Err(blocked) => return Ok(Observation::Blocked(blocked)),
     };
     let (namespace, name) = (held.namespace(), held.object.secret_name().to_owned());
-    let Some(lock) = held
-        .ctx
-        .state
-        .locks
-        .take(format!("secret/{namespace}/{name}"))
-    else {
-        return Err(Abort::Requeue(SOON));
-    };
-    held.lock = Some(lock);
+    held.take_lock(format!("secret/{namespace}/{name}"))?;
     held.permit = Some(acquire_permit(held, &connection).await?);
     if let Err(error) = connection.client.authorize().await {
         let blocked = blocked_by_call(held, &connection, &error);

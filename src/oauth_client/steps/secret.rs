@@ -110,12 +110,9 @@ async fn note_repair(held: &Held) {
 
 // Another writer changed or deleted what this generation stored. An edit, a new client or a new secret is no repair.
 fn is_repair(held: &Held) -> bool {
-    let status = held.object.status.as_ref();
-    let stored = status
-        .filter(|status| status.observed_generation == held.object.metadata.generation)
-        .and_then(|status| status.secret_resource_version.as_ref());
+    let stored = held.recorded_secret_version();
     let observed = held.secret.as_ref().and_then(ResourceExt::resource_version);
-    stored.is_some() && stored != observed.as_ref()
+    stored.is_some() && stored != observed.as_deref()
 }
 
 // A repair must not bring a Secret back for an object that is gone or being deleted.

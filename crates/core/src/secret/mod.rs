@@ -78,6 +78,16 @@ pub fn proves(observed: &Secret, object: &OAuthClient, values: Values<'_>) -> bo
     })
 }
 
+/// The value under `key` without surrounding white space; empty if it is missing or not UTF-8.
+#[must_use]
+pub fn text<'a>(secret: &'a Secret, key: &str) -> &'a str {
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    bytes
+        .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
+        .map(str::trim)
+        .unwrap_or_default()
+}
+
 /// The Secret as it should be.
 #[must_use]
 pub fn render(object: &OAuthClient, values: Values<'_>, mac: &str) -> Secret {
