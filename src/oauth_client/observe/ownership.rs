@@ -8,8 +8,8 @@ use provident_core::vendor::types::ClientId;
 
 use crate::cluster::LenientObject;
 use crate::connection::bound;
-use crate::oauth_client::held::Held;
 use crate::oauth_client::Abort;
+use crate::oauth_client::held::Held;
 
 /// Whether another object has a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
