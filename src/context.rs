@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::state::State;
 use crate::state::binding_key::KeyState;
 use crate::state::client_index::recorded_client;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use crate::state::leadership::Leadership;
 use crate::state::secret_cache::Secrets;
 

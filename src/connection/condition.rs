@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::state::connection_registry::{Availability, ConnectionKey};
+use crate::state::connection_key::ConnectionKey;
+use crate::state::connection_registry::Availability;
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::health::Health;
 use provident_core::api::{ConditionStatus, Reason};

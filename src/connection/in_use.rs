@@ -18,7 +18,8 @@ use crate::cluster::{self, LenientObject};
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::{Error, patch_params};
-use crate::state::connection_registry::{ConnectionKey, Protection};
+use crate::state::connection_key::ConnectionKey;
+use crate::state::connection_registry::Protection;
 
 /// A message names this many clients.
 const NAMED: usize = 3;

@@ -7,7 +7,7 @@ use kube::{Api, Client, CustomResourceExt, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::LenientObject;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use provident_core::api::{
     AccessRule, ClusterProvidentConnection, ConnectionKind, ConnectionSpec, ConnectionStatus,
     ProvidentConnection,

@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::{Error, patch_params};
-use crate::state::connection_registry::{Availability, ConnectionKey, Update};
+use crate::state::connection_key::ConnectionKey;
+use crate::state::connection_registry::{Availability, Update};
 
 /// Who manages a connection.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::connection::host::host;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
 use crate::reconcile::Error;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use crate::vendor::call::CallObserver;
 use crate::vendor::client::ClientError;
 use crate::vendor::connection::{AccountConfig, Proofs, VendorConnection};

@@ -22,7 +22,7 @@ use super::{instrument, invalid_objects};
 use crate::cluster::LenientObject;
 use crate::connection::kinds::AnyConnection;
 use crate::context::Context;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use provident_core::api::{ConnectionKind, ConnectionSpec};
 
 /// Runs until the process shuts down. `namespace` is where the connections are, `home` where their Secrets and

@@ -21,7 +21,7 @@ use crate::cluster::{self, InvalidObject, LenientObject};
 use crate::config::Config;
 use crate::context::{Context, Stores};
 use crate::metrics::Metrics;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use provident_core::api::{self, APPLY_CRDS, ConditionType, OAuthClient, OAuthClientStatus};
 
 /// A failing watch is logged this often: kube restarts it about every second.

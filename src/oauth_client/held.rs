@@ -21,7 +21,7 @@ use crate::cluster;
 use crate::cluster::events::{EventType, publish};
 use crate::context::Context;
 use crate::reconcile::patch_params;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use crate::state::keyed_locks::KeyedLock;
 use crate::vendor::connection::VendorConnection;
 use crate::vendor::limiter::Permit;

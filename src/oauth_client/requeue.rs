@@ -16,7 +16,7 @@ use crate::clock;
 use crate::cluster;
 use crate::context::Context;
 use crate::reconcile::Next;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 
 /// A client that is not stored yet is retried at least this often.
 const UNSTORED_WAIT: Duration = Duration::from_secs(30);

@@ -1,23 +1,23 @@
 //! Writes status, once per reconcile and only if it differs, and publishes transitions as events.
 
+mod events;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use provident_core::api::{
-    self, AttemptOutcome, ConditionStatus, ConditionType, CreateAttempt, EventReason,
-    FieldsNotApplied, OAuthClientStatus, RECONCILE, ROTATE, Reason,
+    self, AttemptOutcome, ConditionStatus, ConditionType, CreateAttempt, FieldsNotApplied,
+    OAuthClientStatus, RECONCILE, ROTATE, Reason,
 };
 use provident_core::plan::{
-    self, AttemptId, AttemptState, ConnectionFacts, Facts, MessageContext, Report, Requeue,
-    RotationState, Vendor,
+    self, AttemptId, AttemptState, Facts, MessageContext, Report, Requeue, RotationState, Vendor,
 };
 use provident_core::vendor::outcome::Ambiguity;
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::Abort;
 use super::held::Held;
-use super::requeue::{age, next_rotation_of, refresh_interval, until_verification};
+use super::requeue::{next_rotation_of, refresh_interval, until_verification};
 use crate::clock;
-use crate::cluster::events::EventType;
 use crate::reconcile::difference;
 
 /// Ends a reconcile: writes what it found, and returns when to reconcile again.
@@ -30,7 +30,7 @@ pub(crate) async fn write(held: &mut Held, facts: &Facts) -> Result<Requeue, Abo
     } else {
         // Only what differs: fields that a newer version of the operator wrote stay.
         held.patch_status(difference(&before, &after)).await?;
-        announce(held, facts, &before, &after).await;
+        events::announce(held, facts, &before, &after).await;
     }
     let (ctx, uid) = (&held.ctx, held.uid());
     let open = held
@@ -71,55 +71,6 @@ fn report(held: &Held, facts: &Facts, before: &OAuthClientStatus) -> Report {
         attempt_time: &attempt_time,
     };
     plan::report(&held.object.spec, facts, context)
-}
-
-async fn announce(
-    held: &Held,
-    facts: &Facts,
-    before: &OAuthClientStatus,
-    after: &OAuthClientStatus,
-) {
-    let outcomes = &held.ctx.metrics.outcomes;
-    let first_secret = before.secret_resource_version.is_none();
-    if before.rotation.is_some() && after.rotation.is_none() {
-        held.ctx.state.rotations.forget(&held.uid());
-        outcomes.rotation("done");
-        let note = format!(
-            "Rotated the client secret; Secret {} holds the new one (revision {})",
-            held.object.secret_name(),
-            after.secret_revision.unwrap_or_default()
-        );
-        info!("Rotated client secret");
-        held.event(EventReason::SecretRotated, &note).await;
-    }
-    if first_secret && is_ready(after) {
-        outcomes.ready(age(&held.object));
-    }
-    let Some((reason, message)) = transition(before, after) else {
-        return;
-    };
-    outcomes.reason_changed(reason);
-    info!(%reason, detail = message, "Ready condition changed");
-    // A client that is ready at the first look says so in status alone: an event is one more stored write.
-    let as_expected = is_first_look(before) && is_ready(after);
-    if !as_expected && !is_reported_by_connection(facts, reason) {
-        let type_ = if is_ready(after) {
-            EventType::Normal
-        } else {
-            EventType::Warning
-        };
-        held.condition_event(type_, reason, &message).await;
-    }
-}
-
-// The connection has an event of its own: five thousand clients do not repeat it.
-fn is_reported_by_connection(facts: &Facts, reason: Reason) -> bool {
-    match &facts.connection {
-        ConnectionFacts::Unusable(reported, _) => {
-            *reported == reason && reason != Reason::ConnectionNotFound && !facts.deleting
-        }
-        ConnectionFacts::Usable | ConnectionFacts::Denied(_) => false,
-    }
 }
 
 fn status(
@@ -323,20 +274,4 @@ pub(crate) fn is_first_look(status: &OAuthClientStatus) -> bool {
     status
         .observed_generation
         .is_none_or(|generation| generation < 0)
-}
-
-// A transition is published once: when the status or reason of Ready changes.
-fn transition(before: &OAuthClientStatus, after: &OAuthClientStatus) -> Option<(Reason, String)> {
-    let [old, new] =
-        [before, after].map(|status| api::find(&status.conditions, ConditionType::Ready));
-    let new = new?;
-    let same = old.is_some_and(|old| (&old.status, &old.reason) == (&new.status, &new.reason));
-    let reason = Reason::ALL
-        .iter()
-        .find(|reason| reason.as_str() == new.reason)?;
-    (!same).then(|| (*reason, new.message.clone()))
-}
-
-fn is_ready(status: &OAuthClientStatus) -> bool {
-    api::find(&status.conditions, ConditionType::Ready).is_none_or(|ready| ready.status == "True")
 }

@@ -23,7 +23,7 @@ use super::observe::connection::connection_for_orphan;
 use crate::cluster;
 use crate::context::Context;
 use crate::state::binding_key::KeyState;
-use crate::state::connection_registry::ConnectionKey;
+use crate::state::connection_key::ConnectionKey;
 use crate::state::create_attempts::UnstoredClient;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use provident_core::binding::BindingKey;
 
-use super::connection_registry::ConnectionKey;
+use super::connection_key::ConnectionKey;
 
 /// What is known of the key.
 #[derive(Clone)]

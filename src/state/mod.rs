@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod binding_key;
 pub mod client_index;
+pub mod connection_key;
 pub mod connection_registry;
 pub mod create_attempts;
 pub mod keyed_locks;

@@ -20,7 +20,8 @@ use crate::context::Context;
 use crate::oauth_client::held::Held;
 use crate::oauth_client::{Abort, SOON};
 use crate::state::binding_key::KeyState;
-use crate::state::connection_registry::{Availability, ConnectionEntry, ConnectionKey};
+use crate::state::connection_key::ConnectionKey;
+use crate::state::connection_registry::{Availability, ConnectionEntry};
 use crate::vendor::connection::VendorConnection;
 
 /// What an object's connection means for it.
