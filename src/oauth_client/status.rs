@@ -217,13 +217,7 @@ fn close_rotation(facts: &Facts, status: &mut OAuthClientStatus) {
         return;
     };
     if !found.rotated {
-        record.accepted = match open.state {
-            RotationState::Accepted | RotationState::NotApplied => true,
-            RotationState::Unsent { .. }
-            | RotationState::Refused
-            | RotationState::InProgress
-            | RotationState::Abandoned => false,
-        };
+        record.accepted = open.state.was_accepted();
         record.not_applied = open.state == RotationState::NotApplied;
         return;
     }

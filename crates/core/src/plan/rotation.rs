@@ -64,6 +64,17 @@ pub enum RotationState {
     Abandoned,
 }
 
+impl RotationState {
+    /// Whether the vendor accepted the rotation, as the record in status says.
+    #[must_use]
+    pub fn was_accepted(self) -> bool {
+        match self {
+            Self::Accepted | Self::NotApplied => true,
+            Self::Unsent { .. } | Self::Refused | Self::InProgress | Self::Abandoned => false,
+        }
+    }
+}
+
 /// Why a scheduled rotation does not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {

@@ -239,13 +239,7 @@ pub fn close(facts: &Facts, object: &mut Object) {
         return;
     };
     if !found.rotated {
-        record.accepted = match open.state {
-            RotationState::Accepted | RotationState::NotApplied => true,
-            RotationState::Unsent { .. }
-            | RotationState::Refused
-            | RotationState::InProgress
-            | RotationState::Abandoned => false,
-        };
+        record.accepted = open.state.was_accepted();
         record.not_applied = open.state == RotationState::NotApplied;
         return;
     }
